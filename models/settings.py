@@ -1,0 +1,107 @@
+"""Every setting of a process, read from ``TREUM_*`` variables and from nothing else."""
+
+import base64
+from datetime import timedelta
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """One process's configuration.
+
+    Keys are base 64 of 32 random bytes; key rings list ``id:key`` pairs, newest first, so that a
+    rotated key still opens what it sealed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TREUM_", extra="ignore")
+
+    env: Literal["embedded", "cluster", "production"] = "embedded"
+    home: str = ".treum"
+
+    postgres: str = "postgresql://treum@127.0.0.1:5432/treum"
+    redis: str = "redis://127.0.0.1:6379/0"
+    temporal: str = "127.0.0.1:7233"
+    namespace: str = "treum"
+    temporal_ui: str = "http://127.0.0.1:8233"
+
+    host: str = "127.0.0.1"
+    api_port: int = 8000
+    live_port: int = 8001
+    codec_port: int = 8002
+    metrics_port: int = 0
+    public_url: str = "http://127.0.0.1:8000"
+    """Where customers reach the API; webhooks and links are built on it."""
+
+    sandbox: str = "http://127.0.0.1:8010"
+    razorpay_url: str = ""
+    razorpay_key_id: str = ""
+    razorpay_key_secret: SecretStr = SecretStr("")
+    razorpay_webhook_secrets: CommaList = Field(default_factory=list)
+    """Current secret first, then the one before it: retries keep the old one after a rotation."""
+    kite_url: str = ""
+    kite_api_key: str = ""
+    kite_api_secret: SecretStr = SecretStr("")
+    kite_postback_secret: SecretStr = SecretStr("")
+    """The secret path segment of the app's one postback URL."""
+
+    codec_keys: CommaList = Field(default_factory=list)
+    vault_keys: CommaList = Field(default_factory=list)
+    index_key: SecretStr = SecretStr("")
+    """Key of the blind indexes (HMAC of mail, phone, PAN)."""
+    token_key: SecretStr = SecretStr("")
+    """RS256 private key of access tokens, PEM in base 64."""
+    assertion_key: SecretStr = SecretStr("")
+    """Ed25519 private key of staff assertions, PEM in base 64; only the API holds it."""
+    assertion_public_key: str = ""
+
+    limit_factor: float = 1.0
+    trusted_proxies: CommaList = Field(default_factory=lambda: ["127.0.0.1/32", "::1/128"])
+    otlp_endpoint: str = ""
+    log_level: str = "INFO"
+    command_deadline: timedelta = timedelta(seconds=3)
+
+    supplier_name: str = "Treum Technologies Private Limited"
+    supplier_gstin: str = "29AABCT3518Q1ZS"
+    supplier_state: str = "KA"
+
+    crash_at: str = ""
+    """``<activity>:<before|after_send|after>``: tests only; the process kills itself there."""
+
+    @property
+    def razorpay_base(self) -> str:
+        return self.razorpay_url or f"{self.sandbox}/razorpay"
+
+    @property
+    def kite_base(self) -> str:
+        return self.kite_url or f"{self.sandbox}/kite"
+
+    def ring(self, keys: list[str]) -> dict[str, bytes]:
+        """Key ring as id -> 32 bytes, the current key first.
+
+        Raises:
+            ValueError: an entry is not ``id:base64`` of 32 bytes.
+        """
+        ring: dict[str, bytes] = {}
+        for entry in keys:
+            name, _, encoded = entry.partition(":")
+            key = base64.b64decode(encoded)
+            if not name or len(key) != 32:
+                raise ValueError("a key ring entry is id:base64 of 32 bytes")
+            ring[name] = key
+        return ring
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
