@@ -1,0 +1,58 @@
+"""The one table of timeouts and retry policies; workflows name a row and never write a number.
+
+``Step`` rows are spread into ``workflow.execute_activity_method(…, **Step.BOOK.options())``.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+FOREVER = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=10),
+    non_retryable_error_types=["Rejected", "Unknown"],
+)
+ONCE = RetryPolicy(maximum_attempts=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """How long one attempt of an activity may take and what happens when it fails."""
+
+    start_to_close: timedelta
+    retry: RetryPolicy
+    heartbeat: timedelta | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of ``workflow.execute_activity*``."""
+        given: dict[str, Any] = {"start_to_close_timeout": self.start_to_close, "retry_policy": self.retry}
+        if self.heartbeat:
+            given["heartbeat_timeout"] = self.heartbeat
+        return given
+
+    def local(self) -> dict[str, Any]:
+        """Keyword arguments of ``workflow.execute_local_activity*``.
+
+        A local retry waits inside the workflow task up to a second, beyond that on a server timer.
+        """
+        return {
+            "start_to_close_timeout": self.start_to_close,
+            "retry_policy": self.retry,
+            "local_retry_threshold": timedelta(seconds=1),
+        }
+
+
+BOOK = Step(timedelta(seconds=5), FOREVER)
+"""One transaction of ours, idempotent by its business key: retried until it stands."""
+
+READ_PROVIDER = Step(timedelta(seconds=10), FOREVER, heartbeat=timedelta(seconds=5))
+"""A read, or a write the provider dedupes by our key: safe to repeat."""
+
+IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
+"""A charge, capture, refund, order or paid check: sent once; anything but an answer is Unknown."""
+
+COMPUTE = Step(timedelta(seconds=30), FOREVER)
+"""Work on our own data that may take seconds: candles, reports, matching."""

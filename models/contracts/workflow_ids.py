@@ -1,0 +1,47 @@
+"""Workflow ids: a builder and its inverse for each kind. Ids are in the clear: never personal data."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The first part of a workflow id: what the process is."""
+
+    ONBOARDING = "onboarding"
+    ERASURE = "erasure"
+    PAYMENT = "payment"
+    SUBSCRIPTION = "subscription"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+    RECONCILIATION = "reconciliation"
+    BREAK = "break"
+    REVENUE = "revenue"
+    CLOSE = "close"
+    ENROLLMENT = "enrollment"
+    SIGNAL_RUN = "signal-run"
+    SIGNAL = "signal"
+    ORDER = "order"
+    SESSION = "session"
+    KILL_SWITCH = "kill-switch"
+
+
+def workflow_id(kind: Kind, *key: str) -> str:
+    """``payment:{payment}``, ``break:{date}:{kind}:{reference}``, …
+
+    Raises:
+        ValueError: a part is empty or holds a colon, so that the inverse would be another key.
+    """
+    if not key or any(not part or ":" in part for part in key):
+        raise ValueError(f"a part of a {kind} workflow id is empty or holds a colon")
+    return ":".join((kind, *key))
+
+
+def business_key(identifier: str) -> tuple[Kind, tuple[str, ...]]:
+    """The inverse of `workflow_id`.
+
+    Raises:
+        ValueError: not an id that `workflow_id` makes.
+    """
+    kind, *key = identifier.split(":")
+    if not key or not all(key):
+        raise ValueError("not a Treum workflow id")
+    return Kind(kind), tuple(key)

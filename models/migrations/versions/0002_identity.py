@@ -1,0 +1,22 @@
+"""The identity column's tables, constraints and triggers."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+UP = """
+"""
+
+DOWN = """
+"""
+
+
+def upgrade() -> None:
+    if UP.strip():
+        op.get_bind().exec_driver_sql(UP)
+
+
+def downgrade() -> None:
+    if DOWN.strip():
+        op.get_bind().exec_driver_sql(DOWN)

@@ -1,0 +1,69 @@
+"""Tables of the Postgres schema `platform`: the promises made to callers and the events received."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+def instant(*, nullable: bool = False) -> Column:
+    """A point in time, always with its zone."""
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+class CommandRow(SQLModel, table=True):
+    """One promise: what a caller asked for, the id minted for it, and the answer once there is one."""
+
+    __tablename__ = "commands"
+    __table_args__ = (UniqueConstraint("actor", "route", "key"), {"schema": "platform"})
+
+    command_id: str = Field(primary_key=True, sa_type=Text)
+    actor: str = Field(sa_type=Text)
+    route: str = Field(sa_type=Text)
+    key: str = Field(sa_type=Text)
+    body_hash: bytes = Field(sa_type=LargeBinary)
+    business_id: str = Field(sa_type=Text)
+    drive: bytes = Field(sa_type=LargeBinary)
+    """What to start or update, sealed: a `temporal.commands.Drive` as JSON."""
+    answer: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What was answered, sealed: a `temporal.commands.Answer` as JSON."""
+    attempts: int
+    holder: str = Field(sa_type=Text)
+    """Whose lease it is: the command id that the driving attempt would have minted."""
+    lease_until: datetime = Field(sa_column=instant())
+    made_at: datetime = Field(sa_column=instant())
+
+
+class EventRow(SQLModel, table=True):
+    """One event received from outside, raw, until its workflow has taken it."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("source", "event_id"), {"schema": "platform"})
+
+    number: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    source: str = Field(sa_type=Text)
+    event_id: str = Field(sa_type=Text)
+    raw: bytes = Field(sa_type=LargeBinary)
+    """The body as it came, sealed."""
+    workflow_id: str | None = Field(default=None, sa_type=Text)
+    signal: str | None = Field(default=None, sa_type=Text)
+    argument: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The signal's argument as JSON, sealed: ids only, never the event's own claims."""
+    attempts: int = 0
+    received_at: datetime = Field(sa_column=instant())
+    due_at: datetime = Field(sa_column=instant())
+    done_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+
+
+class Note(SQLModel, table=True):
+    """Free text that someone wrote (a reason, a note): sealed here, histories carry its id."""
+
+    __tablename__ = "notes"
+    __table_args__ = {"schema": "platform"}
+
+    note_id: str = Field(primary_key=True, sa_type=Text)
+    author: str = Field(sa_type=Text)
+    text: bytes = Field(sa_type=LargeBinary)
+    made_at: datetime = Field(sa_column=instant())

@@ -1,0 +1,53 @@
+"""Keys of people and of the firm: what is personal is sealed under the person's own key.
+
+Erasing a person deletes that one key (`forget`); every sealed column of theirs is then noise.
+"""
+
+import os
+from datetime import UTC, datetime
+
+from models.contracts.sealing import KeyRing, blind_index
+from models.settings import Settings
+from store.database import Connection
+
+
+class Vault:
+    """The firm's key ring and blind index; `person` gives the ring of one person."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.firm = KeyRing(settings.ring(settings.vault_keys))
+        self._index_key = settings.index_key.get_secret_value().encode()
+
+    def index(self, kind: str, value: str) -> bytes:
+        """Blind index of a normalised value, e.g. ``index("email", "a@b.in")``: 32 bytes."""
+        return blind_index(self._index_key, kind, value)
+
+    async def person(self, connection: Connection, person_id: str) -> KeyRing:
+        """The ring that seals this person's data, made at first use.
+
+        Raises:
+            PersonForgotten: the person's key was deleted and the row kept as a mark.
+        """
+        made = self.firm.seal(os.urandom(32), f"person:{person_id}")
+        cursor = await connection.execute(
+            """INSERT INTO user_management.person_keys (person_id, wrapped_key, made_at)
+               VALUES (%s, %s, %s)
+               ON CONFLICT (person_id) DO UPDATE SET person_id = excluded.person_id
+               RETURNING wrapped_key""",
+            (person_id, made, datetime.now(UTC)),
+        )
+        row = await cursor.fetchone()
+        if row is None or not row["wrapped_key"]:
+            raise PersonForgotten(person_id)
+        key = self.firm.open(bytes(row["wrapped_key"]), f"person:{person_id}")
+        return KeyRing({"p": key})
+
+    async def forget(self, connection: Connection, person_id: str) -> None:
+        """Erases the person: the key is gone, an empty mark stays so that none is made anew."""
+        await connection.execute(
+            "UPDATE user_management.person_keys SET wrapped_key = '' WHERE person_id = %s", (person_id,)
+        )
+
+
+class PersonForgotten(LookupError):
+    """This person's data was erased."""

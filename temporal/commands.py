@@ -1,0 +1,184 @@
+"""The command envelope: the promise is a row, the ids are minted once, the answer is stored.
+
+An update is durable only once a worker has accepted it, and its id dedupes within one run only
+(`docs/commands.md`). So a command is first written down, then driven under ids that never change, and
+driven again, by a repeat or by the sweeper, until its answer is stored.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.contracts.commands import Alongside, Answer, CommandLog, Drive, Promise, Request
+from models.contracts.search_attributes import Attribute
+
+log = structlog.get_logger()
+
+REFUSAL = "Rejected"
+"""The `ApplicationError` type by which a process refuses; its first detail is the stable code."""
+
+
+class KeyReused(Exception):
+    """The key was used before with another body (422)."""
+
+
+class InProgress(Exception):
+    """The first request under this key still runs (409, retry after a second)."""
+
+
+class Pending(Exception):
+    """The command is kept and will be driven, but no answer came in time (503 with Retry-After)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    business_id: str
+    answer: Answer
+    replayed: bool
+
+
+class Envelope:
+    """Every command of the API and the sweeper pass through here, and only here."""
+
+    def __init__(self, client: Client, commands: CommandLog, deadline: timedelta) -> None:
+        self._client = client
+        self._commands = commands
+        self._deadline = deadline
+
+    async def run(
+        self,
+        request: Request,
+        business_id: str,
+        drive: Callable[[str], Drive],
+        alongside: Alongside | None = None,
+    ) -> Outcome:
+        """Makes or finds the promise and drives it to its answer.
+
+        `business_id` is the id to mint if the promise is new; `drive` builds the start or update from it;
+        `alongside` writes rows (personal data, sealed) in the promise's transaction, once.
+
+        Raises:
+            KeyReused, InProgress, Pending.
+        """
+        promise = await self._commands.promise(request, business_id, drive(business_id), alongside)
+        if not promise.same_body:
+            raise KeyReused
+        if promise.answer is not None:
+            return Outcome(promise.business_id, promise.answer, replayed=True)
+        if not promise.mine:
+            raise InProgress
+        return Outcome(promise.business_id, await self.fulfil(promise), replayed=False)
+
+    async def fulfil(self, promise: Promise) -> Answer:
+        """Drives a promise whose lease the caller holds, and stores the answer. Raises Pending."""
+        try:
+            async with asyncio.timeout(self._deadline.total_seconds()):
+                answer = await self._drive(promise.drive)
+        except (TimeoutError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            log.warning("command_pending", command=promise.command_id, error=type(error).__name__)
+            await self._commands.release(promise.command_id)
+            raise Pending from None
+        return await self._commands.keep(promise.command_id, answer)
+
+    async def sweep(self, limit: int = 50) -> int:
+        """Drives promises that nobody drives any more; how many were answered."""
+        answered = 0
+        for promise in await self._commands.lapsed(limit):
+            try:
+                await self.fulfil(promise)
+                answered += 1
+            except Pending:
+                continue
+        return answered
+
+    async def _drive(self, drive: Drive) -> Answer:
+        try:
+            if drive.update is None:
+                return await self._start(drive)
+            body = await (self._create(drive) if drive.start is not None else self._update(drive))
+            return Answer(body=body or {})
+        except WorkflowUpdateFailedError as failure:
+            cause = failure.cause
+            if isinstance(cause, ApplicationError) and cause.type == REFUSAL and cause.details:
+                return Answer(refused=str(cause.details[0]), detail=cause.message)
+            raise
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND and drive.start is None:
+                return Answer(refused="process_closed", detail="the process has ended")
+            raise
+
+    async def _start(self, drive: Drive) -> Answer:
+        try:
+            await self._client.start_workflow(
+                drive.workflow_type,
+                drive.start,
+                id=drive.workflow_id,
+                task_queue=drive.queue,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=drive.summary,
+                static_details=drive.details,
+                search_attributes=_attributes(drive),
+                rpc_timeout=self._deadline,
+            )
+        except WorkflowAlreadyStartedError:
+            # It ran and ended already: the promise was kept, only its answer was not stored.
+            return Answer()
+        return Answer()
+
+    async def _create(self, drive: Drive) -> dict:
+        operation: WithStartWorkflowOperation = WithStartWorkflowOperation(
+            drive.workflow_type,
+            drive.start,
+            id=drive.workflow_id,
+            task_queue=drive.queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=drive.summary,
+            static_details=drive.details,
+            search_attributes=_attributes(drive),
+            task_timeout=timedelta(seconds=3),
+        )
+        try:
+            return await self._client.execute_update_with_start_workflow(
+                drive.update or "",
+                drive.argument,
+                start_workflow_operation=operation,
+                id=drive.update_id,
+                rpc_timeout=self._deadline,
+            )
+        except (RPCError, WorkflowUpdateFailedError):
+            # The start's own error, if any, is the same one: read it, or asyncio complains of it later.
+            with suppress(RPCError, TimeoutError):
+                await asyncio.wait_for(operation.workflow_handle(), 0)
+            raise
+
+    async def _update(self, drive: Drive) -> dict:
+        handle = self._client.get_workflow_handle(drive.workflow_id)
+        return await handle.execute_update(
+            drive.update or "", drive.argument, id=drive.update_id, rpc_timeout=self._deadline
+        )
+
+
+def _attributes(drive: Drive) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [SearchAttributePair(Attribute[name].value, value) for name, value in drive.attributes.items()]
+    )
