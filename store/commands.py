@@ -96,7 +96,9 @@ class Commands:
             cursor = await connection.execute(LAPSED, {"lease": LEASE, "limit": limit})
             rows = await cursor.fetchall()
         return [
-            Promise(r["command_id"], r["business_id"], self._drive(r["drive"], r["command_id"]), None, True, True)
+            Promise(
+                r["command_id"], r["business_id"], self._drive(r["drive"], r["command_id"]), None, True, True
+            )
             for r in rows
         ]
 

@@ -65,11 +65,14 @@ async def done(connection: Connection, number: int, now: datetime) -> None:
     )
 
 
-async def open_events(connection: Connection, vault: Vault, now: datetime, limit: int = 100) -> list[OpenEvent]:
+async def open_events(
+    connection: Connection, vault: Vault, now: datetime, limit: int = 100
+) -> list[OpenEvent]:
     """Takes events that are due, moving each one's next turn back (doubling, at most an hour)."""
     cursor = await connection.execute(
         """UPDATE platform.events SET attempts = attempts + 1,
-               due_at = %(now)s + least(interval '1 hour', interval '2 seconds' * power(2, least(attempts, 12)))
+               due_at = %(now)s
+                   + least(interval '1 hour', interval '2 seconds' * power(2, least(attempts, 12)))
            WHERE number IN (
                SELECT number FROM platform.events WHERE done_at IS NULL AND due_at <= %(now)s
                ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)

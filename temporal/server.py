@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from temporalio.api.namespace.v1 import NamespaceConfig
-from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
-from temporalio.client import Client
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 RETENTION = timedelta(days=90)
 """How long closed runs stay readable; the server's default of 24 h is shorter than a dispute."""
@@ -95,8 +95,12 @@ def dynamic_config_file() -> str:
     return "\n".join(["# Made from temporal/server.py; a test keeps the two alike.\n", *blocks])
 
 
-async def set_retention(client: Client, retention: timedelta = RETENTION) -> None:
+async def set_retention(client: "Client", retention: timedelta = RETENTION) -> None:
     """Keep the histories of closed runs that long; repeating it changes nothing."""
+    # Imported here: the supervisor reads the table above and must not carry the client.
+    from temporalio.api.namespace.v1 import NamespaceConfig
+    from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+
     config = NamespaceConfig()
     config.workflow_execution_retention_ttl.FromTimedelta(retention)
     await client.workflow_service.update_namespace(

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     ORDER = "order"
     SESSION = "session"
     KILL_SWITCH = "kill-switch"
+    MESSAGE = "message"
 
 
 def workflow_id(kind: Kind, *key: str) -> str:
