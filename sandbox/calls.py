@@ -85,7 +85,11 @@ class Calls:
             await refusal(request.scope, receive, send)
             return
         if kind == "slow":
-            await asyncio.sleep(DEFAULT_SLOW_SECONDS if seconds is None else seconds)
+            self.world.in_flight.add(request)
+            try:
+                await asyncio.sleep(DEFAULT_SLOW_SECONDS if seconds is None else seconds)
+            finally:
+                self.world.in_flight.discard(request)
         messages = await self._execute(target, request, path, body)
         if kind == "timeout_after":
             await _hold(receive, DEFAULT_HOLD_SECONDS if seconds is None else seconds)

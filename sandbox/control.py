@@ -47,7 +47,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        response = refusal(request)
+        response: JSONResponse | Collected | None = refusal(request)
         if response is None:
             await request.body()  # read before the lock is taken: a slow sender holds nobody up
             try:

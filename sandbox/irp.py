@@ -83,7 +83,7 @@ def _document(invoice: Any) -> tuple[str, str, str, datetime]:
         raise ValueError("empty field")
     if kind not in DOCUMENT_TYPES or len(number) > 16 or len(gstin) != 15:
         raise ValueError("field out of range")
-    return gstin, kind, number, datetime.strptime(document["Dt"], "%d/%m/%Y")
+    return gstin, kind, number, datetime.strptime(document["Dt"], "%d/%m/%Y").replace(tzinfo=IST)
 
 
 def _register(world: World, invoice: dict[str, Any], now: datetime) -> dict[str, Any]:

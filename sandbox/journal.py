@@ -43,7 +43,8 @@ def write(
 ) -> None:
     """Adds a call. `status` is None where the call was held and never executed."""
     db.execute(
-        "INSERT INTO core_journal (at, target, method, path, body, status, effect) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO core_journal (at, target, method, path, body, status, effect)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (at.isoformat(), target, method, path, json.dumps(body), status, json.dumps(effect)),
     )
 

@@ -22,7 +22,8 @@ ALPHANUMERIC = string.ascii_letters + string.digits
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS core_kept (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS core_clock (
-  one INTEGER PRIMARY KEY CHECK (one = 1), real_at TEXT NOT NULL, sandbox_at TEXT NOT NULL, run INTEGER NOT NULL
+  one INTEGER PRIMARY KEY CHECK (one = 1), real_at TEXT NOT NULL, sandbox_at TEXT NOT NULL,
+  run INTEGER NOT NULL
 );
 """
 
@@ -77,6 +78,8 @@ class World:
         self.db.executescript(SCHEMA + faults.SCHEMA + journal.SCHEMA)
         self.lock = asyncio.Lock()
         self.prefixes: list[str] = []
+        # Calls that a `slow` fault holds up before they execute: a provider may call them "in progress".
+        self.in_flight: set[HTTPConnection] = set()
         self.on_reset: list[Callable[[], None]] = []
         self._events: dict[str, asyncio.Event] = {}
         self.faults: Faults = faults.Faults(self)
@@ -163,6 +166,6 @@ class World:
             owned = (*self.prefixes, "core_clock", "core_faults", "core_journal")
             for table in tables:
                 if table["name"].startswith(owned):
-                    db.execute(f'DELETE FROM "{table["name"]}"')
+                    db.execute(f'DELETE FROM "{table["name"]}"')  # noqa: S608 (names of our own tables)
         for forget in self.on_reset:
             forget()
