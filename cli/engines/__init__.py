@@ -1,0 +1,1 @@
+"""The three embedded engines as supervised programs."""

@@ -1,0 +1,75 @@
+"""The secrets of one embedded home: made at its first start, kept in ``DIR/secrets.json`` (mode 600)."""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cli.supervisor.state import write_atomically
+
+
+def _key() -> str:
+    """32 random bytes in base 64."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _ring() -> list[str]:
+    return [f"k1:{_key()}"]
+
+
+def _rsa_key() -> str:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+def _pem(key: Any) -> str:
+    """A private key as PKCS#8 PEM in base 64."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(pem).decode()
+
+
+def _assertion_pair() -> tuple[str, str]:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return _pem(key), base64.b64encode(public).decode()
+
+
+_MAKERS: dict[str, Callable[[], Any]] = {
+    "postgres_password": lambda: secrets.token_urlsafe(24),
+    "redis_password": lambda: secrets.token_urlsafe(24),
+    "codec_keys": _ring,
+    "vault_keys": _ring,
+    "index_key": _key,
+    "token_key": _rsa_key,
+    "razorpay_key_id": lambda: f"rzp_test_{secrets.token_hex(7)}",
+    "razorpay_key_secret": lambda: secrets.token_urlsafe(18),
+    "razorpay_webhook_secrets": lambda: [secrets.token_urlsafe(24)],
+    "kite_api_key": lambda: secrets.token_hex(8),
+    "kite_api_secret": lambda: secrets.token_hex(16),
+    "kite_postback_secret": lambda: secrets.token_urlsafe(24),
+}
+
+
+def load_or_create(home: Path) -> dict[str, Any]:
+    """The home's secrets by the name of their setting; those it lacks are made and kept.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    path = home / "secrets.json"
+    held: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {name: make() for name, make in _MAKERS.items() if name not in held}
+    if "assertion_key" not in held:
+        missing["assertion_key"], missing["assertion_public_key"] = _assertion_pair()
+    if missing:
+        held |= missing
+        write_atomically(path, json.dumps(held, indent=2), mode=0o600)
+    return held

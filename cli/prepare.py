@@ -1,0 +1,28 @@
+"""The steps between "the engines answer" and "the processes may start"."""
+
+import asyncio
+
+from models.settings import settings
+
+
+def migrate() -> None:
+    """Bring the record to the newest schema; repeating it changes nothing."""
+    from store.migrate import upgrade
+
+    upgrade(settings().postgres)
+
+
+def register() -> None:
+    """Register search attributes and the retention of histories; repeating it changes nothing."""
+    asyncio.run(_register())
+
+
+async def _register() -> None:
+    from temporalio.client import Client
+
+    from temporal.search_attributes import register as register_attributes
+    from temporal.server import set_retention
+
+    client = await Client.connect(settings().temporal, namespace=settings().namespace)
+    await set_retention(client)
+    await register_attributes(client)

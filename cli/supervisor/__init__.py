@@ -1,0 +1,1 @@
+"""Starts the platform's processes in order and keeps them alive."""

@@ -1,0 +1,39 @@
+"""Engines shared by every test of a session; a test that needs a fresh record takes ``database``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from models.settings import Settings, settings
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[EmbeddedEngines]:
+    """Postgres, Redis, Temporal and the sandbox; ``TREUM_*`` of this process point at them."""
+    with EmbeddedEngines() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        yield running
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def platform_settings(engines: EmbeddedEngines) -> Settings:
+    """Settings of the session's engines."""
+    return engines.settings
+
+
+@pytest.fixture(scope="module")
+def database(engines: EmbeddedEngines) -> Iterator[str]:
+    """DSN of a migrated, empty database of the module's own."""
+    dsn = engines.fresh_database()
+    yield dsn
+    engines.drop_database(dsn)
+
+
+@pytest.fixture(scope="session")
+def sandbox_process(engines: EmbeddedEngines) -> str:
+    """Base URL of the outside world."""
+    return engines.settings.sandbox
