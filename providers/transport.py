@@ -1,5 +1,7 @@
 """The HTTP clients that every provider is called through: timeouts, tracing, and one kill point."""
 
+from typing import Any
+
 import httpx
 import requests
 from opentelemetry import trace
@@ -31,11 +33,10 @@ def client() -> httpx.AsyncClient:
 class TracedSession(requests.Session):
     """A session for official clients that use `requests`: a span a call, and the kill point after it."""
 
-    def request(self, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:  # type: ignore[override]
-        path = url.split("?", 1)[0]
-        with tracer.start_as_current_span(f"{method.upper()} {path}"):
-            headers = dict(kwargs.pop("headers", None) or {})  # type: ignore[call-overload]
-            inject(headers)
-            response = super().request(method, url, *args, headers=headers, **kwargs)  # type: ignore[arg-type]
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        path = (request.url or "").split("?", 1)[0]
+        with tracer.start_as_current_span(f"{request.method} {path}"):
+            inject(request.headers)
+            response = super().send(request, **kwargs)
         reached(Stage.AFTER_SEND)
         return response

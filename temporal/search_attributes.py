@@ -18,7 +18,7 @@ async def register(client: Client) -> None:
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     missing = {
-        attribute.value.name: IndexedValueType.ValueType.ValueType(attribute.value.indexed_value_type.value)
+        attribute.value.name: IndexedValueType.ValueType(attribute.value.indexed_value_type.value)
         for attribute in Attribute
         if attribute.value.name not in present.custom_attributes
     }

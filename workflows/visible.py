@@ -33,7 +33,7 @@ def show(
     }
     present = workflow.info().typed_search_attributes
     updates = [
-        key.value.value_set(value)  # type: ignore[arg-type]  # each key takes its own type
+        key.value.value_set(value)
         for key, value in wanted.items()
         if value is not None and present.get(key.value) != value
     ]

@@ -1,0 +1,41 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := workflows activities workers api models store domain providers sandbox temporal relay cli tests bench
+
+.PHONY: install install-dev demo test campaign lint lock bench format
+
+install: .venv/installed
+install-dev: .venv/installed-dev
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) deploy/bootstrap.py requirements.lock
+	@touch $@
+
+.venv/installed-dev: requirements.lock requirements-dev.lock pyproject.toml
+	$(PYTHON) deploy/bootstrap.py requirements-dev.lock
+	@touch .venv/installed $@
+
+demo: install
+	$(BIN)/treum demo
+
+test: install-dev
+	$(BIN)/pytest -m "not campaign"
+
+campaign: install-dev
+	$(BIN)/pytest -m campaign tests/faults
+
+lint: install-dev
+	$(BIN)/ruff check $(SOURCES) deploy
+	$(BIN)/ruff format --check $(SOURCES) deploy
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/python deploy/lock.py --check
+
+lock: install-dev
+	$(BIN)/python deploy/lock.py
+
+format: install-dev
+	$(BIN)/ruff check --fix $(SOURCES) deploy
+	$(BIN)/ruff format $(SOURCES) deploy
