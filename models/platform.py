@@ -32,6 +32,8 @@ class CommandRow(SQLModel, table=True):
     """Whose lease it is: the command id that the driving attempt would have minted."""
     lease_until: datetime = Field(sa_column=instant())
     made_at: datetime = Field(sa_column=instant())
+    lasting: bool
+    """Under a natural key: kept for good; under an idempotency key: for 24 hours after its answer."""
 
 
 class EventRow(SQLModel, table=True):

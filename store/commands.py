@@ -1,7 +1,7 @@
 """Promises on Postgres: one round trip to make one, one to keep it."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from models.contracts.commands import Alongside, Answer, Drive, Promise, Request
 from models.contracts.identifiers import Prefix, mint
@@ -12,9 +12,11 @@ LEASE = timedelta(seconds=10)
 
 PROMISE = """
 INSERT INTO platform.commands AS c
-    (command_id, actor, route, key, body_hash, business_id, drive, attempts, holder, lease_until, made_at)
+    (command_id, actor, route, key, body_hash, business_id, drive, attempts, holder, lease_until,
+     made_at, lasting)
 VALUES (%(command_id)s, %(actor)s, %(route)s, %(key)s, %(body_hash)s, %(business_id)s, %(drive)s, 1,
-        %(command_id)s, clock_timestamp() + %(lease)s, clock_timestamp())
+        %(command_id)s, clock_timestamp() + %(lease)s, clock_timestamp(),
+        %(lasting)s)
 ON CONFLICT (actor, route, key) DO UPDATE SET
     (attempts, lease_until, holder) =
         (SELECT c.attempts + 1, excluded.lease_until, excluded.holder
@@ -55,6 +57,7 @@ class Commands:
             "business_id": business_id,
             "drive": self._seal(drive.model_copy(update={"update_id": made_id}), made_id),
             "lease": LEASE,
+            "lasting": request.lasting,
         }
         async with self._database.transaction() as connection:
             row = await (await connection.execute(PROMISE, values)).fetchone()
@@ -101,6 +104,14 @@ class Commands:
             )
             for r in rows
         ]
+
+    async def forget(self, before: datetime) -> None:
+        """Drops answered promises made before that moment; unanswered ones stay until they are kept."""
+        async with self._database.reading() as connection:
+            await connection.execute(
+                "DELETE FROM platform.commands WHERE answer IS NOT NULL AND made_at < %s AND NOT lasting",
+                (before,),
+            )
 
     def _seal(self, drive: Drive, command_id: str) -> bytes:
         return self._vault.firm.seal(drive.model_dump_json().encode(), command_id)

@@ -19,6 +19,8 @@ class Request:
     key: str
     body: bytes = b""
     """The body's bytes; a repeat with other bytes is refused."""
+    lasting: bool = False
+    """The key is a natural one (user and course, say): the promise holds for good, not for 24 hours."""
 
 
 class Drive(BaseModel):

@@ -27,6 +27,7 @@ CREATE TABLE platform.commands (
     holder text NOT NULL,
     lease_until timestamptz NOT NULL,
     made_at timestamptz NOT NULL,
+    lasting boolean NOT NULL,
     UNIQUE (actor, route, key)
 );
 CREATE INDEX commands_open ON platform.commands (lease_until) WHERE answer IS NULL;

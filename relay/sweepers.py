@@ -1,0 +1,86 @@
+"""Drives what was promised or received and is not done: commands, outside events, messages to people."""
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from prometheus_client import Counter
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from store import events, messages
+from store.commands import Commands
+from store.database import Database
+from store.vault import Vault
+from temporal.commands import Envelope
+
+log = structlog.get_logger()
+SWEPT = Counter("treum_relay_swept", "Promises, events and messages taken up by the sweepers", ["kind"])
+GIVE_UP = 40
+"""Deliveries of an event whose process is not there before it is left as done; weeks at the longest pause."""
+ANSWERS_KEPT = timedelta(hours=24)
+
+
+class Sweepers:
+    def __init__(
+        self, database: Database, vault: Vault, client: Client, envelope: Envelope, commands: Commands
+    ) -> None:
+        self._database = database
+        self._vault = vault
+        self._client = client
+        self._envelope = envelope
+        self._commands = commands
+
+    async def commands(self) -> None:
+        """Promises whose lease has lapsed without an answer."""
+        SWEPT.labels("command").inc(await self._envelope.sweep())
+
+    async def forget_answers(self) -> None:
+        """Answers under an idempotency key are kept for 24 hours."""
+        await self._commands.forget(datetime.now(UTC) - ANSWERS_KEPT)
+
+    async def events(self) -> None:
+        """Events stored and not taken by their workflow yet."""
+        async with self._database.transaction() as connection:
+            due = await events.open_events(connection, self._vault, datetime.now(UTC))
+        for event in due:
+            if await self._deliver(event):
+                async with self._database.reading() as connection:
+                    await events.done(connection, event.number, datetime.now(UTC))
+                SWEPT.labels("event").inc()
+
+    async def _deliver(self, event: events.OpenEvent) -> bool:
+        handle = self._client.get_workflow_handle(event.workflow_id)
+        try:
+            await handle.signal(event.signal, event.argument)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                log.warning("event_delayed", event=event.number, status=error.status.name)
+                return False
+            return event.attempts >= GIVE_UP
+        return True
+
+    async def messages(self) -> None:
+        """Mail and texts written and not sent: a workflow each, so that a retry is seen and bounded."""
+        async with self._database.transaction() as connection:
+            due = await messages.due(connection, datetime.now(UTC))
+        for message_id in due:
+            try:
+                await self._client.start_workflow(
+                    "Message",
+                    {"message_id": message_id},
+                    id=workflow_id(Kind.MESSAGE, message_id),
+                    task_queue=Queue.ONBOARDING,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=f"Message {message_id}",
+                )
+                SWEPT.labels("message").inc()
+            except WorkflowAlreadyStartedError:
+                continue
+            except RPCError as error:
+                log.warning("message_delayed", message=message_id, status=error.status.name)
+                return
