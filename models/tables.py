@@ -1,5 +1,25 @@
 """Imports every table, so that the metadata is whole wherever it is needed at once."""
 
-from models import audit, education, finance, platform, signals, trading, user_management
+from models import (
+    audit,
+    education,
+    finance,
+    finance_reconciliation,
+    finance_subscriptions,
+    platform,
+    signals,
+    trading,
+    user_management,
+)
 
-__all__ = ["audit", "education", "finance", "platform", "signals", "trading", "user_management"]
+__all__ = [
+    "audit",
+    "education",
+    "finance",
+    "finance_reconciliation",
+    "finance_subscriptions",
+    "platform",
+    "signals",
+    "trading",
+    "user_management",
+]

@@ -1,0 +1,44 @@
+"""How a settlement day is compared with the book, and what may become of what does not agree."""
+
+from datetime import date
+from enum import StrEnum
+from hashlib import sha256
+
+SECOND_PERSON_ABOVE = 50_000_00
+"""Paise; a break of more than this is decided by two different people (`api.md`)."""
+
+
+class BreakKind(StrEnum):
+    MISSING_LINE = "missing_line"
+    """The book has it, the gateway did not settle it."""
+    EXTRA_LINE = "extra_line"
+    """The gateway settled it, the book does not have it."""
+    WRONG_AMOUNT = "wrong_amount"
+    WRONG_FEE = "wrong_fee"
+
+
+class BreakStatus(StrEnum):
+    OPEN = "open"
+    AWAITING_SECOND = "awaiting_second"
+    RESOLVED = "resolved"
+
+
+class Resolution(StrEnum):
+    ACCEPT = "accept"
+    """The report is right: the difference is what it says it is (a fee, or cash of its own)."""
+    POST_ADJUSTMENT = "post_adjustment"
+    """The book is corrected: the difference goes to reconciliation adjustments."""
+    CLAIM_GATEWAY = "claim_gateway"
+    """The gateway owes it (or is owed it): a claim stands in the book until it is paid."""
+    WRITE_OFF = "write_off"
+    """Nobody will pay it: a loss, or a gain."""
+
+
+def break_id(day: date, kind: BreakKind, reference: str) -> str:
+    """Opaque, safe in a URL, and the same in every reading of the day."""
+    return f"brk_{sha256(f'{day.isoformat()}:{kind}:{reference}'.encode()).hexdigest()[:32]}"
+
+
+def needs_second(difference: int) -> bool:
+    """Whether one person's decision is not enough."""
+    return abs(difference) > SECOND_PERSON_ABOVE

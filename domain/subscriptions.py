@@ -1,0 +1,72 @@
+"""A subscription's states, what may be asked of it in each, and the names of its debits."""
+
+from enum import StrEnum
+from hashlib import sha256
+
+
+class Status(StrEnum):
+    """The states of `api.md`."""
+
+    AWAITING_PAYMENT = "awaiting_payment"
+    TRIAL = "trial"
+    ACTIVE = "active"
+    AWAITING_APPROVAL = "awaiting_approval"
+    """A renewal above the unattended limit waits for the customer."""
+    PAST_DUE = "past_due"
+    """A renewal's debit failed and is tried again."""
+    HALTED = "halted"
+    """Every attempt failed: no access, nothing is debited."""
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+ENDED = frozenset({Status.CANCELLED, Status.EXPIRED})
+
+COLLECTING = frozenset({Status.ACTIVE, Status.PAST_DUE, Status.AWAITING_APPROVAL})
+"""States in which a renewal is or will be debited, and in which the plan may be used."""
+
+
+class Action(StrEnum):
+    """What a customer may ask for."""
+
+    CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CHANGE_PLAN = "change_plan"
+
+
+ALLOWED: dict[Action, frozenset[Status]] = {
+    Action.CANCEL: frozenset(Status) - ENDED,
+    # Razorpay, too, pauses only what is active.
+    Action.PAUSE: frozenset({Status.ACTIVE}),
+    Action.RESUME: frozenset({Status.PAUSED, Status.HALTED}),
+    Action.CHANGE_PLAN: frozenset({Status.ACTIVE, Status.PAST_DUE, Status.PAUSED, Status.HALTED}),
+}
+
+
+def may(action: Action, status: Status) -> bool:
+    """Whether the action makes sense in that state."""
+    return status in ALLOWED[action]
+
+
+def debit_payment_id(subscription_id: str, period: int, attempt: int) -> str:
+    """The payment id of one debit attempt: the same whoever derives it, so a lost answer can be found.
+
+    It is the gateway order's receipt as well (at most 40 characters).
+    """
+    return f"pay_{_digest(subscription_id, period, attempt)}"
+
+
+def notice_message_id(subscription_id: str, period: int, attempt: int) -> str:
+    """The id of the message that tells of one debit attempt, so that it goes out once."""
+    return f"msg_{_digest('notice', subscription_id, period, attempt)}"
+
+
+def outcome_message_id(subscription_id: str, period: int, attempt: int) -> str:
+    """The id of the message that tells what became of one debit attempt."""
+    return f"msg_{_digest('outcome', subscription_id, period, attempt)}"
+
+
+def _digest(*parts: str | int) -> str:
+    return sha256(":".join(map(str, parts)).encode()).hexdigest()[:32]

@@ -1,0 +1,81 @@
+"""Tables of the schema `finance`: settlement days, the gateway's lines, and the breaks between."""
+
+from datetime import date as Day
+from datetime import datetime
+
+from sqlalchemy import Date, Text
+from sqlmodel import BigInteger, Field, SQLModel
+
+from models.platform import instant
+
+
+class ReconciliationRow(SQLModel, table=True):
+    """One settlement date (Indian calendar), as last read."""
+
+    __tablename__ = "reconciliations"
+    __table_args__ = {"schema": "finance"}
+
+    date: Day = Field(primary_key=True, sa_type=Date)
+    status: str = Field(sa_type=Text)
+    reading: int
+    """How often the report was read; lines that a later reading does not hold count as gone."""
+    lines: int = Field(sa_type=BigInteger)
+    matched: int = Field(sa_type=BigInteger)
+    bank: int = Field(sa_type=BigInteger)
+    """Paise that the report says went to the bank: credits less debits."""
+    started_at: datetime = Field(sa_column=instant())
+    finished_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    version: int = Field(sa_type=BigInteger)
+
+
+class SettlementLine(SQLModel, table=True):
+    """A line of the gateway's combined recon report, all amounts in paise."""
+
+    __tablename__ = "settlement_lines"
+    __table_args__ = {"schema": "finance"}
+
+    settlement_id: str = Field(primary_key=True, sa_type=Text)
+    entity_id: str = Field(primary_key=True, sa_type=Text)
+    """The gateway's payment, refund, transfer or adjustment."""
+    date: Day = Field(sa_type=Date)
+    reading: int
+    kind: str = Field(sa_type=Text)
+    payment_id: str | None = Field(default=None, sa_type=Text)
+    """The gateway's payment that a refund line belongs to; null on payment lines."""
+    utr: str | None = Field(default=None, sa_type=Text)
+    amount: int = Field(sa_type=BigInteger)
+    debit: int = Field(sa_type=BigInteger)
+    credit: int = Field(sa_type=BigInteger)
+    fee: int = Field(sa_type=BigInteger)
+    """Tax included."""
+    tax: int = Field(sa_type=BigInteger)
+    booked_bank: int = Field(default=0, sa_type=BigInteger)
+    booked_fee: int = Field(default=0, sa_type=BigInteger)
+    booked_tax: int = Field(default=0, sa_type=BigInteger)
+
+
+class BreakRow(SQLModel, table=True):
+    """One discrepancy between report and book: the projection of a `ReconciliationBreak` process."""
+
+    __tablename__ = "breaks"
+    __table_args__ = {"schema": "finance"}
+
+    break_id: str = Field(primary_key=True, sa_type=Text)
+    date: Day = Field(sa_type=Date)
+    kind: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    """The gateway's id of what does not agree."""
+    payment_id: str | None = Field(default=None, sa_type=Text)
+    """Our payment, where it is known."""
+    expected: int = Field(sa_type=BigInteger)
+    found: int = Field(sa_type=BigInteger)
+    difference: int = Field(sa_type=BigInteger)
+    """Paise left on gateway clearing by this break: positive where the gateway owes us."""
+    status: str = Field(sa_type=Text)
+    resolution: str | None = Field(default=None, sa_type=Text)
+    note_id: str | None = Field(default=None, sa_type=Text)
+    first_by: str | None = Field(default=None, sa_type=Text)
+    second_by: str | None = Field(default=None, sa_type=Text)
+    opened_at: datetime = Field(sa_column=instant())
+    resolved_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    version: int = Field(sa_type=BigInteger)
