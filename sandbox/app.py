@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from sandbox import control
 from sandbox.calls import Calls
+from sandbox.kite.rootpaths import KiteRootPaths
 from sandbox.world import World
 
 log = logging.getLogger("sandbox")
@@ -59,6 +60,7 @@ def create_app(world: World, names: tuple[str, ...] = WORLDS) -> Starlette:
 
     errors = {name: module.error for name, module in worlds.items()}
     middleware = [
+        Middleware(KiteRootPaths),
         Middleware(Calls, world=world, errors=errors),
         Middleware(control.Guard, world=world),
     ]

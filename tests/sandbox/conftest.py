@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.sandbox.kite_user import KiteUser
 from tests.sandbox.receiver import Receiver
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,3 +118,9 @@ def hooks(clean: Sandbox, hooks_server: Receiver) -> Receiver:
     """The receiver, emptied after the sandbox was."""
     hooks_server.clear()
     return hooks_server
+
+
+@pytest.fixture
+def kite(clean: Sandbox) -> KiteUser:
+    """A customer signed in at the sandbox's broker on a trading morning, on the emptied sandbox."""
+    return KiteUser(clean)
