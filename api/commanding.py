@@ -1,0 +1,113 @@
+"""From a route to the command envelope and back: one line a command."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from api.limits import Limits
+from api.platform import PlatformDep
+from api.principal import OptionalUser
+from api.problems import Problem, refusal, unavailable
+from models.contracts.commands import Alongside, Drive
+from models.contracts.commands import Request as CommandRequest
+from models.contracts.identifiers import uuid7
+from store import idempotency
+from temporal.commands import InProgress, KeyReused, Pending
+
+KEY_HEADER = "idempotency-key"
+LONGEST_KEY = 255
+
+
+class Commander:
+    """Runs commands for one request: its caller, its method and path, its key, its body's bytes."""
+
+    def __init__(self, request: Request, platform: PlatformDep, principal: OptionalUser) -> None:
+        self._request = request
+        self._platform = platform
+        self._principal = principal
+
+    async def run(
+        self,
+        minted_id: str,
+        drive: Callable[[str], Drive],
+        *,
+        natural_key: str | None = None,
+        alongside: Alongside | None = None,
+        status: int | Callable[[dict[str, Any]], int] = 201,
+        key_required: bool = False,
+    ) -> JSONResponse:
+        """The answer of the command, new or repeated.
+
+        `minted_id`: the business id if the command is new; `drive` builds the start or update from the
+        id that counts. `natural_key`: what makes two requests the same one whatever their key (the body
+        is then not compared across keys). `alongside`: rows written in the promise's transaction.
+        `status`: of a success, or how to tell it from the body.
+
+        Raises:
+            Problem: the refusal of the process, or of the key.
+        """
+        key = idempotency_key(self._request, required=key_required)
+        body = await self._request.body()
+        if natural_key is not None and key is not None:
+            await self._same_body(key, body)
+        asked = CommandRequest(
+            actor=self.actor,
+            route=f"{self._request.method} {self._request.url.path}",
+            key=f"natural:{natural_key}" if natural_key is not None else key or uuid7().hex,
+            body=b"" if natural_key is not None else body,
+        )
+        try:
+            outcome = await self._platform.envelope.run(asked, minted_id, drive, alongside)
+        except KeyReused:
+            raise key_reused() from None
+        except InProgress:
+            raise Problem(409, "idempotency_in_progress", headers={"Retry-After": "1"}) from None
+        except Pending:
+            raise unavailable(code="command_pending") from None
+        replayed = {"Idempotency-Replayed": "true"} if outcome.replayed else {}
+        if outcome.answer.refused is not None:
+            problem = refusal(outcome.answer.refused, outcome.answer.detail)
+            problem.headers |= replayed
+            raise problem
+        body_given = outcome.answer.body
+        return JSONResponse(body_given, status(body_given) if callable(status) else status, replayed)
+
+    @property
+    def actor(self) -> str:
+        """Whose keys these are: the user, or the address where nobody signed in."""
+        if self._principal is not None:
+            return self._principal.user_id
+        return caller_address(self._request)
+
+    async def _same_body(self, key: str, body: bytes) -> None:
+        route = f"{self._request.method} {self._request.url.path}"
+        async with self._platform.database.reading() as connection:
+            if not await idempotency.first_or_same(connection, self.actor, route, key, body):
+                raise key_reused()
+
+
+Commanding = Annotated[Commander, Depends()]
+
+
+def idempotency_key(request: Request, *, required: bool = False) -> str | None:
+    """The request's key; 400 where it is due and missing, or is no visible ASCII of 1 to 255 characters."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        if required:
+            raise Problem(400, "idempotency_key_required")
+        return None
+    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        raise Problem(400, "idempotency_key_invalid")
+    return f"key:{key}"
+
+
+def key_reused() -> Problem:
+    return Problem(422, "idempotency_key_reused")
+
+
+def caller_address(request: Request) -> str:
+    limits: Limits = request.app.state.limits
+    return limits.address(request.client.host if request.client else "", request.headers)
