@@ -1,0 +1,138 @@
+"""States of a payment and of a refund, which only go forward; limits before money moves; signatures."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from pydantic import BaseModel
+
+LATE_AUTHORISATION = timedelta(days=3)
+"""Banks answer for up to three days; a failed payment may become authorized that long (Razorpay)."""
+
+
+class Purpose(StrEnum):
+    COURSE = "course"
+    SUBSCRIPTION = "subscription"
+
+
+class PaymentStatus(StrEnum):
+    """As the API shows it."""
+
+    CREATED = "created"
+    ACTION_REQUIRED = "action_required"
+    REVIEW = "review"
+    AUTHORIZED = "authorized"
+    CAPTURED = "captured"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUND_PENDING = "refund_pending"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+    BLOCKED = "blocked"
+    UNKNOWN = "unknown"
+
+
+S = PaymentStatus
+_NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    S.CREATED: frozenset(
+        {S.ACTION_REQUIRED, S.REVIEW, S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.BLOCKED, S.UNKNOWN}
+    ),
+    S.ACTION_REQUIRED: frozenset({S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.UNKNOWN}),
+    S.REVIEW: frozenset({S.AUTHORIZED, S.CAPTURED, S.BLOCKED, S.REFUND_PENDING, S.REFUNDED, S.UNKNOWN}),
+    S.AUTHORIZED: frozenset(
+        {S.REVIEW, S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING, S.REFUNDED, S.BLOCKED, S.EXPIRED}
+    ),
+    # A late authorisation: the bank said no, then yes.
+    S.FAILED: frozenset({S.AUTHORIZED, S.CAPTURED, S.EXPIRED, S.UNKNOWN}),
+    S.UNKNOWN: frozenset({S.AUTHORIZED, S.CAPTURED, S.REFUND_PENDING, S.REFUNDED, S.FAILED}),
+    S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),
+    S.REFUND_PENDING: frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED, S.CAPTURED}),
+    S.PARTIALLY_REFUNDED: frozenset({S.REFUND_PENDING, S.REFUNDED, S.DISPUTED}),
+    S.DISPUTED: frozenset({S.CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED}),
+    S.BLOCKED: frozenset({S.REFUND_PENDING, S.REFUNDED}),
+    S.EXPIRED: frozenset(),
+    S.REFUNDED: frozenset(),
+}
+
+OPEN = frozenset({S.CREATED, S.ACTION_REQUIRED, S.REVIEW, S.AUTHORIZED, S.FAILED, S.UNKNOWN})
+"""The checkout still lives; one open payment a reference."""
+
+TERMINAL = frozenset({S.EXPIRED, S.REFUNDED, S.BLOCKED, S.CAPTURED, S.PARTIALLY_REFUNDED})
+"""Nothing more happens by itself: a waiting reader is answered."""
+
+
+def may_follow(before: PaymentStatus, after: PaymentStatus) -> bool:
+    """Whether a payment may go from one state to the other; late and repeated news may not."""
+    return after in _NEXT[before]
+
+
+class RefundStatus(StrEnum):
+    """As the API shows it."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    PENDING = "pending"
+    PROCESSED = "processed"
+    FAILED = "failed"
+    MANUAL_PAYOUT = "manual_payout"
+    REJECTED = "rejected"
+
+
+REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
+    RefundStatus.REQUESTED: frozenset({RefundStatus.APPROVED, RefundStatus.REJECTED}),
+    RefundStatus.APPROVED: frozenset(
+        {RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.FAILED}
+    ),
+    RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT}),
+    RefundStatus.MANUAL_PAYOUT: frozenset({RefundStatus.PROCESSED}),
+    RefundStatus.PROCESSED: frozenset(),
+    RefundStatus.REJECTED: frozenset(),
+    RefundStatus.FAILED: frozenset(),
+}
+REFUND_TERMINAL = frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED, RefundStatus.FAILED})
+
+
+class Limits(Protocol):
+    """A KYC tier's limits in paise; None where there is none."""
+
+    single: int | None
+    daily: int | None
+    monthly: int | None
+
+
+class Turnover(BaseModel):
+    """What the customer has paid or is about to pay besides this, in paise: the day and month in India."""
+
+    day: int
+    month: int
+
+
+def refusal(amount: int, verified: bool, limits: Limits | None, turnover: Turnover) -> str | None:
+    """Why a payment may not be made, as a stable code, or None.
+
+    Above the tier's single limit a higher tier is asked for; a day's or month's limit just runs out
+    (`platform.md`, KYC).
+    """
+    if not verified or limits is None:
+        return "kyc_tier_required"
+    if limits.single is not None and amount > limits.single:
+        return "kyc_tier_required"
+    over_day = limits.daily is not None and turnover.day + amount > limits.daily
+    over_month = limits.monthly is not None and turnover.month + amount > limits.monthly
+    return "limit_exceeded" if over_day or over_month else None
+
+
+def signed(message: bytes, signature: str, secrets: Sequence[str]) -> bool:
+    """Whether `signature` is the hex HMAC-SHA256 of the message under one of the secrets (constant time).
+
+    Webhooks: the raw body under the current or the previous webhook secret. Checkout: ``order|payment``
+    under the API secret (Razorpay).
+    """
+    given = signature.encode()
+    fits = [hmac.compare_digest(hmac.new(s.encode(), message, hashlib.sha256).hexdigest().encode(), given)
+            for s in secrets if s]  # fmt: skip
+    return any(fits)
