@@ -1,0 +1,68 @@
+"""From a customer's wish to the command that starts an Order; the signals router uses it too."""
+
+from models.contracts.commands import Drive
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.trading import OrderInput, OrderTerms, Place, SignalOrigin
+from models.settings import settings
+
+
+def order_drive(
+    order_id: str,
+    user_id: str,
+    account_id: str,
+    terms: OrderTerms,
+    *,
+    origin: SignalOrigin | None = None,
+    confirmed: bool = True,
+) -> Drive:
+    """Starts ``order:{order_id}``; the update answers an `OrderView` as JSON.
+
+    Args:
+        origin: the signal that the order answers, whose age and drift are checked again before it leaves.
+        confirmed: whether this command is the customer's own yes; if not, the order waits for it.
+    """
+    begun = OrderInput(
+        order_id=order_id,
+        user_id=user_id,
+        account_id=account_id,
+        terms=terms,
+        origin=origin,
+        confirmed=confirmed,
+        assertion_public_key=settings().assertion_public_key,
+    )
+    references = [order_id, account_id, *([origin.signal_id] if origin else [])]
+    return Drive(
+        workflow_type="Order",
+        workflow_id=workflow_id(Kind.ORDER, order_id),
+        queue=Queue.TRADING,
+        start=begun.model_dump(mode="json"),
+        update="place",
+        argument=Place().model_dump(mode="json"),
+        summary=f"{terms.side} {terms.quantity} {terms.exchange}:{terms.symbol}",
+        details=f"Order `{order_id}` of account `{account_id}`",
+        attributes={"CUSTOMER": user_id, "SYMBOL": terms.symbol, "REFERENCE": references},
+    )
+
+
+def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin: SignalOrigin) -> OrderTerms:
+    """The order that answers a signal: a day's limit order at the price that the signal named.
+
+    Raises:
+        ValueError: the signal says hold; there is nothing to order.
+    """
+    sides = {"buy": "BUY", "sell": "SELL", "exit": "SELL"}
+    if action not in sides:
+        raise ValueError("a signal to hold has no order")
+    delivered = exchange in ("NSE", "BSE")
+    return OrderTerms.model_validate(
+        {
+            "exchange": exchange,
+            "symbol": symbol,
+            "side": sides[action],
+            "quantity": quantity,
+            "order_type": "LIMIT",
+            "price": origin.entry_price,
+            "product": "CNC" if delivered else "NRML",
+        }
+    )

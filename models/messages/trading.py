@@ -1,0 +1,485 @@
+"""What the trading processes take and give. Ids, codes, quantities and prices; never a person's data."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from domain.trading import (
+    BrokerName,
+    BrokerStatus,
+    Exchange,
+    OrderStatus,
+    OrderType,
+    Product,
+    Side,
+    Validity,
+    Variety,
+)
+from models.contracts.assertions import SignedAssertion
+
+
+class OrderTerms(BaseModel):
+    """What is to be traded. Prices in rupees; `market_protection` in percent, -1 lets the broker choose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    exchange: Exchange
+    symbol: str
+    side: Side
+    quantity: int
+    order_type: OrderType
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    product: Product
+    validity: Validity = Validity.DAY
+    variety: Variety = Variety.REGULAR
+    market_protection: Decimal | None = None
+    disclosed_quantity: int | None = None
+
+
+class SignalOrigin(BaseModel):
+    """The signal that an order answers, as it stood when the customer said yes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    signal_id: str
+    entry_price: Decimal
+    published_at: AwareDatetime
+    expires_at: AwareDatetime | None = None
+
+
+class OrderProgress(BaseModel):
+    """The one state of the Order process; what continue-as-new carries."""
+
+    status: OrderStatus = OrderStatus.QUEUED
+    reason_code: str | None = None
+    attempt: int = 1
+    broker_order_id: str | None = None
+    filled_quantity: int = 0
+    average_price: Decimal = Decimal(0)
+    version: int = 0
+    confirmed: bool = False
+    cancel_wanted: bool = False
+    since: AwareDatetime | None = None
+    """When the present state was reached."""
+    quiet_readings: int = 0
+
+
+class OrderInput(BaseModel):
+    """Starts the Order process."""
+
+    order_id: str
+    user_id: str
+    account_id: str
+    terms: OrderTerms
+    origin: SignalOrigin | None = None
+    confirmed: bool = True
+    """The customer's own recorded yes came with the command; False waits for it."""
+    assertion_public_key: str = ""
+    progress: OrderProgress | None = None
+
+
+class Place(BaseModel):
+    """The update that creates an order."""
+
+
+class Confirm(BaseModel):
+    """The customer's recorded yes to an order that a strategy made."""
+
+    user_id: str
+
+
+class Decline(BaseModel):
+    """The customer's no."""
+
+    user_id: str
+
+
+class Cancel(BaseModel):
+    """Take the order back, as far as it is not filled."""
+
+
+class Modify(BaseModel):
+    """What is to change of a live order; None leaves as it is."""
+
+    quantity: int | None = Field(default=None, gt=0)
+    price: Decimal | None = Field(default=None, gt=0)
+    trigger_price: Decimal | None = Field(default=None, gt=0)
+    order_type: OrderType | None = None
+    validity: Validity | None = None
+
+
+class PersonDecision(StrEnum):
+    """What a person found out at the broker about an order that needs one."""
+
+    FOUND = "found"
+    ABSENT = "absent"
+
+
+class Resolve(BaseModel):
+    """A member of staff settles an order whose outcome nobody could find out."""
+
+    assertion: SignedAssertion
+    decision: PersonDecision
+    broker_order_id: str | None = None
+
+
+class OrderView(BaseModel):
+    """The answer of every order command: the state reached by then."""
+
+    order_id: str
+    status: OrderStatus
+    reason_code: str | None = None
+    broker_order_id: str | None = None
+    filled_quantity: int = 0
+    average_price: str = "0"
+    version: int = 0
+
+
+class BrokerEvent(BaseModel):
+    """A postback was stored: a hint to read the broker's book again."""
+
+    event_number: int
+
+
+class SessionOpened(BaseModel):
+    """The account has a live session again: orders that waited for one go on."""
+
+    account_id: str
+
+
+# What activities take and give
+
+
+class AdmitOrder(BaseModel):
+    order: OrderInput
+    as_of: AwareDatetime
+
+
+class Admission(BaseModel):
+    """The order's row stands. `status` is queued, risk_rejected or awaiting_session."""
+
+    status: OrderStatus
+    reason_code: str | None = None
+    version: int
+
+
+class SubmitOrder(BaseModel):
+    """Send attempt `attempt` of an admitted order."""
+
+    order_id: str
+    user_id: str
+    account_id: str
+    attempt: int
+    terms: OrderTerms
+    origin: SignalOrigin | None = None
+
+
+class SubmissionKind(StrEnum):
+    SENT = "sent"
+    RISK_REJECTED = "risk_rejected"
+    """A check of ours refused it; nothing has left."""
+    REFUSED = "refused"
+    """The broker answered no."""
+    MARKET_CLOSED = "market_closed"
+    NO_SESSION = "no_session"
+    PACED = "paced"
+    """The broker's pace limit: nothing has left, try after `wait_seconds`."""
+
+
+class Submission(BaseModel):
+    kind: SubmissionKind
+    reason_code: str | None = None
+    broker_order_id: str | None = None
+    wait_seconds: float = 0.0
+    version: int = 0
+
+
+class ResolveAttempt(BaseModel):
+    order_id: str
+    user_id: str
+    account_id: str
+    attempt: int
+
+
+class FindingKind(StrEnum):
+    FOUND = "found"
+    NEVER_LEFT = "never_left"
+    """The attempt's row is still queued: the same attempt may go."""
+    ABSENT = "absent"
+    """Proven absent; the row is void: a new attempt may go."""
+    REFUSED = "refused"
+    LOOK_AGAIN = "look_again"
+    ASK_A_PERSON = "ask_a_person"
+    NO_SESSION = "no_session"
+
+
+class Finding(BaseModel):
+    kind: FindingKind
+    reason_code: str | None = None
+    broker_order_id: str | None = None
+    wait_seconds: float = 0.0
+    version: int = 0
+
+
+class SettleAttempt(BaseModel):
+    """A person's word about an attempt."""
+
+    order_id: str
+    attempt: int
+    decision: PersonDecision
+    broker_order_id: str | None = None
+    as_of: AwareDatetime
+
+
+class ReadOrder(BaseModel):
+    """Read the broker's book about an order and store what it shows."""
+
+    order_id: str
+    user_id: str
+    account_id: str
+    broker_order_id: str
+    exchange: Exchange
+    cancel_wanted: bool = False
+
+
+class BookReading(BaseModel):
+    """What the record holds after a reading; `session_lost`: the broker wants a new login."""
+
+    status: OrderStatus
+    reason_code: str | None = None
+    filled_quantity: int = 0
+    average_price: Decimal = Decimal(0)
+    version: int = 0
+    session_lost: bool = False
+
+
+class CancelAtBroker(BaseModel):
+    order_id: str
+    user_id: str
+    account_id: str
+    broker_order_id: str
+    variety: Variety
+
+
+class ModifyAtBroker(BaseModel):
+    order_id: str
+    user_id: str
+    account_id: str
+    broker_order_id: str
+    variety: Variety
+    change: Modify
+
+
+class RecordStatus(BaseModel):
+    """Write a state that we alone decide."""
+
+    order_id: str
+    status: OrderStatus
+    reason_code: str | None = None
+    as_of: AwareDatetime
+
+
+class Recorded(BaseModel):
+    version: int
+
+
+# Broker accounts and their sessions
+
+
+class AccountStatus(StrEnum):
+    AWAITING_LOGIN = "awaiting_login"
+    CONNECTED = "connected"
+    EXPIRED = "expired"
+    CLOSED = "closed"
+
+
+class SessionInput(BaseModel):
+    """Starts the TradingSession process of one account and day."""
+
+    account_id: str
+    user_id: str
+    broker: BrokerName
+    day: date
+
+
+class BeginLogin(BaseModel):
+    """The customer wants to sign in at the broker."""
+
+
+class LoginBegun(BaseModel):
+    account_id: str
+    status: AccountStatus
+    login_url: str | None = None
+
+
+class CompleteLogin(BaseModel):
+    """The browser came back from the broker."""
+
+    login_id: str
+    request_token: str
+
+
+class LoginCompleted(BaseModel):
+    account_id: str
+    status: AccountStatus
+    expires_at: AwareDatetime | None = None
+
+
+class CloseAccount(BaseModel):
+    """The customer takes the connection back."""
+
+
+class OpenLogin(BaseModel):
+    account_id: str
+    user_id: str
+    broker: BrokerName
+    login_id: str
+    as_of: AwareDatetime
+
+
+class ExchangeToken(BaseModel):
+    account_id: str
+    user_id: str
+    login_id: str
+    request_token: str
+    as_of: AwareDatetime
+
+
+class SessionGranted(BaseModel):
+    """`lives_seconds`: from now to the session's end, by the broker's clock."""
+
+    expires_at: AwareDatetime
+    lives_seconds: float
+
+
+class EndSession(BaseModel):
+    account_id: str
+    user_id: str
+    close: bool
+    expires_at: AwareDatetime | None = None
+    """Ends the session only if it is still the one that expires then."""
+    as_of: AwareDatetime
+
+
+class WaitingOrders(BaseModel):
+    order_ids: list[str]
+
+
+# The kill switch
+
+
+class KillSwitchInput(BaseModel):
+    kill_switch_id: str
+    account_id: str
+    user_id: str
+    flatten: bool
+
+
+class Engage(BaseModel):
+    """Block the account now."""
+
+
+class Lift(BaseModel):
+    """The customer lets orders through again."""
+
+
+class KillSwitchView(BaseModel):
+    kill_switch_id: str
+    status: str
+    cancelled: int = 0
+    left_open: list[str] = Field(default_factory=list)
+
+
+class BlockAccount(BaseModel):
+    kill_switch_id: str
+    account_id: str
+    user_id: str
+    flatten: bool
+    blocked: bool
+    as_of: AwareDatetime
+
+
+class KillSwitchReport(BaseModel):
+    kill_switch_id: str
+    status: str
+    cancelled: list[str] = Field(default_factory=list)
+    left_open: list[str] = Field(default_factory=list)
+    flattening: list[str] = Field(default_factory=list)
+    as_of: AwareDatetime
+
+
+class LiveOrders(BaseModel):
+    order_ids: list[str]
+
+
+# What a broker answers, in one vocabulary
+
+
+class BrokerOrder(BaseModel):
+    """An order as the broker's book shows it."""
+
+    broker_order_id: str
+    status: BrokerStatus
+    tag: str | None = None
+    quantity: int
+    filled_quantity: int
+    average_price: Decimal
+    reason_code: str | None = None
+    updated_at: datetime | None = None
+
+
+class BrokerTrade(BaseModel):
+    """One execution. `traded_at` is the exchange's time."""
+
+    trade_id: str
+    broker_order_id: str
+    exchange: str
+    symbol: str
+    product: str
+    side: Side
+    quantity: int
+    price: Decimal
+    traded_at: AwareDatetime
+
+
+class Instrument(BaseModel):
+    """One line of the broker's daily list of instruments."""
+
+    exchange: str
+    symbol: str
+    token: int
+    segment: str
+    kind: str
+    underlying: str
+    tick: Decimal
+    lot: int
+    expiry: date | None = None
+
+
+class MarketQuote(BaseModel):
+    """Last price and the day's limits, in rupees; a limit of None is not known."""
+
+    exchange: str
+    symbol: str
+    last_price: Decimal
+    close: Decimal | None = None
+    lower_limit: Decimal | None = None
+    upper_limit: Decimal | None = None
+
+
+class MarginAnswer(BaseModel):
+    """The broker's own calculation for one order, in rupees."""
+
+    required: Decimal
+    available: Decimal
+
+
+class Grant(BaseModel):
+    """What a completed login gives. `holder` is a name: it stays inside the activity."""
+
+    broker_user_id: str
+    holder: str
+    access_token: str
