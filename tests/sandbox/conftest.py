@@ -27,10 +27,11 @@ class Sandbox:
         http: a plain client for the provider paths.
     """
 
-    def __init__(self, database: Path, hooks_url: str, worlds: str = "") -> None:
+    def __init__(self, database: Path, hooks_url: str, worlds: str = "", kite_limits: str = "off") -> None:
         self.database = database
         self.hooks_url = hooks_url
         self.worlds = worlds
+        self.kite_limits = kite_limits
         self.base_url = ""
         self.start()
         self.http = httpx.Client(base_url=self.base_url, timeout=20)
@@ -42,6 +43,8 @@ class Sandbox:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TREUM_")} | {
             "TREUM_SANDBOX_WEBHOOK_URL": f"{self.hooks_url}/razorpay",
             "TREUM_SANDBOX_POSTBACK_URL": f"{self.hooks_url}/kite",
+            "TREUM_SANDBOX_RAZORPAY_RETRY_SECONDS": "0.1",
+            "TREUM_SANDBOX_KITE_LIMITS": self.kite_limits,
         }
         self.process = subprocess.Popen(
             command + (["--worlds", self.worlds] if self.worlds else []),
@@ -124,3 +127,11 @@ def hooks(clean: Sandbox, hooks_server: Receiver) -> Receiver:
 def kite(clean: Sandbox) -> KiteUser:
     """A customer signed in at the sandbox's broker on a trading morning, on the emptied sandbox."""
     return KiteUser(clean)
+
+
+@pytest.fixture
+def own_sandbox(hooks_server: Receiver, tmp_path: Path) -> Iterator[Sandbox]:
+    """A Kite world in a process of its own, with the rate limits on: for tests that kill or exhaust it."""
+    process = Sandbox(tmp_path / "sandbox.db", hooks_server.url, worlds="kite", kite_limits="on")
+    yield process
+    process.stop()
