@@ -4,6 +4,7 @@ import json
 import random
 import socket
 from pathlib import Path
+from typing import Any
 
 from cli.entry import POOLS
 from cli.errors import Refused
@@ -40,18 +41,30 @@ def assign(home: Path, base: int | None) -> dict[str, int]:
     Raises:
         Refused: a port is taken by another program.
     """
-    path = home / "ports.json"
-    held = json.loads(path.read_text()) if path.exists() else {}
-    ports: dict[str, int] = held.get("ports", {})
+    held = _held(home)
     if base is None:
         base = held.get("base", DEFAULT_BASE)
     if base == 0:
-        ports = _free(ports if held.get("base") == 0 else {})
+        ports = _free(held["ports"] if held.get("base") == 0 else {})
     else:
-        ports = {name: base + offset for offset, name in enumerate(NAMES)}
+        ports = _row(base)
         _demand(ports)
-    write_atomically(path, json.dumps({"base": base, "ports": ports}, indent=2))
+    write_atomically(home / "ports.json", json.dumps({"base": base, "ports": ports}, indent=2))
     return ports
+
+
+def kept(home: Path) -> dict[str, int]:
+    """The ports of the home, or those that it would ask for at its first start."""
+    return _held(home).get("ports") or _row(DEFAULT_BASE)
+
+
+def _held(home: Path) -> dict[str, Any]:
+    path = home / "ports.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _row(base: int) -> dict[str, int]:
+    return {name: base + offset for offset, name in enumerate(NAMES)}
 
 
 def _free(ports: dict[str, int]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """The steps between "the engines answer" and "the processes may start"."""
 
 import asyncio
+import os
+import sys
 
 from models.settings import settings
 
@@ -15,6 +17,10 @@ def migrate() -> None:
 def register() -> None:
     """Register search attributes and the retention of histories; repeating it changes nothing."""
     asyncio.run(_register())
+    # A thread of the client may still be handing over the last answer; if the interpreter is taken
+    # down under it the process dies of SIGSEGV after its work is done (temporalio/sdk-python#300).
+    sys.stdout.flush()
+    os._exit(0)
 
 
 async def _register() -> None:

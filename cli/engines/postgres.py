@@ -58,6 +58,7 @@ def program(home: Path, port: int, password: str, *, durable: bool = True) -> Pr
         grace=8.0,
         death=signal.SIGQUIT,  # immediate shutdown: the postmaster takes its children along
         account=account,
+        attempts=6,  # sessions of a killed predecessor may hold its shared memory for a moment
         prepare=partial(_initialise, home, password, account),
     )
 

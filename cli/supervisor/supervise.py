@@ -5,7 +5,6 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -46,6 +45,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stopping.set)
+        (self.home / "endpoints.json").unlink(missing_ok=True)  # of a run that was killed
         keepers = {asyncio.create_task(self._keep(program)) for program in self.plan.programs}
         keepers |= {asyncio.create_task(self._once(step)) for step in self.plan.steps}
         watch = {asyncio.create_task(self.stopping.wait()), asyncio.create_task(self._announce())}
@@ -83,7 +83,7 @@ class Supervisor:
         code = await child.wait()
         del self.children[step.name]
         if code != 0:
-            raise Refused(f"{step.name} failed: {last_line(log)} (all of it in {log})")
+            raise Refused(f"{step.name} failed ({_ending(code)}): {last_line(log)} (all of it in {log})")
         self._passed(step.name, begun)
 
     async def _keep(self, program: Program) -> None:
@@ -104,7 +104,7 @@ class Supervisor:
             watcher.cancel()
             await end(child, program.stop, program.grace)
             if not self.done[program.name].is_set() and starts >= program.attempts:
-                raise self._failure(program)
+                raise self._failure(program, child.returncode)
             quick = 0 if monotonic() - started > SETTLED_SECONDS else quick + 1
             await asyncio.sleep(BACKOFF_SECONDS[min(quick, len(BACKOFF_SECONDS) - 1)])
 
@@ -154,9 +154,11 @@ class Supervisor:
     def _log(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.log"
 
-    def _failure(self, program: Program) -> Refused:
+    def _failure(self, program: Program, code: int | None) -> Refused:
         log = self._log(program.name)
-        return Refused(f"{program.name} did not start: {last_line(log)} (all of it in {log})")
+        return Refused(
+            f"{program.name} did not start ({_ending(code)}): {last_line(log)} (all of it in {log})"
+        )
 
     def _record(self) -> None:
         """Keep ``run.json``, and once all has been healthy ``endpoints.json``, as things are."""
@@ -170,8 +172,7 @@ class Supervisor:
         """End what runs, stage by stage, and say in the home that nothing does."""
         self.run.state = "stopping"
         self.run.save(self.home)
-        with suppress(FileNotFoundError):
-            (self.home / "endpoints.json").unlink()
+        (self.home / "endpoints.json").unlink(missing_ok=True)
         programs = {program.name: program for program in self.plan.programs}
         stages = sorted({program.stage for program in self.plan.programs})
         for stage in stages:
@@ -185,3 +186,7 @@ class Supervisor:
             await end(self.children[name], signal.SIGKILL, 1.0)
         self.run.state, self.run.processes = "stopped", {}
         self.run.save(self.home)
+
+
+def _ending(code: int | None) -> str:
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
