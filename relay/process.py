@@ -48,18 +48,18 @@ async def serve(config: Settings) -> None:
         client = await connect(config)
         envelope = Envelope(client, commands, config.command_deadline)
         sweepers = Sweepers(database, vault, client, envelope, commands)
-        tasks = [
+        tasks: list[asyncio.Task] = [
             asyncio.create_task(work)
             for work in (
                 listen(config.postgres, {"outbox": outbox, "messages": mail}),
                 Publisher(database, redis).run(outbox),
-                every(1.0, sweepers.commands),
-                every(2.0, sweepers.events),
-                every(5.0, sweepers.messages, mail),
+                every(1.0, sweepers.drive_commands),
+                every(2.0, sweepers.deliver_events),
+                every(5.0, sweepers.start_messages, mail),
                 every(600.0, sweepers.forget_answers),
             )
         ]
-        ended = asyncio.create_task(stop.wait())
+        ended: asyncio.Task = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()

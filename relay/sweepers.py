@@ -34,7 +34,7 @@ class Sweepers:
         self._envelope = envelope
         self._commands = commands
 
-    async def commands(self) -> None:
+    async def drive_commands(self) -> None:
         """Promises whose lease has lapsed without an answer."""
         SWEPT.labels("command").inc(await self._envelope.sweep())
 
@@ -42,7 +42,7 @@ class Sweepers:
         """Answers under an idempotency key are kept for 24 hours."""
         await self._commands.forget(datetime.now(UTC) - ANSWERS_KEPT)
 
-    async def events(self) -> None:
+    async def deliver_events(self) -> None:
         """Events stored and not taken by their workflow yet."""
         async with self._database.transaction() as connection:
             due = await events.open_events(connection, self._vault, datetime.now(UTC))
@@ -63,7 +63,7 @@ class Sweepers:
             return event.attempts >= GIVE_UP
         return True
 
-    async def messages(self) -> None:
+    async def start_messages(self) -> None:
         """Mail and texts written and not sent: a workflow each, so that a retry is seen and bounded."""
         async with self._database.transaction() as connection:
             due = await messages.due(connection, datetime.now(UTC))

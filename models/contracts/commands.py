@@ -28,7 +28,7 @@ class Drive(BaseModel):
 
     workflow_type: str
     workflow_id: str
-    queue: Queue
+    queue: Queue | str
     start: dict[str, Any] | None = None
     """The workflow's input as JSON, where the command creates it; None for a plain update."""
     update: str | None = None
