@@ -11,8 +11,8 @@ import pyzipper
 
 from domain.errors import Rejected
 
-MAX_ZIP_BYTES = 1 << 20
-MAX_XML_BYTES = 1 << 20
+MAX_ZIP_BYTES = 256 << 10
+MAX_XML_BYTES = 512 << 10
 """A real file is some 10 to 40 KB, nearly all of it the photograph."""
 
 MALFORMED = "aadhaar_file_malformed"
