@@ -58,33 +58,40 @@ async def enqueue(
     await connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
 
 
-async def due(connection: Connection, vault: Vault, now: datetime, limit: int = 50) -> list[Message]:
-    """Takes messages that are due, oldest first. Each one's next turn moves back (5 s, doubling, at most
-    an hour), so that a sender who dies leaves it to the next. Those of erased people are dropped."""
+async def due(connection: Connection, now: datetime, limit: int = 50) -> list[str]:
+    """Takes messages that are due, oldest first; their ids. Each one's next turn moves back (5 s,
+    doubling, at most an hour), so that a sender who dies leaves it to the next."""
     cursor = await connection.execute(
         """UPDATE platform.messages SET attempts = attempts + 1,
                due_at = %(now)s + least(interval '1 hour', %(lease)s * power(2, least(attempts, 12)))
            WHERE message_id IN (
                SELECT message_id FROM platform.messages WHERE sent_at IS NULL AND due_at <= %(now)s
                ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-           RETURNING message_id, person_id, channel, recipient, subject, text, attempts""",
+           RETURNING message_id""",
         {"now": now, "limit": limit, "lease": LEASE},
     )
-    found = []
-    for row in await cursor.fetchall():
-        context = f"message:{row['message_id']}"
-        try:
-            ring = await vault.person(connection, row["person_id"])
-        except PersonForgotten:
-            await sent(connection, row["message_id"], now)
-            continue
-        to, subject, text = (
-            ring.open(bytes(row[part]), context).decode() for part in ("recipient", "subject", "text")
-        )
-        found.append(
-            Message(row["message_id"], row["person_id"], row["channel"], to, subject, text, row["attempts"])
-        )
-    return found
+    return [row["message_id"] for row in await cursor.fetchall()]
+
+
+async def unsent(connection: Connection, vault: Vault, message_id: str) -> Message | None:
+    """The message, opened; None where it was sent, or its person was erased."""
+    cursor = await connection.execute(
+        """SELECT message_id, person_id, channel, recipient, subject, text, attempts
+           FROM platform.messages WHERE message_id = %s AND sent_at IS NULL""",
+        (message_id,),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    try:
+        ring = await vault.person(connection, row["person_id"])
+    except PersonForgotten:
+        return None
+    to, subject, text = (
+        ring.open(bytes(row[part]), f"message:{message_id}").decode()
+        for part in ("recipient", "subject", "text")
+    )
+    return Message(message_id, row["person_id"], row["channel"], to, subject, text, row["attempts"])
 
 
 async def sent(connection: Connection, message_id: str, now: datetime) -> None:

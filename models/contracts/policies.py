@@ -25,12 +25,16 @@ class Step:
     start_to_close: timedelta
     retry: RetryPolicy
     heartbeat: timedelta | None = None
+    schedule_to_close: timedelta | None = None
+    """How long all attempts together may take, where the business has a deadline."""
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments of ``workflow.execute_activity*``."""
         given: dict[str, Any] = {"start_to_close_timeout": self.start_to_close, "retry_policy": self.retry}
         if self.heartbeat:
             given["heartbeat_timeout"] = self.heartbeat
+        if self.schedule_to_close:
+            given["schedule_to_close_timeout"] = self.schedule_to_close
         return given
 
     def local(self) -> dict[str, Any]:
@@ -56,3 +60,6 @@ IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
 
 COMPUTE = Step(timedelta(seconds=30), FOREVER)
 """Work on our own data that may take seconds: candles, reports, matching."""
+
+DELIVERY = Step(timedelta(seconds=10), FOREVER, schedule_to_close=timedelta(days=1))
+"""A mail or text: worthless after a day."""
