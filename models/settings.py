@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     kite_postback_secret: SecretStr = SecretStr("")
     """The secret path segment of the app's one postback URL."""
 
+    aadhaar_certificates: CommaList = Field(default_factory=list)
+    """Pinned certificates of the offline e-KYC signer, each PEM in base 64: the one in force, then former
+    ones. Never read from the file that is being checked."""
+
     codec_keys: CommaList = Field(default_factory=list)
     vault_keys: CommaList = Field(default_factory=list)
     index_key: SecretStr = SecretStr("")
