@@ -44,6 +44,7 @@ def shared(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) -> dic
         "TREUM_KITE_API_KEY": keys["kite_api_key"],
         "TREUM_KITE_API_SECRET": keys["kite_api_secret"],
         "TREUM_KITE_POSTBACK_SECRET": keys["kite_postback_secret"],
+        "TREUM_AADHAAR_CERTIFICATES": keys["aadhaar_certificate"],
         "TREUM_CODEC_KEYS": ",".join(keys["codec_keys"]),
         "TREUM_VAULT_KEYS": ",".join(keys["vault_keys"]),
         "TREUM_INDEX_KEY": keys["index_key"],
@@ -80,6 +81,7 @@ def of_sandbox(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) ->
         "TREUM_SANDBOX_RAZORPAY_KEY_ID": keys["razorpay_key_id"],
         "TREUM_SANDBOX_RAZORPAY_KEY_SECRET": keys["razorpay_key_secret"],
         "TREUM_SANDBOX_RAZORPAY_WEBHOOK_SECRET": keys["razorpay_webhook_secrets"][0],
+        "TREUM_SANDBOX_AADHAAR_SIGNER": keys["aadhaar_signer"],
         "TREUM_SANDBOX_KITE_API_KEY": keys["kite_api_key"],
         "TREUM_SANDBOX_KITE_API_SECRET": keys["kite_api_secret"],
     }

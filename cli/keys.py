@@ -42,6 +42,16 @@ def _assertion_pair() -> tuple[str, str]:
     return _pem(key), base64.b64encode(public).decode()
 
 
+def _aadhaar_signer() -> tuple[str, str]:
+    """Key and certificate of the sandbox's e-KYC signer, and the certificate alone for us to pin."""
+    from sandbox.kyc.offline_file import new_signing_key
+
+    key, certificate = new_signing_key()
+    return base64.b64encode((key + certificate).encode()).decode(), base64.b64encode(
+        certificate.encode()
+    ).decode()
+
+
 _MAKERS: dict[str, Callable[[], Any]] = {
     "postgres_password": lambda: secrets.token_urlsafe(24),
     "redis_password": lambda: secrets.token_urlsafe(24),
@@ -69,6 +79,8 @@ def load_or_create(home: Path) -> dict[str, Any]:
     missing = {name: make() for name, make in _MAKERS.items() if name not in held}
     if "assertion_key" not in held:
         missing["assertion_key"], missing["assertion_public_key"] = _assertion_pair()
+    if "aadhaar_signer" not in held:
+        missing["aadhaar_signer"], missing["aadhaar_certificate"] = _aadhaar_signer()
     if missing:
         held |= missing
         write_atomically(path, json.dumps(held, indent=2), mode=0o600)

@@ -45,6 +45,7 @@ class Settings:
             ("razorpay", "webhook_secret"): "RAZORPAY_WEBHOOK_SECRET",
             ("kite", "api_key"): "KITE_API_KEY",
             ("kite", "api_secret"): "KITE_API_SECRET",
+            ("kyc", "aadhaar_signer"): "AADHAAR_SIGNER",
         }
         given = {where: os.environ.get(f"TREUM_SANDBOX_{name}", "") for where, name in names.items()}
         return cls(

@@ -1,5 +1,6 @@
 """Aadhaar offline e-KYC: files on request, signed by the sandbox's own key, and the certificate to pin."""
 
+import base64
 import re
 import secrets
 from typing import Any
@@ -17,9 +18,15 @@ GENDERS = {"m": "M", "male": "M", "f": "F", "female": "F", "t": "T", "transgende
 
 
 def signing_key(world: World) -> tuple[str, str]:
-    """Private key and certificate (PEM), made once and kept over restarts and resets: platforms pin it."""
+    """Private key and certificate (PEM): the one given at the start, else made once and kept over restarts
+    and resets, since platforms pin it."""
     end = "-----END PRIVATE KEY-----\n"
-    both = world.kept("kyc.aadhaar_signer", lambda: "".join(offline_file.new_signing_key()))
+    given = world.settings.credentials.get(("kyc", "aadhaar_signer"))
+    both = (
+        base64.b64decode(given).decode()
+        if given
+        else world.kept("kyc.aadhaar_signer", lambda: "".join(offline_file.new_signing_key()))
+    )
     private, _, certificate = both.partition(end)
     return private + end, certificate
 
