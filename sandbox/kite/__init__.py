@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sandbox.kite import exchange, postbacks
+from sandbox.kite import exchange, postbacks, ticker
 from sandbox.kite.api import routes
 from sandbox.kite.control import control_routes
 from sandbox.kite.errors import error
@@ -13,7 +13,8 @@ __all__ = ["SCHEMA", "background", "control_routes", "error", "routes"]
 
 
 async def background(world: World) -> None:
-    """The exchange and the delivery of postbacks, until cancelled."""
+    """The exchange, the delivery of postbacks and the ticker's wake-ups, until cancelled."""
     async with asyncio.TaskGroup() as loops:
         loops.create_task(exchange.run(world))
         loops.create_task(postbacks.deliver(world))
+        loops.create_task(ticker.broadcast(world))

@@ -2,7 +2,7 @@
 
 from starlette.routing import BaseRoute, Route
 
-from sandbox.kite import funds, gtt, mutualfunds, orders, portfolio, quotes, session
+from sandbox.kite import funds, gtt, mutualfunds, orders, portfolio, quotes, session, ticker
 from sandbox.kite.caller import Gate, Handler
 from sandbox.kite.limits import Limits
 from sandbox.world import World
@@ -53,7 +53,7 @@ SIGNED_IN: tuple[tuple[str, str, Handler, str], ...] = (
 
 
 def routes(world: World) -> list[BaseRoute]:
-    """Every REST call of Kite Connect v3, and the login page."""
+    """Every REST call of Kite Connect v3, the login page and the ticker."""
     gate = Gate(world, Limits())
     opened = [
         Route("/kite/session/token", gate.open(session.exchange_token), methods=["POST"]),
@@ -64,6 +64,7 @@ def routes(world: World) -> list[BaseRoute]:
     ]
     return [
         *opened,
+        ticker.route(world),
         *(
             Route(f"/kite{path}", gate.signed_in(handler, bucket), methods=[method])
             for method, path, handler, bucket in SIGNED_IN

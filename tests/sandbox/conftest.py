@@ -60,9 +60,7 @@ class Sandbox:
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A control call (`path` below `/_control`); raises on any answer but 2xx."""
-        answer = httpx.request(
-            method, f"{self.base_url}/_control{path}", json=body, headers=CONTROL, timeout=20
-        )
+        answer = self.http.request(method, f"/_control{path}", json=body, headers=CONTROL)
         assert answer.is_success, f"{answer.status_code} {answer.text}"
         return answer.json()
 
@@ -131,7 +129,15 @@ def kite(clean: Sandbox) -> KiteUser:
 
 @pytest.fixture
 def own_sandbox(hooks_server: Receiver, tmp_path: Path) -> Iterator[Sandbox]:
-    """A Kite world in a process of its own, with the rate limits on: for tests that kill or exhaust it."""
+    """A Kite world in a process of its own: for tests that kill it."""
+    process = Sandbox(tmp_path / "sandbox.db", hooks_server.url, worlds="kite")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def limited_sandbox(hooks_server: Receiver, tmp_path: Path) -> Iterator[Sandbox]:
+    """A Kite world in a process of its own with Kite's rate limits."""
     process = Sandbox(tmp_path / "sandbox.db", hooks_server.url, worlds="kite", kite_limits="on")
     yield process
     process.stop()

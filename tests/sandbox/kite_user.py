@@ -64,7 +64,7 @@ class KiteUser:
         deadline = time.monotonic() + seconds
         while (order := self.order(order_id))["status"] != status:
             assert time.monotonic() < deadline, f"{order['status']}: {order['status_message']}"
-            time.sleep(0.11)  # the client's own poll: ten calls a second are allowed
+            time.sleep(0.02)
         return order
 
 
