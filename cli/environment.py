@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cli.engines import postgres, redis
+from cli.keys import of_sandbox as of_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "treum"
 
 # Who may hold what: a process that does not need a secret is not given it.
-_ONLY_FOR = {
+RESTRICTED = {
     "TREUM_ASSERTION_KEY": {"api"},
     "TREUM_TOKEN_KEY": {"api", "live", "codec"},
     "TREUM_KITE_POSTBACK_SECRET": {"api"},
@@ -38,6 +39,13 @@ def shared(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) -> dic
         "TREUM_CODEC_PORT": str(ports["codec"]),
         "TREUM_PUBLIC_URL": _url(ports["api"]),
         "TREUM_SANDBOX": _url(ports["sandbox"]),
+        **secrets_as_variables(keys),
+    }
+
+
+def secrets_as_variables(keys: Mapping[str, Any]) -> dict[str, str]:
+    """The secrets of ``cli/keys.py`` as variables; RESTRICTED says who may hold which."""
+    return {
         "TREUM_RAZORPAY_KEY_ID": keys["razorpay_key_id"],
         "TREUM_RAZORPAY_KEY_SECRET": keys["razorpay_key_secret"],
         "TREUM_RAZORPAY_WEBHOOK_SECRETS": ",".join(keys["razorpay_webhook_secrets"]),
@@ -60,7 +68,9 @@ def of_process(name: str, variables: Mapping[str, str], ports: Mapping[str, int]
     What the person at the terminal has set (limits, log level, OTLP endpoint, a kill point) passes
     through; what the home decides wins.
     """
-    kept = {key: value for key, value in variables.items() if key not in _ONLY_FOR or name in _ONLY_FOR[key]}
+    kept = {
+        key: value for key, value in variables.items() if key not in RESTRICTED or name in RESTRICTED[key]
+    }
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     metrics = ports.get(f"metrics-{name}", 0)
     own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "TREUM_METRICS_PORT": str(metrics)}
@@ -78,12 +88,7 @@ def of_sandbox(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) ->
         "TREUM_SANDBOX_DB": str(home / "sandbox.db"),
         "TREUM_SANDBOX_WEBHOOK_URL": f"{api}/v1/webhooks/razorpay",
         "TREUM_SANDBOX_POSTBACK_URL": f"{api}/v1/webhooks/kite/{keys['kite_postback_secret']}",
-        "TREUM_SANDBOX_RAZORPAY_KEY_ID": keys["razorpay_key_id"],
-        "TREUM_SANDBOX_RAZORPAY_KEY_SECRET": keys["razorpay_key_secret"],
-        "TREUM_SANDBOX_RAZORPAY_WEBHOOK_SECRET": keys["razorpay_webhook_secrets"][0],
-        "TREUM_SANDBOX_AADHAAR_SIGNER": keys["aadhaar_signer"],
-        "TREUM_SANDBOX_KITE_API_KEY": keys["kite_api_key"],
-        "TREUM_SANDBOX_KITE_API_SECRET": keys["kite_api_secret"],
+        **of_keys(keys),
     }
 
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +68,40 @@ _MAKERS: dict[str, Callable[[], Any]] = {
 }
 
 
+def make(held: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Every secret by the name of its setting: those held, and new ones for those that lack."""
+    keys = dict(held or {})
+    for name, maker in _MAKERS.items():
+        if name not in keys:
+            keys[name] = maker()
+    if "assertion_key" not in keys:
+        keys["assertion_key"], keys["assertion_public_key"] = _assertion_pair()
+    if "aadhaar_signer" not in keys:
+        keys["aadhaar_signer"], keys["aadhaar_certificate"] = _aadhaar_signer()
+    return keys
+
+
 def load_or_create(home: Path) -> dict[str, Any]:
-    """The home's secrets by the name of their setting; those it lacks are made and kept.
+    """The home's secrets; those it lacks are made and kept.
 
     Raises:
         OSError: the file cannot be read or written.
     """
     path = home / "secrets.json"
     held: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: make() for name, make in _MAKERS.items() if name not in held}
-    if "assertion_key" not in held:
-        missing["assertion_key"], missing["assertion_public_key"] = _assertion_pair()
-    if "aadhaar_signer" not in held:
-        missing["aadhaar_signer"], missing["aadhaar_certificate"] = _aadhaar_signer()
-    if missing:
-        held |= missing
-        write_atomically(path, json.dumps(held, indent=2), mode=0o600)
-    return held
+    keys = make(held)
+    if keys != held:
+        write_atomically(path, json.dumps(keys, indent=2), mode=0o600)
+    return keys
+
+
+def of_sandbox(keys: Mapping[str, Any]) -> dict[str, str]:
+    """The providers' side of the same keys, as the sandbox reads them."""
+    return {
+        "TREUM_SANDBOX_RAZORPAY_KEY_ID": keys["razorpay_key_id"],
+        "TREUM_SANDBOX_RAZORPAY_KEY_SECRET": keys["razorpay_key_secret"],
+        "TREUM_SANDBOX_RAZORPAY_WEBHOOK_SECRET": keys["razorpay_webhook_secrets"][0],
+        "TREUM_SANDBOX_AADHAAR_SIGNER": keys["aadhaar_signer"],
+        "TREUM_SANDBOX_KITE_API_KEY": keys["kite_api_key"],
+        "TREUM_SANDBOX_KITE_API_SECRET": keys["kite_api_secret"],
+    }

@@ -107,6 +107,14 @@ def register() -> None:
 
 
 @app.command()
+def keys(folder: Annotated[Path, typer.Argument(help="Where the *.env files go.")]) -> None:
+    """Write fresh secrets for a cluster, one file for each group that may hold them."""
+    from cli.cluster import write_env_files
+
+    _refusing(lambda: typer.echo("\n".join(map(str, write_env_files(folder)))))
+
+
+@app.command()
 def seed() -> None:
     """Write what every new platform holds: staff, plans, courses."""
     _process("seed")

@@ -92,6 +92,7 @@ def _own(
         environment=environment.of_process(name, variables, ports),
         port=port or metrics,
         after=after,
+        grace=6.0,
         attempts=3,
     )
 

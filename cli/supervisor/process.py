@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LAUNCH = Path(__file__).with_name("launch.py")
+
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Refused|Failure|Interrupt): ")
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -137,6 +140,7 @@ async def end(child: asyncio.subprocess.Process, stop: signal.Signals, grace: fl
 
 
 def last_line(log: Path) -> str:
-    """What a program said last, for the sentence that tells of its failure."""
+    """What a program said last: the error of a Python traceback if there is one, else the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or ["it said nothing"])[-1][:300]

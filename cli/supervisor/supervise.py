@@ -33,7 +33,8 @@ class Supervisor:
         self.home, self.plan, self.report = home, plan, report
         self.run = Run(os.getpid(), birth(os.getpid()))
         self.children: dict[str, asyncio.subprocess.Process] = {}
-        self.done = {unit.name: asyncio.Event() for unit in (*plan.programs, *plan.steps)}
+        names = [program.name for program in plan.programs] + [step.name for step in plan.steps]
+        self.done = {name: asyncio.Event() for name in names}
         self.stopping = asyncio.Event()
 
     async def __call__(self) -> None:
