@@ -1,0 +1,283 @@
+"""Invoices and credit notes: issued once, numbered without a gap, read and never changed."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from domain.gst import (
+    RATE_PERCENT,
+    DocumentKind,
+    Split,
+    credit_note_kind,
+    credit_split,
+    document_number,
+    financial_year,
+    india_date,
+    split,
+)
+from domain.money import CURRENCY
+from models.contracts.identifiers import Prefix, mint
+from models.settings import Settings
+from store.database import Connection
+from store.vault import Vault
+
+
+@dataclass(frozen=True)
+class Supplier:
+    """Who sells, as the law wants it on the document."""
+
+    name: str
+    gstin: str
+    state: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Supplier":
+        return cls(settings.supplier_name, settings.supplier_gstin, settings.supplier_state)
+
+
+@dataclass(frozen=True)
+class Sale:
+    """What an invoice is about. `amount` in paise, GST included; `buyer_name` is sealed when stored."""
+
+    user_id: str
+    payment_id: str
+    amount: int
+    description: str
+    sac: str
+    place_of_supply: str
+    buyer_name: str
+    buyer_gstin: str | None = None
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A document as it stands in the book."""
+
+    invoice_id: str
+    number: str
+    kind: DocumentKind
+    price: Split
+
+
+async def draw(connection: Connection, kind: DocumentKind, day: date) -> tuple[int, int, str]:
+    """The next number of a series: financial year, sequence, number.
+
+    The row stays locked until the caller's transaction ends: a rollback gives the number back, and
+    concurrent writers queue, so the series has no gap. Draw last, to hold it briefly.
+    """
+    year = financial_year(day)
+    cursor = await connection.execute(
+        """INSERT INTO finance.number_series AS s (kind, financial_year, last) VALUES (%s, %s, 1)
+           ON CONFLICT (kind, financial_year) DO UPDATE SET last = s.last + 1 RETURNING last""",
+        (kind, year),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise RuntimeError("an upsert gave no row")
+    return year, row["last"], document_number(kind, year, row["last"])
+
+
+async def issue(
+    connection: Connection, vault: Vault, supplier: Supplier, sale: Sale, tax_point: datetime
+) -> Issued:
+    """The tax invoice of a captured payment; a repeat gives the one that stands.
+
+    Services are taxed at receipt (s.13(2)), so the tax point is the capture and the invoice is dated by it.
+    """
+    stored = await _stored(connection, "payment_id = %s AND kind = 'invoice'", sale.payment_id)
+    if stored is not None:
+        return stored
+    price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state)
+    return await _write(
+        connection,
+        vault,
+        supplier,
+        sale,
+        DocumentKind.INVOICE,
+        price,
+        tax_point,
+        refund_id=None,
+        original=None,
+    )
+
+
+async def credit(
+    connection: Connection,
+    vault: Vault,
+    supplier: Supplier,
+    refund_id: str,
+    payment_id: str,
+    amount: int,
+    now: datetime,
+) -> Issued:
+    """The credit note of a refund, against the payment's invoice; a repeat gives the one that stands.
+
+    The caller holds the payment's row lock: notes of one invoice follow one another. After the time limit
+    of s.34(2) the note is a financial one, without tax: all of it stands in `taxable`.
+
+    Raises:
+        LookupError: the payment has no invoice.
+    """
+    stored = await _stored(connection, "refund_id = %s", refund_id)
+    if stored is not None:
+        return stored
+    cursor = await connection.execute(
+        """SELECT i.*, (SELECT coalesce(sum(c.total), 0)::bigint FROM finance.invoices c
+                        WHERE c.original_invoice_id = i.invoice_id) AS credited
+           FROM finance.invoices i WHERE i.payment_id = %s AND i.kind = 'invoice'""",
+        (payment_id,),
+    )
+    original = await cursor.fetchone()
+    if original is None:
+        raise LookupError(payment_id)
+    kind = credit_note_kind(original["issued_on"], india_date(now))
+    price = (
+        credit_split(original["total"], original["credited"], amount, intra_state=original["igst"] == 0)
+        if kind is DocumentKind.CREDIT_NOTE
+        else Split(taxable=amount, cgst=0, sgst=0, igst=0)
+    )
+    ring = await vault.person(connection, original["user_id"])
+    sale = Sale(
+        user_id=original["user_id"],
+        payment_id=payment_id,
+        amount=amount,
+        description=original["description"],
+        sac=original["sac"],
+        place_of_supply=original["place_of_supply"],
+        buyer_name=ring.open(bytes(original["buyer_name"]), f"buyer:{original['invoice_id']}").decode(),
+        buyer_gstin=original["buyer_gstin"],
+    )
+    return await _write(
+        connection,
+        vault,
+        supplier,
+        sale,
+        kind,
+        price,
+        now,
+        refund_id=refund_id,
+        original=original["invoice_id"],
+    )
+
+
+async def _stored(connection: Connection, where: str, key: str) -> Issued | None:
+    cursor = await connection.execute(
+        f"SELECT * FROM finance.invoices WHERE {where}",  # noqa: S608 (one of two literals above)
+        (key,),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    price = Split(taxable=row["taxable"], cgst=row["cgst"], sgst=row["sgst"], igst=row["igst"])
+    return Issued(row["invoice_id"], row["number"], DocumentKind(row["kind"]), price)
+
+
+async def _write(
+    connection: Connection,
+    vault: Vault,
+    supplier: Supplier,
+    sale: Sale,
+    kind: DocumentKind,
+    price: Split,
+    tax_point: datetime,
+    *,
+    refund_id: str | None,
+    original: str | None,
+) -> Issued:
+    invoice_id = mint(Prefix.INVOICE)
+    ring = await vault.person(connection, sale.user_id)
+    issued_on = india_date(tax_point)
+    year, sequence, number = await draw(connection, kind, issued_on)
+    await connection.execute(
+        """INSERT INTO finance.invoices (invoice_id, number, kind, financial_year, sequence, status,
+               issued_on, tax_point, user_id, payment_id, refund_id, original_invoice_id, buyer_gstin,
+               buyer_name, place_of_supply, supplier, sac, description, rate, currency, taxable, cgst, sgst,
+               igst, total)
+           VALUES (%(invoice_id)s, %(number)s, %(kind)s, %(year)s, %(sequence)s, 'issued', %(issued_on)s,
+               %(tax_point)s, %(user_id)s, %(payment_id)s, %(refund_id)s, %(original)s, %(gstin)s, %(name)s,
+               %(place)s, %(supplier)s, %(sac)s, %(description)s, %(rate)s, %(currency)s, %(taxable)s,
+               %(cgst)s, %(sgst)s, %(igst)s, %(total)s)""",
+        {
+            "invoice_id": invoice_id,
+            "number": number,
+            "kind": kind,
+            "year": year,
+            "sequence": sequence,
+            "issued_on": issued_on,
+            "tax_point": tax_point,
+            "user_id": sale.user_id,
+            "payment_id": sale.payment_id,
+            "refund_id": refund_id,
+            "original": original,
+            "gstin": sale.buyer_gstin,
+            "name": ring.seal(sale.buyer_name.encode(), f"buyer:{invoice_id}"),
+            "place": sale.place_of_supply,
+            "supplier": Jsonb(vars(supplier)),
+            "sac": sale.sac,
+            "description": sale.description,
+            "rate": 0 if kind is DocumentKind.FINANCIAL_CREDIT_NOTE else RATE_PERCENT,
+            "currency": CURRENCY,
+            "taxable": price.taxable,
+            "cgst": price.cgst,
+            "sgst": price.sgst,
+            "igst": price.igst,
+            "total": price.total,
+        },
+    )
+    return Issued(invoice_id, number, kind, price)
+
+
+async def find(connection: Connection, invoice_id: str) -> dict[str, Any] | None:
+    cursor = await connection.execute(
+        """SELECT i.*, o.number AS original_number, o.issued_on AS original_issued_on
+           FROM finance.invoices i
+           LEFT JOIN finance.invoices o ON o.invoice_id = i.original_invoice_id
+           WHERE i.invoice_id = %s""",
+        (invoice_id,),
+    )
+    return await cursor.fetchone()
+
+
+async def buyer_name(connection: Connection, vault: Vault, invoice: dict[str, Any]) -> str:
+    """The buyer's name on the document. Raises PersonForgotten."""
+    ring = await vault.person(connection, invoice["user_id"])
+    return ring.open(bytes(invoice["buyer_name"]), f"buyer:{invoice['invoice_id']}").decode()
+
+
+async def listing(
+    connection: Connection,
+    *,
+    user_id: str,
+    status: str | None,
+    after: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """A person's documents, newest first."""
+    cursor = await connection.execute(
+        """SELECT * FROM finance.invoices
+           WHERE user_id = %(user)s AND (%(status)s::text IS NULL OR status = %(status)s)
+             AND (%(after)s::text IS NULL OR invoice_id < %(after)s)
+             AND (%(start)s::timestamptz IS NULL OR tax_point >= %(start)s)
+             AND (%(end)s::timestamptz IS NULL OR tax_point < %(end)s)
+           ORDER BY invoice_id DESC LIMIT %(limit)s""",
+        {"user": user_id, "status": status, "after": after, "start": start, "end": end, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+async def tax_figures(connection: Connection, first: date, following: date) -> list[dict[str, Any]]:
+    """Outward supplies of a month by kind of document, kind of buyer and place, in paise (GSTR-1)."""
+    cursor = await connection.execute(
+        """SELECT kind, CASE WHEN buyer_gstin IS NULL THEN 'b2c' ELSE 'b2b' END AS buyer, place_of_supply,
+                  count(*)::bigint AS documents, min(number) AS first_number, max(number) AS last_number,
+                  sum(taxable)::bigint AS taxable, sum(cgst)::bigint AS cgst, sum(sgst)::bigint AS sgst,
+                  sum(igst)::bigint AS igst, sum(total)::bigint AS total
+           FROM finance.invoices WHERE issued_on >= %s AND issued_on < %s
+           GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
+        (first, following),
+    )
+    return await cursor.fetchall()

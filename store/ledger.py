@@ -1,0 +1,105 @@
+"""The ledger: postings are added and read, nothing else; Postgres refuses what does not balance."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from domain.ledger import Entry
+from models.contracts.identifiers import Prefix, mint
+from store.database import Connection
+
+
+async def post(connection: Connection, entry: Entry, now: datetime) -> str:
+    """Posts an entry and gives its id; a repeat under the same business key gives the first one's.
+
+    The balance is checked by the database when the transaction commits.
+    """
+    entry_id = mint(Prefix.JOURNAL)
+    cursor = await connection.execute(
+        """INSERT INTO finance.journal_entries (entry_id, business_key, date, refs, made_at)
+           VALUES (%s, %s, %s, %s, %s) ON CONFLICT (business_key) DO NOTHING RETURNING entry_id""",
+        (entry_id, entry.business_key, entry.date, list(entry.references), now),
+    )
+    if await cursor.fetchone() is None:
+        cursor = await connection.execute(
+            "SELECT entry_id FROM finance.journal_entries WHERE business_key = %s", (entry.business_key,)
+        )
+        row = await cursor.fetchone()
+        return row["entry_id"] if row else entry_id
+    lines = entry.lines
+    await connection.execute(
+        """INSERT INTO finance.journal_lines (entry_id, number, account, debit, credit)
+           SELECT %s, * FROM unnest(%s::integer[], %s::text[], %s::bigint[], %s::bigint[])""",
+        (
+            entry_id,
+            list(range(1, len(lines) + 1)),
+            [line.account.value for line in lines],
+            [line.debit for line in lines],
+            [line.credit for line in lines],
+        ),
+    )
+    return entry_id
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Turnover of one account: sums of both sides, in paise."""
+
+    account: str
+    debit: int
+    credit: int
+
+
+async def trial_balance(connection: Connection, until: date | None = None) -> list[Balance]:
+    """Every account of the chart up to and including a business day; both sides add up to the same."""
+    cursor = await connection.execute(
+        """SELECT a.account, coalesce(sum(l.debit), 0)::bigint AS debit,
+                  coalesce(sum(l.credit), 0)::bigint AS credit
+           FROM finance.accounts a
+           LEFT JOIN (finance.journal_lines l JOIN finance.journal_entries e USING (entry_id))
+               ON l.account = a.account AND (%(until)s::date IS NULL OR e.date <= %(until)s::date)
+           GROUP BY a.account ORDER BY a.account""",
+        {"until": until},
+    )
+    return [Balance(row["account"], row["debit"], row["credit"]) for row in await cursor.fetchall()]
+
+
+async def statement(
+    connection: Connection,
+    *,
+    account: str | None,
+    reference: str | None,
+    after: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Lines of the book, newest entry first, of one account or reference; `after` is an entry id and line."""
+    entry_after, _, line_after = (after or "").partition("/")
+    cursor = await connection.execute(
+        """SELECT e.entry_id || '/' || l.number AS line_id, e.entry_id, e.business_key, e.date, e.made_at,
+                  e.refs AS references, l.account, l.debit, l.credit
+           FROM finance.journal_lines l JOIN finance.journal_entries e USING (entry_id)
+           WHERE (%(account)s::text IS NULL OR l.account = %(account)s)
+             AND (%(reference)s::text IS NULL OR e.refs @> ARRAY[%(reference)s::text])
+             AND (%(after)s::text IS NULL
+                  OR (e.entry_id, -l.number) < (%(after)s::text, -%(line)s::integer))
+             AND (%(start)s::timestamptz IS NULL OR e.made_at >= %(start)s)
+             AND (%(end)s::timestamptz IS NULL OR e.made_at < %(end)s)
+           ORDER BY e.entry_id DESC, l.number LIMIT %(limit)s""",
+        {
+            "account": account,
+            "reference": reference,
+            "after": entry_after or None,
+            "line": int(line_after) if line_after.isdigit() else 0,
+            "start": start,
+            "end": end,
+            "limit": limit,
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def has_account(connection: Connection, account: str) -> bool:
+    cursor = await connection.execute("SELECT FROM finance.accounts WHERE account = %s", (account,))
+    return await cursor.fetchone() is not None

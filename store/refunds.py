@@ -1,0 +1,148 @@
+"""Refunds: asked for, approved, sent, paid; what is promised back never exceeds what was captured."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.errors import CheckViolation
+
+from domain.payments import REFUND_NEXT, RefundStatus
+from store.changes import touch
+from store.database import Connection
+from store.outbox import emit
+from store.payments import TOPIC
+
+
+@dataclass(frozen=True)
+class NewRefund:
+    """A refund about to be opened; `amount` in paise, `approvals_due` people have yet to agree."""
+
+    refund_id: str
+    payment_id: str
+    user_id: str
+    amount: int
+    currency: str
+    speed: str
+    status: RefundStatus
+    requested_by: str
+    authority: str
+    approvals_due: int
+    note_id: str | None
+    reason_code: str
+
+
+async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> bool:
+    """Inserts the refund and reserves its amount; True also for a repeat, False where the payment has not
+    that much left (a constraint on the payment's row says so)."""
+    if await find(connection, new.refund_id) is not None:
+        return True
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                """INSERT INTO finance.refunds (refund_id, payment_id, user_id, amount, currency, speed,
+                       status, requested_by, authority, approvals_due, note_id, reason_code, created_at,
+                       updated_at)
+                   VALUES (%(refund_id)s, %(payment_id)s, %(user_id)s, %(amount)s, %(currency)s, %(speed)s,
+                       %(status)s, %(requested_by)s, %(authority)s, %(approvals_due)s, %(note_id)s,
+                       %(reason_code)s, %(now)s, %(now)s)""",
+                {**vars(new), "now": now},
+            )
+    except CheckViolation:
+        return False
+    await _tell(connection, new.refund_id, new.payment_id, new.status, now)
+    return True
+
+
+async def find(connection: Connection, refund_id: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """The row. `lock` takes the payment's row first, then the refund's, and keeps them until the end."""
+    if lock:
+        await connection.execute(
+            """SELECT FROM finance.payments WHERE payment_id =
+                   (SELECT payment_id FROM finance.refunds WHERE refund_id = %s) FOR UPDATE""",
+            (refund_id,),
+        )
+    cursor = await connection.execute(
+        f"SELECT * FROM finance.refunds WHERE refund_id = %s{' FOR UPDATE' if lock else ''}",  # noqa: S608
+        (refund_id,),
+    )
+    return await cursor.fetchone()
+
+
+async def advance(
+    connection: Connection,
+    row: dict[str, Any],
+    status: RefundStatus,
+    now: datetime,
+    *,
+    approver: str | None = None,
+    gateway_refund_id: str | None = None,
+    utr: str | None = None,
+    failure_code: str | None = None,
+) -> dict[str, Any]:
+    """Moves a locked refund to `status` if that may follow; an approver is counted once. Gives the row."""
+    before = RefundStatus(row["status"])
+    moves = status in REFUND_NEXT[before]
+    counts = approver is not None and approver not in row["approvers"]
+    if not moves and not counts:
+        return row
+    cursor = await connection.execute(
+        """UPDATE finance.refunds SET status = %(status)s, updated_at = %(now)s, version = version + 1,
+               approvers = approvers || %(approvers)s::text[],
+               gateway_refund_id = coalesce(%(gateway)s, gateway_refund_id), utr = coalesce(%(utr)s, utr),
+               failure_code = coalesce(%(failure)s, failure_code)
+           WHERE refund_id = %(id)s RETURNING *""",
+        {
+            "status": status if moves else before,
+            "now": now,
+            "approvers": [approver] if counts else [],
+            "gateway": gateway_refund_id,
+            "utr": utr,
+            "failure": failure_code,
+            "id": row["refund_id"],
+        },
+    )
+    after = await cursor.fetchone()
+    await _tell(connection, row["refund_id"], row["payment_id"], status if moves else before, now)
+    return after or row
+
+
+async def _tell(
+    connection: Connection, refund_id: str, payment_id: str, status: RefundStatus, now: datetime
+) -> None:
+    body = {"refund_id": refund_id, "payment_id": payment_id, "status": status.value}
+    await emit(connection, TOPIC, payment_id, f"refund.{status}", body, now)
+    await touch(connection, refund_id)
+
+
+async def process_of(connection: Connection, *, gateway_refund_id: str, receipt: str | None) -> str | None:
+    """The id of the refund of ours that the gateway speaks of, by its id or by the receipt we sent."""
+    cursor = await connection.execute(
+        "SELECT refund_id FROM finance.refunds WHERE gateway_refund_id = %s OR refund_id = %s LIMIT 1",
+        (gateway_refund_id, receipt),
+    )
+    row = await cursor.fetchone()
+    return row["refund_id"] if row else None
+
+
+async def listing(
+    connection: Connection,
+    *,
+    status: str | None,
+    after: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    limit: int,
+    statuses: list[str] | None = None,
+) -> list[dict[str, Any]]:
+    """The firm's refunds, newest first; `statuses` narrows further."""
+    cursor = await connection.execute(
+        """SELECT * FROM finance.refunds
+           WHERE (%(status)s::text IS NULL OR status = %(status)s)
+             AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
+             AND (%(after)s::text IS NULL OR refund_id < %(after)s)
+             AND (%(start)s::timestamptz IS NULL OR created_at >= %(start)s)
+             AND (%(end)s::timestamptz IS NULL OR created_at < %(end)s)
+           ORDER BY refund_id DESC LIMIT %(limit)s""",
+        {"status": status, "statuses": statuses, "after": after, "start": start, "end": end, "limit": limit},
+    )
+    return await cursor.fetchall()
