@@ -97,13 +97,18 @@ def off_last_day(due: datetime, mandate_from: datetime, cycle: Cycle) -> datetim
     return due + timedelta(days=1) if starts else due
 
 
-def is_bank_day(day: date, holidays: Collection[date]) -> bool:
+NATIONAL_HOLIDAYS = frozenset({(1, 26), (8, 15), (10, 2)})
+"""Month and day on which banks rest in every state; each state's own list is passed in where known."""
+
+
+def is_bank_day(day: date, holidays: Collection[date] = ()) -> bool:
     """Whether Indian banks work: not on Sundays, second and fourth Saturdays (RBI, 28 Aug 2015), holidays."""
     second_or_fourth_saturday = day.weekday() == 5 and (day.day - 1) // 7 in (1, 3)
-    return day.weekday() != 6 and not second_or_fourth_saturday and day not in holidays
+    rests = day.weekday() == 6 or second_or_fourth_saturday or (day.month, day.day) in NATIONAL_HOLIDAYS
+    return not rests and day not in holidays
 
 
-def on_bank_day(due: datetime, holidays: Collection[date]) -> datetime:
+def on_bank_day(due: datetime, holidays: Collection[date] = ()) -> datetime:
     """A bank mandate's debit, moved to the next day on which banks work. UPI and card debits do not move."""
     while not is_bank_day(due.astimezone(IST).date(), holidays):
         due += timedelta(days=1)

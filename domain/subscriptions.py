@@ -68,5 +68,10 @@ def outcome_message_id(subscription_id: str, period: int, attempt: int) -> str:
     return f"msg_{_digest('outcome', subscription_id, period, attempt)}"
 
 
+def refund_id_of(payment_id: str) -> str:
+    """The id of the one refund that a subscription itself asks for a payment."""
+    return f"rfd_{_digest('refund', payment_id)}"
+
+
 def _digest(*parts: str | int) -> str:
     return sha256(":".join(map(str, parts)).encode()).hexdigest()[:32]

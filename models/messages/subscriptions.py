@@ -4,70 +4,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel
 
-from domain.billing_calendar import Cycle
-from domain.subscriptions import Status
-
-
-class PlanTerms(BaseModel):
-    """A plan as it was when it was taken."""
-
-    plan_id: str
-    name: str
-    tier: str
-    amount: int
-    currency: str
-    cycle: Cycle
-    research_services: bool
-    sac: str
-
-
-class Mandate(BaseModel):
-    """The customer's standing consent to be debited, as the gateway keeps it."""
-
-    token_id: str
-    gateway_customer_id: str
-    method: str
-    """`card`, `upi` or `emandate`."""
-    max_amount: int | None = None
-
-
-class Debit(BaseModel):
-    """One attempt to collect a renewal; the customer has been told of it."""
-
-    payment_id: str
-    period: int
-    attempt: int
-    amount: int
-    due_at: AwareDatetime
-    gateway_order_id: str
-
-
-class SubscriptionState(BaseModel):
-    """All that a run carries to the next one, and what the row in Postgres shows."""
-
-    subscription_id: str
-    user_id: str
-    plan: PlanTerms | None = None
-    next_plan: PlanTerms | None = None
-    status: Status = Status.AWAITING_PAYMENT
-    opened_at: AwareDatetime | None = None
-    mandate: Mandate | None = None
-    anchor_at: AwareDatetime | None = None
-    """Where the billing calendar starts: the moment of the first payment, or of the one after a lapse."""
-    anchor_period: int = 1
-    """The number of the period that starts at the anchor."""
-    period: int = 0
-    period_start: AwareDatetime | None = None
-    period_end: AwareDatetime | None = None
-    cancel_at: AwareDatetime | None = None
-    attempt: int = 0
-    """Debit attempts made for the period that is due."""
-    first_due_at: AwareDatetime | None = None
-    """When the first debit of the period that is due was due."""
-    debit: Debit | None = None
-    since: AwareDatetime | None = None
-    """When the present status began."""
-    version: int = 0
+from models.messages.subscription_state import Debit, Mandate, PlanTerms, SubscriptionState
 
 
 class SubscriptionInput(BaseModel):
@@ -77,22 +14,6 @@ class SubscriptionInput(BaseModel):
     user_id: str
     plan_id: str
     state: SubscriptionState | None = None
-
-
-class SubscriptionView(BaseModel):
-    """What a caller is answered; the same fields as a read of the row."""
-
-    subscription_id: str
-    plan_id: str
-    status: Status
-    amount: int
-    currency: str
-    current_period_start: AwareDatetime | None = None
-    current_period_end: AwareDatetime | None = None
-    next_debit_at: AwareDatetime | None = None
-    cancel_at: AwareDatetime | None = None
-    next_plan_id: str | None = None
-    version: int
 
 
 class Subscribe(BaseModel):
@@ -119,6 +40,13 @@ class ChangePlan(BaseModel):
     plan_id: str
 
 
+class Begun(BaseModel):
+    """Answer of `subscriptions.begin`."""
+
+    version: int
+    mandate_max: int | None = None
+
+
 class Opened(BaseModel):
     """Answer of `subscriptions.open`."""
 
@@ -139,7 +67,7 @@ class Start(BaseModel):
 
     state: SubscriptionState
     payment_id: str
-    next_debit_at: AwareDatetime
+    next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 
 
@@ -194,11 +122,12 @@ class Renew(BaseModel):
     """Input of `subscriptions.renew`: book a captured debit and begin its period, in one transaction."""
 
     state: SubscriptionState
-    """As it is in the new period."""
+    """As it is in the new period, or ended where a cancel came while the debit was on its way."""
     result: DebitResult
+    period: int
     amount: int
     gateway_order_id: str
-    next_debit_at: AwareDatetime
+    next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 
 

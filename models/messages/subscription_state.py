@@ -1,0 +1,213 @@
+"""What a subscription is at any moment, and how its periods follow each other. Amounts are paise.
+
+One model carries a run's state to the next; everything here is pure and takes the time as an argument.
+"""
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel
+
+from domain import billing_calendar as calendar
+from domain.billing_calendar import Cycle
+from domain.subscriptions import COLLECTING, Status
+
+
+class PlanTerms(BaseModel):
+    """A plan as it was when it was taken."""
+
+    plan_id: str
+    name: str
+    tier: str
+    amount: int
+    currency: str
+    cycle: Cycle
+    research_services: bool
+    sac: str
+
+
+class Mandate(BaseModel):
+    """The customer's standing consent to be debited, as the gateway keeps it."""
+
+    token_id: str
+    gateway_customer_id: str
+    method: str
+    """`card`, `upi` or `emandate`."""
+    max_amount: int | None = None
+    since: AwareDatetime
+    """When it was given: its cycles are counted from here."""
+
+
+class Debit(BaseModel):
+    """One attempt to collect a renewal; the customer has been told of it."""
+
+    payment_id: str
+    period: int
+    attempt: int
+    amount: int
+    due_at: AwareDatetime
+    gateway_order_id: str
+
+
+class SubscriptionState(BaseModel):
+    """All that a run carries to the next one, and what the row in Postgres shows."""
+
+    subscription_id: str
+    user_id: str
+    plan: PlanTerms | None = None
+    next_plan: PlanTerms | None = None
+    status: Status = Status.AWAITING_PAYMENT
+    opened_at: AwareDatetime | None = None
+    mandate: Mandate | None = None
+    anchor_at: AwareDatetime | None = None
+    """Where the billing calendar starts: the moment of the first payment, or of the one after a lapse."""
+    anchor_period: int = 1
+    """The number of the period that starts at the anchor."""
+    period: int = 0
+    period_start: AwareDatetime | None = None
+    period_end: AwareDatetime | None = None
+    cancel_at: AwareDatetime | None = None
+    lapsed: bool = False
+    """The next period starts when it is paid: access had ended, and nothing is owed for the gap."""
+    attempt: int = 0
+    """Debits announced for the period that is due; the number in their names."""
+    series_from: int = 0
+    """Of those, the ones that do not count towards the halt: withdrawn, or made before a resumption."""
+    first_due_at: AwareDatetime | None = None
+    """When the first debit of the period that is due was due."""
+    debit: Debit | None = None
+    since: AwareDatetime | None = None
+    """When the present status began."""
+    version: int = 0
+
+    def terms(self) -> PlanTerms:
+        """The plan of the present period."""
+        if self.plan is None:
+            raise ValueError("the subscription is not open")
+        return self.plan
+
+    def renewal_terms(self) -> PlanTerms:
+        """The plan that the next period will be debited for."""
+        return self.next_plan or self.terms()
+
+    def method(self) -> str:
+        return self.mandate.method if self.mandate else ""
+
+    def planned_debit(self, now: datetime) -> datetime:
+        """When the next debit is to be made, were its notice out in time."""
+        end = self.period_end or now
+        if self.lapsed:
+            planned = now
+        elif self.first_due_at is not None:
+            # A retry of the period that is due.
+            tries = self.attempt - self.series_from
+            planned = calendar.retry_due(self.first_due_at, tries, now, self.method()) or now
+        else:
+            planned = end
+        if self.method() == "emandate":
+            return calendar.on_bank_day(planned)
+        if self.method() == "upi" and self.mandate is not None:
+            return calendar.off_last_day(planned, self.mandate.since, self.terms().cycle)
+        return planned
+
+    def next_debit(self, now: datetime) -> datetime | None:
+        """When money is next taken, as far as it is known; None where nothing will be."""
+        if self.status not in COLLECTING or self.cancel_at is not None or self.mandate is None:
+            return None
+        if self.debit is not None:
+            return self.debit.due_at
+        return calendar.due_after(self.planned_debit(now), now, self.method())
+
+    def move(self, status: Status, now: datetime) -> None:
+        if self.status is not status:
+            self.status, self.since = status, now
+
+    def begin(self, paid_at: datetime, mandate: Mandate | None, now: datetime) -> None:
+        """The first payment is in. Without a mandate nothing can be debited later: it ends as paid."""
+        self.mandate, self.period = mandate, 1
+        self.anchor_at = self.period_start = paid_at
+        self.period_end = calendar.boundary(paid_at, self.terms().cycle, 1)
+        self.cancel_at = None if mandate else self.period_end
+        self.move(Status.ACTIVE, now)
+
+    def renew(self, period: int, paid_at: datetime, now: datetime) -> None:
+        """The debit for `period` went through."""
+        terms, begun = self.renewal_terms(), paid_at if self.lapsed else (self.period_end or paid_at)
+        if self.lapsed or terms.cycle is not self.terms().cycle:
+            self.anchor_at, self.anchor_period = begun, period
+        self.plan, self.next_plan, self.lapsed = terms, None, False
+        self.period, self.period_start = period, begun
+        anchor = self.anchor_at or begun
+        self.period_end = calendar.boundary(anchor, terms.cycle, period - self.anchor_period + 1)
+        self.forget_series()
+        self.move(Status.ACTIVE, now)
+
+    def miss(self, now: datetime) -> None:
+        """The announced debit failed: past due while attempts are left, then halted."""
+        if self.debit is not None:
+            self.first_due_at = self.first_due_at or self.debit.due_at
+        self.debit = None
+        tries = self.attempt - self.series_from
+        self.move(Status.PAST_DUE if tries < calendar.DEBIT_ATTEMPTS else Status.HALTED, now)
+
+    def withdraw(self) -> None:
+        """The announced debit was taken back: it counts for nothing."""
+        if self.debit is not None:
+            self.debit, self.series_from = None, self.series_from + 1
+
+    def cancel(self, at_period_end: bool, now: datetime) -> None:
+        runs_on = self.status in (Status.ACTIVE, Status.PAUSED) and (self.period_end or now) > now
+        self.cancel_at = self.period_end if at_period_end and runs_on else now
+        if self.cancel_at is not None and self.cancel_at <= now:
+            self.move(Status.CANCELLED, now)
+
+    def resume(self, now: datetime) -> None:
+        self.lapsed = (self.period_end or now) <= now
+        self.first_due_at, self.series_from = None, self.attempt
+        self.move(Status.PAST_DUE if self.lapsed else Status.ACTIVE, now)
+
+    def forget_series(self) -> None:
+        self.attempt = self.series_from = 0
+        self.debit = self.first_due_at = None
+
+    def view(self, now: datetime) -> "SubscriptionView":
+        terms = self.terms()
+        return SubscriptionView(
+            subscription_id=self.subscription_id,
+            plan_id=terms.plan_id,
+            status=self.status,
+            amount=terms.amount,
+            currency=terms.currency,
+            current_period_start=self.period_start,
+            current_period_end=self.period_end,
+            next_debit_at=self.next_debit(now),
+            cancel_at=self.cancel_at,
+            next_plan_id=self.next_plan.plan_id if self.next_plan else None,
+            mandate=MandateView(method=self.mandate.method, max_amount=self.mandate.max_amount)
+            if self.mandate
+            else None,
+            version=self.version,
+        )
+
+
+class MandateView(BaseModel):
+    """What a caller sees of a mandate."""
+
+    method: str
+    max_amount: int | None = None
+
+
+class SubscriptionView(BaseModel):
+    """What a caller is answered; the same fields as a read of the row."""
+
+    subscription_id: str
+    plan_id: str
+    status: Status
+    amount: int
+    currency: str
+    current_period_start: AwareDatetime | None = None
+    current_period_end: AwareDatetime | None = None
+    next_debit_at: AwareDatetime | None = None
+    cancel_at: AwareDatetime | None = None
+    next_plan_id: str | None = None
+    mandate: MandateView | None = None
+    version: int

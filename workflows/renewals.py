@@ -1,0 +1,129 @@
+"""One debit of a subscription, from the send to what is certain of it; and money given back."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from domain import billing_calendar as calendar
+    from domain.errors import Unavailable
+    from domain.subscriptions import refund_id_of
+    from models.contracts.policies import IRREVERSIBLE, READ_PROVIDER
+    from models.contracts.queues import Queue
+    from models.contracts.workflow_ids import Kind, workflow_id
+    from models.messages.billing import RefundInput
+    from models.messages.subscriptions import Collect, DebitResult, DebitStatus
+    from workflows.failures import outcome
+    from workflows.ports.subscriptions import SubscriptionsPort
+    from workflows.visible import show, waiting
+
+ABSENCE_PAUSE = timedelta(minutes=2)
+"""Between two looks for a debit that the gateway does not know: longer than any call of ours lives."""
+
+PENDING_PAUSES = (timedelta(minutes=5), timedelta(hours=1), *[timedelta(days=1)] * 5)
+"""When an undecided debit is looked at again if no webhook tells of it."""
+
+APPROVAL_PAUSES = (calendar.APPROVAL_LIFE + timedelta(minutes=5),)
+"""An approval is told by webhook; after the link's life the gateway has failed it by itself."""
+
+
+class Collection:
+    """Finds out what becomes of one debit; knows nothing of the subscription around it."""
+
+    def __init__(
+        self, about: Collect, awaiting_approval: Callable[[], Awaitable[None]], hints: Callable[[], int]
+    ) -> None:
+        self._about = about
+        self._awaiting_approval = awaiting_approval
+        self._hints = hints
+
+    async def result(self) -> DebitResult:
+        """Never `PENDING`: it is captured, failed, withdrawn, or proven absent."""
+        result = await self._send()
+        while result.status is DebitStatus.PENDING:
+            result = await self._decided()
+        return result
+
+    async def _send(self) -> DebitResult:
+        """Sends the debit once; whatever is not an answer is looked up."""
+        while True:
+            try:
+                return await workflow.execute_activity_method(
+                    SubscriptionsPort.debit,
+                    self._about,
+                    task_queue=Queue.RAZORPAY,
+                    **IRREVERSIBLE.options(),
+                )
+            except ActivityError as error:
+                if not isinstance(outcome(error), Unavailable):
+                    return await self._resolve()
+            # It certainly did not leave: the same attempt may go.
+            await workflow.sleep(timedelta(minutes=1))
+            self._about.as_of = workflow.now()
+
+    async def _resolve(self) -> DebitResult:
+        """Absence counts when it is seen twice, further apart than any call of ours lives."""
+        result = await self._look()
+        if result.status is DebitStatus.ABSENT:
+            await workflow.sleep(ABSENCE_PAUSE)
+            result = await self._look()
+        return result
+
+    async def _decided(self) -> DebitResult:
+        """Waits for the bank, or for the customer where the amount needs an approval."""
+        debit, method = self._about.debit, self._about.mandate.method
+        approval = debit.amount > calendar.UNATTENDED_LIMIT and method != "emandate"
+        if approval:
+            await self._awaiting_approval()
+        waiting(
+            "the customer's approval of the debit" if approval else "the bank's answer to the debit",
+            since=workflow.now(), otherwise="it fails, and is tried again after a fresh notice",
+            who="the customer, by the bank's link" if approval else "the gateway",
+        )  # fmt: skip
+        for pause in APPROVAL_PAUSES if approval else PENDING_PAUSES:
+            await self._hint(pause)
+            result = await self._look()
+            if result.status is not DebitStatus.PENDING:
+                break
+        else:
+            show(attention=True)
+        return result
+
+    async def _hint(self, pause: timedelta) -> None:
+        seen = self._hints()
+        try:
+            await workflow.wait_condition(lambda: self._hints() != seen, timeout=pause)
+        except TimeoutError:
+            return
+
+    async def _look(self) -> DebitResult:
+        self._about.as_of = workflow.now()
+        return await workflow.execute_activity_method(
+            SubscriptionsPort.look, self._about, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
+        )
+
+
+async def give_back(payment_id: str, user_id: str) -> None:
+    """Starts the refund of a whole payment, once however often it is asked for. It outlives this run."""
+    refund_id = refund_id_of(payment_id)
+    try:
+        await workflow.start_child_workflow(
+            "Refund",
+            RefundInput(
+                refund_id=refund_id,
+                payment_id=payment_id,
+                requested_by=user_id,
+                authority="system",
+                reason_code="cancelled_before_debit",
+                assertion_key="",
+            ),
+            id=workflow_id(Kind.REFUND, refund_id),
+            task_queue=Queue.BILLING,
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            static_summary=f"Refund of {payment_id}: its subscription was cancelled",
+        )
+    except WorkflowAlreadyStartedError:
+        return
