@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from cli import keys, ports
-from cli.errors import Refused
 from cli.supervisor.plan import plan
 from cli.supervisor.state import Run, acquire, load_run, prepare_home
 from cli.supervisor.supervise import Report, Supervisor
 
-DOWN_DEADLINE_SECONDS = 30.0
+DOWN_DEADLINE_SECONDS = 20.0
+KILL_DEADLINE_SECONDS = 5.0
 
 
 def up(
@@ -59,20 +59,19 @@ async def _supervise(supervisor: Supervisor, leash: bool) -> None:
 def down(home: Path) -> bool:
     """End what ``up`` started in this home, and only that; False if nothing ran.
 
-    Raises:
-        Refused: the supervisor is still there after its deadline.
+    A supervisor that does not end within its deadline is killed, and its children with it.
     """
-    run = load_run(home.resolve())
+    home = home.resolve()
+    run = load_run(home)
     if run is None:
         return False
     ran = run.alive or any(entry.alive for entry in run.processes.values())
     if run.alive:
         os.kill(run.pid, signal.SIGTERM)
         if not _gone(run, DOWN_DEADLINE_SECONDS):
-            raise Refused(
-                f"the supervisor (pid {run.pid}) has not ended; its log is {home}/logs/supervisor.log"
-            )
-    sweep(load_run(home.resolve()))
+            os.kill(run.pid, signal.SIGKILL)
+            _gone(run, KILL_DEADLINE_SECONDS)
+    sweep(load_run(home))
     return ran
 
 
@@ -81,7 +80,7 @@ def sweep(run: Run | None) -> None:
     left = [entry for entry in (run.processes.values() if run else ()) if entry.alive]
     for entry in left:
         os.killpg(entry.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + KILL_DEADLINE_SECONDS
     while any(entry.alive for entry in left) and time.monotonic() < deadline:
         time.sleep(0.02)
 
