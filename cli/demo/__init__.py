@@ -1,0 +1,1 @@
+"""The main job, driven through HTTP as clients would: ``make demo``."""
