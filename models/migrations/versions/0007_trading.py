@@ -131,7 +131,7 @@ CREATE INDEX trades_order ON trading.trades (order_id);
 
 CREATE FUNCTION trading.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+    RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 CREATE TRIGGER trades_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON trading.trades
     FOR EACH STATEMENT EXECUTE FUNCTION trading.refuse_change();
