@@ -1,0 +1,81 @@
+"""When an exchange takes orders, by its own clock. Days and hours are dated data, passed in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from domain.trading import Exchange
+
+INDIA = ZoneInfo("Asia/Kolkata")
+SESSION_DIES = time(6, 0)
+"""Kite access tokens die at 06:00 of the next day (kite.trade/docs/connect/v3/user)."""
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Of the normal market, Asia/Kolkata; `closes` is the first moment at which it is shut."""
+
+    opens: time
+    closes: time
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Trading hours by exchange and the weekdays without trading. `moment` is always aware."""
+
+    hours: Mapping[Exchange, Hours]
+    holidays: frozenset[date]
+
+    def is_trading_day(self, day: date) -> bool:
+        return day.weekday() < 5 and day not in self.holidays
+
+    def is_open(self, exchange: Exchange, moment: datetime) -> bool:
+        local = moment.astimezone(INDIA)
+        hours = self.hours[exchange]
+        return self.is_trading_day(local.date()) and hours.opens <= local.time() < hours.closes
+
+    def next_open(self, exchange: Exchange, moment: datetime) -> datetime:
+        """`moment` itself while the market is open, else when it opens next."""
+        if self.is_open(exchange, moment):
+            return moment
+        local = moment.astimezone(INDIA)
+        opens = self.hours[exchange].opens
+        day = local.date() if local.time() < opens else local.date() + timedelta(days=1)
+        while not self.is_trading_day(day):
+            day += timedelta(days=1)
+        return datetime.combine(day, opens, INDIA)
+
+    def is_over(self, exchange: Exchange, day: date, moment: datetime) -> bool:
+        """Whether the trading of `day` has ended: its DAY orders lapse."""
+        local = moment.astimezone(INDIA)
+        return local.date() > day or (local.date() == day and local.time() >= self.hours[exchange].closes)
+
+
+def trading_date(moment: datetime) -> date:
+    """The exchange's date at `moment`."""
+    return moment.astimezone(INDIA).date()
+
+
+def session_end(login: datetime) -> datetime:
+    """When a broker session that began at `login` dies."""
+    return datetime.combine(trading_date(login) + timedelta(days=1), SESSION_DIES, INDIA)
+
+
+EQUITY_HOURS = Hours(time(9, 15), time(15, 30))
+INDIA_2026 = Calendar(
+    hours={
+        Exchange.NSE: EQUITY_HOURS,
+        Exchange.BSE: EQUITY_HOURS,
+        Exchange.NFO: EQUITY_HOURS,
+        Exchange.MCX: Hours(time(9, 0), time(23, 30)),
+    },
+    holidays=frozenset(
+        date(2026, month, day)
+        for month, day in (
+            *((1, 15), (1, 26), (3, 3), (3, 26), (3, 31), (4, 3), (4, 14), (5, 1)),
+            *((5, 28), (6, 26), (9, 14), (10, 2), (10, 20), (11, 10), (11, 24), (12, 25)),
+        )
+    ),
+)
+"""NSE's circular of trading holidays for 2026; the day's own special sessions are not in it."""
