@@ -173,9 +173,20 @@ class Subscription:
             due_at=due_at,
             as_of=workflow.now(),
         )
-        state.debit = await workflow.execute_activity_method(
-            SubscriptionsPort.notify, notice, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
-        )
+        try:
+            state.debit = await workflow.execute_activity_method(
+                SubscriptionsPort.notify, notice, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
+            )
+        except ActivityError as error:
+            # The gateway will not take the notice, for instance because the mandate was ended at the bank.
+            state.first_due_at = state.first_due_at or due_at
+            code = outcome(error).code
+            missed = DebitResult(
+                status=DebitStatus.FAILED, payment_id="", at=workflow.now(), failure_code=code
+            )
+            async with self._writing:
+                await self._missed(missed)
+            return
         if self._changes != seen:
             async with self._writing:
                 await self._take_back()
@@ -186,6 +197,7 @@ class Subscription:
             user_id=self._state.user_id,
             debit=debit,
             mandate=self._state.mandate,
+            terms=self._state.renewal_terms(),
             as_of=workflow.now(),
         )
         result = await Collection(about, self._await_approval, lambda: self._hints).result()
@@ -213,7 +225,7 @@ class Subscription:
         if unwanted:
             state.forget_series()
         else:
-            state.renew(debit.period, result.captured_at or now, now)
+            state.renew(debit.period, result.at, now)
         state.version = await workflow.execute_local_activity_method(
             SubscriptionsPort.renew,
             Renew(
@@ -221,7 +233,6 @@ class Subscription:
                 result=result,
                 period=debit.period,
                 amount=debit.amount,
-                gateway_order_id=debit.gateway_order_id,
                 next_debit_at=state.next_debit(now),
                 as_of=now,
             ),

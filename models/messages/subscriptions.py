@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel
 
+from models.messages.billing import GatewayPayment
 from models.messages.subscription_state import Debit, Mandate, PlanTerms, SubscriptionState
 
 
@@ -89,6 +90,7 @@ class Collect(BaseModel):
     user_id: str
     debit: Debit
     mandate: Mandate
+    terms: PlanTerms
     as_of: AwareDatetime
 
 
@@ -110,11 +112,8 @@ class DebitResult(BaseModel):
 
     status: DebitStatus
     payment_id: str
-    gateway_payment_id: str | None = None
-    method: str | None = None
-    captured_at: AwareDatetime | None = None
-    fee: int | None = None
-    tax: int | None = None
+    gateway: GatewayPayment | None = None
+    at: AwareDatetime
     failure_code: str | None = None
 
 
@@ -126,7 +125,6 @@ class Renew(BaseModel):
     result: DebitResult
     period: int
     amount: int
-    gateway_order_id: str
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 
