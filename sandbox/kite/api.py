@@ -54,7 +54,9 @@ SIGNED_IN: tuple[tuple[str, str, Handler, str], ...] = (
 
 def routes(world: World) -> list[BaseRoute]:
     """Every REST call of Kite Connect v3, the login page and the ticker."""
-    gate = Gate(world, Limits())
+    limits = Limits()
+    world.on_reset.append(limits.clear)
+    gate = Gate(world, limits)
     opened = [
         Route("/kite/session/token", gate.open(session.exchange_token), methods=["POST"]),
         Route("/kite/session/token", gate.open(session.invalidate), methods=["DELETE"]),

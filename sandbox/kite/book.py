@@ -95,7 +95,8 @@ def insert(db: sqlite3.Connection, order: Order) -> None:
     order.seq = row["n"]
     names = ", ".join((*FIELDS, "changes", "doc"))
     values = [getattr(order, name) for name in FIELDS] + [json.dumps(order.changes), json.dumps(order.doc)]
-    db.execute(f"INSERT INTO kite_orders ({names}) VALUES ({', '.join('?' * len(values))})", values)
+    marks = ", ".join("?" * len(values))
+    db.execute(f"INSERT INTO kite_orders ({names}) VALUES ({marks})", values)  # noqa: S608 - our own names
 
 
 def save(db: sqlite3.Connection, order: Order) -> None:
@@ -105,7 +106,10 @@ def save(db: sqlite3.Connection, order: Order) -> None:
         json.dumps(order.changes),
         json.dumps(order.doc),
     ]
-    db.execute(f"UPDATE kite_orders SET {assigned} WHERE order_id = ?", (*values, order.order_id))
+    db.execute(
+        f"UPDATE kite_orders SET {assigned} WHERE order_id = ?",  # noqa: S608 - our own names
+        (*values, order.order_id),
+    )
 
 
 def load(row: sqlite3.Row) -> Order:
@@ -204,12 +208,13 @@ def post(
     db: sqlite3.Connection, user_id: str, instrument: Instrument, product: str, quantity: int, price: int,
     day: str, kind: str,
 ) -> None:  # fmt: skip
-    """A line of the ledger: signed quantity at a price in paise, on a day; kind trade, conversion or opening."""
+    """A line of the ledger: signed quantity, paise, day; kind trade, conversion, opening or squareoff."""
     db.execute(
-        "INSERT INTO kite_ledger (user_id, exchange, tradingsymbol, token, product, quantity, price, day, kind)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO kite_ledger (user_id, exchange, tradingsymbol, token, product, quantity, price, day,"
+        " kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            user_id, instrument.exchange, instrument.tradingsymbol, instrument.token, product, quantity, price,
+            user_id, instrument.exchange, instrument.tradingsymbol, instrument.token, product, quantity,
+            price,
             day, kind,
         ),
     )  # fmt: skip

@@ -77,6 +77,8 @@ class Gate:
         async def endpoint(request: Request) -> Response:
             try:
                 caller = self.admit(request)
+                if request.url.path.startswith("/kite/orders/") and request.method != "GET":
+                    self._check_address(request)
                 self.limits.check(caller.user_id, bucket, self._orders_today(caller, bucket))
                 with self.world.transaction():
                     return handler(caller)
@@ -110,6 +112,13 @@ class Gate:
         user_id = live_user(self.world, api_key, access_token, now)
         offset = (now - self.world.now()).total_seconds() if "x-sandbox-now" in request.headers else 0.0
         return Caller(self.world, request, user_id, api_key, now, offset)
+
+    def _check_address(self, request: Request) -> None:
+        """Order calls come from the registered address only (SEBI, April 2026), where the app has one."""
+        row = self.world.db.execute("SELECT static_ip FROM kite_app").fetchone()
+        peer = request.client.host if request.client else ""
+        if row and row["static_ip"] and row["static_ip"] != peer:
+            raise KiteError("PermissionException", f"Orders from the address {peer} are not allowed.")
 
     def _orders_today(self, caller: Caller, bucket: str) -> int:
         if bucket != "order":

@@ -45,7 +45,7 @@ class Bar:
 
 @cache
 def goog() -> tuple[Bar, ...]:
-    """Alphabet Inc, daily, 2004-08-19 to 2013-03-01, as published; raises FileNotFoundError without the package."""
+    """Alphabet Inc, daily, 2004-08-19 to 2013-03-01; raises FileNotFoundError without the package."""
     spec = importlib.util.find_spec("backtesting")
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the real candles ship in the package `backtesting`, which is not installed")
@@ -70,7 +70,7 @@ def goog() -> tuple[Bar, ...]:
 
 
 def synthetic(token: int, base: int, tick: int, moment: datetime, width: timedelta) -> Bar:
-    """A made-up bar, the same for everybody who asks: two slow waves around the base price. Never real data."""
+    """A made-up bar, the same for everybody: two slow waves around the base price. Never real data."""
 
     def price(at: datetime) -> int:
         days = at.timestamp() / 86_400

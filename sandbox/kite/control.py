@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.control import ControlError, fields
 from sandbox.kite import book, exchange, market, replay, rules, session
 from sandbox.kite.errors import KiteError, rupees
-from sandbox.kite.hours import ist, previous_trading_day
+from sandbox.kite.hours import ist
 from sandbox.kite.instruments import Instrument, by_name, catalogue
 from sandbox.world import World
 
@@ -83,11 +83,14 @@ class Control:
         return JSONResponse({"request_token": token})
 
     async def app(self, request: Request) -> JSONResponse:
-        """Sets the app's redirect URL, as its owner does in the developer console."""
+        """The developer console: the app's redirect URL, and the address its order calls must come from."""
         body = await fields(request)
+        known = self.world.db.execute("SELECT * FROM kite_app").fetchone()
+        app = dict(known) if known else {"redirect_url": "", "static_ip": ""}
+        app.update({name: _text(body, name) for name in app if name in body})
         self.world.db.execute("DELETE FROM kite_app")
-        self.world.db.execute("INSERT INTO kite_app VALUES (?)", (_text(body, "redirect_url"),))
-        return JSONResponse({"redirect_url": body["redirect_url"]})
+        self.world.db.execute("INSERT INTO kite_app VALUES (:redirect_url, :static_ip)", app)
+        return JSONResponse(app)
 
     async def account(self, request: Request) -> JSONResponse:
         """Sets cash, adds settled holdings `{symbol, quantity, average_price}` and auctions of a customer."""
@@ -182,11 +185,12 @@ class Control:
         for item in catalogue(ist(now).date()).values():
             row = market.state(self.world.db, item, now)
             items.append({
-                "instrument_token": item.token, "exchange": item.exchange, "tradingsymbol": item.tradingsymbol,
+                "instrument_token": item.token, "exchange": item.exchange,
+                "tradingsymbol": item.tradingsymbol,
                 "name": item.name, "segment": item.segment, "instrument_type": item.kind,
                 "tick_size": rupees(item.tick), "lot_size": item.lot, "freeze_quantity": item.freeze,
                 "last_price": rupees(row["last"]), "price_source": item.source, "halt": bool(row["halted"]),
-                "manual": bool(row["manual"]), "previous_trading_day": str(previous_trading_day(ist(now).date())),
+                "manual": bool(row["manual"]),
             })  # fmt: skip
         return JSONResponse({"items": items})
 

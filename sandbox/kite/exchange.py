@@ -1,7 +1,7 @@
-"""The exchange: takes every live order one or more steps on, matches, lapses, and starts what follows an order.
+"""The exchange: takes every live order on, matches, lapses, and starts what follows an order.
 
-A step is one transaction over committed rows; a process killed anywhere goes on from them. The status sequence
-is Kite's: PUT ORDER REQ RECEIVED, VALIDATION PENDING, OPEN PENDING, OPEN (or TRIGGER PENDING), the end.
+A step is one transaction over committed rows; a process killed anywhere goes on from them. The states are
+Kite's: PUT ORDER REQ RECEIVED, VALIDATION PENDING, OPEN PENDING, OPEN (or TRIGGER PENDING), the end.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from sandbox.kite.hours import SQUARE_OFF, is_open, is_over, ist
 from sandbox.kite.instruments import Instrument, find
 from sandbox.kite.matching import manual_price, match, triggered
 from sandbox.kite.rules import exchange_refusal
+from sandbox.kite.squareoff import TAG, close_intraday
 from sandbox.world import World
 
 HEARTBEAT_SECONDS = 0.5
@@ -41,6 +42,7 @@ def step(world: World) -> None:
     """Takes all live orders as far as they go now."""
     now = world.now()
     gtt.fire(world, now)
+    close_intraday(world, now)
     done: set[str] = set()
     # What an order brings about (a next leg, a stop leg) is a new row, found by looking again.
     while fresh := [order for order in book.live(world.db) if order.order_id not in done]:
@@ -99,7 +101,7 @@ def resting_status(order: Order) -> str:
 
 
 def apply_changes(db: sqlite3.Connection, order: Order, instrument: Instrument, now: datetime) -> None:
-    """A modification the OMS took: validated by the exchange, applied, or refused with the order as it was."""
+    """A modification the OMS took: applied, or refused by the exchange with the order as it was."""
     book.advance(db, order, "MODIFY PENDING", now)
     changes, order.changes = order.changes, {}
     row = market.state(db, instrument, now)
@@ -144,6 +146,8 @@ def lapse(db: sqlite3.Connection, order: Order, now: datetime) -> None:
         minutes = timedelta(minutes=order.doc["validity_ttl"])
         if now >= datetime.fromisoformat(order.placed_at) + minutes:
             book.advance(db, order, "CANCELLED", now)
+    elif order.doc["tag"] == TAG:
+        return  # the broker's own closing order stands until the market closes
     elif order.product in ("MIS", "CO") and ist(now).time() >= SQUARE_OFF[order.exchange]:
         book.advance(db, order, "CANCELLED", now, status_message="Cancelled at the intraday square-off time.")
 

@@ -33,7 +33,8 @@ def next_leg(db: sqlite3.Connection, order: Order, instrument: Instrument, now: 
 def stop_leg(db: sqlite3.Connection, order: Order, instrument: Instrument, now: datetime) -> None:
     """A filled cover order is protected by a stop order of the other side."""
     draft = Draft.like(
-        order, instrument, quantity=order.filled, side="SELL" if order.buy else "BUY", order_type="SL-M", price=0,
+        order, instrument, quantity=order.filled, side="SELL" if order.buy else "BUY", order_type="SL-M",
+        price=0,
         protection="-1", parent_order_id=order.order_id, meta={}, validity="DAY",
     )  # fmt: skip
     place(db, draft, now, ist(now).date())

@@ -17,6 +17,7 @@ from sandbox.kite.errors import KiteError, input_error, ok, rupees
 from sandbox.kite.hours import ist
 from sandbox.kite.instruments import Instrument, find
 from sandbox.kite.placing import Draft
+from sandbox.kite.portfolio import Line
 
 INTRADAY_PERCENT = 20
 MTF_PERCENT = 25
@@ -44,15 +45,16 @@ def blocked(db: sqlite3.Connection, user_id: str, now: datetime) -> dict[str, in
     """What open positions and live orders bind, in paise, by component."""
     total = {"span": 0, "exposure": 0, "option_premium": 0, "var": 0}
     today = ist(now).date()
+    held = portfolio.lines(db, user_id, today)
     demands = [
         (line.instrument, "BUY" if line.quantity > 0 else "SELL", line.product, abs(line.quantity))
-        for line in portfolio.lines(db, user_id, today)
+        for line in held
         if line.quantity
     ]
     for order in book.live(db, user_id):
         instrument = find(today, order.exchange, order.tradingsymbol)
         if instrument is not None:
-            opened = _opening(db, user_id, instrument, order.side, order.product, order.pending, now)
+            opened = _opening(held, instrument, order.side, order.product, order.pending)
             demands.append((instrument, order.side, order.product, opened))
     for instrument, side, product, quantity in demands:
         parts = need(instrument, side, product, quantity, market.last_price(db, instrument, now))
@@ -60,12 +62,9 @@ def blocked(db: sqlite3.Connection, user_id: str, now: datetime) -> dict[str, in
     return total
 
 
-def _opening(
-    db: sqlite3.Connection, user_id: str, instrument: Instrument, side: str, product: str, quantity: int,
-    now: datetime,
-) -> int:  # fmt: skip
+def _opening(held: list[Line], instrument: Instrument, side: str, product: str, quantity: int) -> int:
     """How much of an order opens new exposure, as the rest only closes a position."""
-    for line in portfolio.lines(db, user_id, ist(now).date()):
+    for line in held:
         if line.instrument == instrument and line.product == product:
             closes = -line.quantity if side == "BUY" else line.quantity
             return max(quantity - max(closes, 0), 0)
@@ -79,13 +78,14 @@ def cash(db: sqlite3.Connection, user_id: str) -> int:
 
 
 def check(db: sqlite3.Connection, draft: Draft, now: datetime) -> None:
-    """Before an order is taken: shares to deliver, money to bind; raises HoldingException, MarginException."""
+    """Shares to deliver, money to bind; raises HoldingException, MarginException."""
     item = draft.instrument
     if item.is_equity and draft.product == "CNC" and draft.side == "SELL":
         _check_shares(db, draft, ist(now).date())
         return
     price = draft.price or market.last_price(db, item, now)
-    opened = _opening(db, draft.user_id, item, draft.side, draft.product, draft.quantity, now)
+    held = portfolio.lines(db, draft.user_id, ist(now).date())
+    opened = _opening(held, item, draft.side, draft.product, draft.quantity)
     wanted = sum(need(item, draft.side, draft.product, opened, price).values())
     free = cash(db, draft.user_id) - sum(blocked(db, draft.user_id, now).values())
     if wanted > free:
@@ -134,7 +134,8 @@ def _segment(caller: Caller, name: str) -> dict[str, Any]:
             "live_balance": rupees(money - used), "collateral": 0, "intraday_payin": 0,
         },
         "utilised": {
-            "debits": rupees(used), "exposure": rupees(parts["exposure"]), "m2m_realised": 0, "m2m_unrealised": 0,
+            "debits": rupees(used), "exposure": rupees(parts["exposure"]), "m2m_realised": 0,
+            "m2m_unrealised": 0,
             "option_premium": rupees(parts["option_premium"]), "payout": 0, "span": rupees(parts["span"]),
             "holding_sales": 0, "turnover": 0, "liquid_collateral": 0, "stock_collateral": 0, "equity": 0,
             "delivery": rupees(parts["var"]),
@@ -175,7 +176,8 @@ def charges(instrument: Instrument, side: str, product: str, quantity: int, pric
     gst = (brokerage + exchange + sebi) * GST_PERCENT / 100
     duty = value * stamp if side == "BUY" else Decimal(0)
     return {
-        "transaction_tax": float(tax), "transaction_tax_type": "ctt" if instrument.exchange == "MCX" else "stt",
+        "transaction_tax": float(tax),
+        "transaction_tax_type": "ctt" if instrument.exchange == "MCX" else "stt",
         "exchange_turnover_charge": float(exchange), "sebi_turnover_charge": float(sebi),
         "brokerage": float(brokerage), "stamp_duty": float(duty),
         "gst": {"igst": float(gst), "cgst": 0, "sgst": 0, "total": float(gst)},
@@ -233,10 +235,10 @@ def order_margins(caller: Caller) -> Response:
 
 
 def basket_margins(caller: Caller) -> Response:
-    """`POST /margins/basket`: the orders together, opposite ones of the same instrument set off in `final`."""
+    """`POST /margins/basket`: the orders together; `final` sets off opposite ones of an instrument."""
     asked = [_asked(caller, order) for order in caller.json_list()]
     orders = [_margin(caller, order) for order in caller.json_list()]
-    initial = {name: 0 for name in ("span", "exposure", "option_premium", "var")}
+    initial = dict.fromkeys(("span", "exposure", "option_premium", "var"), 0)
     net: dict[tuple[Instrument, str], tuple[int, int]] = {}
     for instrument, side, product, quantity, price in asked:
         parts = need(instrument, side, product, quantity, price)

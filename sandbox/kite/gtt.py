@@ -70,10 +70,11 @@ def place_gtt(caller: Caller) -> Response:
         raise input_error(f"Maximum of {MAX_ACTIVE} active GTTs reached.")
     now = caller.now
     cursor = db.execute(
-        "INSERT INTO kite_gtt (user_id, api_key, type, status, token, condition, orders, created_at, updated_at,"
-        " expires_at, offset_seconds) VALUES (?, ?, ?, 'active', ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO kite_gtt (user_id, api_key, type, status, token, condition, orders, created_at,"
+        " updated_at, expires_at, offset_seconds) VALUES (?, ?, ?, 'active', ?, ?, ?, ?, ?, ?, ?)",
         (
-            caller.user_id, caller.api_key, kind, token, json.dumps(condition), json.dumps(orders), stamp(now),
+            caller.user_id, caller.api_key, kind, token, json.dumps(condition), json.dumps(orders),
+            stamp(now),
             stamp(now), stamp(now + LIFE), caller.offset_seconds,
         ),
     )  # fmt: skip
@@ -127,7 +128,8 @@ def shown(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "id": row["id"], "user_id": row["user_id"], "parent_trigger": None, "type": row["type"],
         "created_at": row["created_at"], "updated_at": row["updated_at"], "expires_at": row["expires_at"],
-        "status": row["status"], "condition": json.loads(row["condition"]), "orders": json.loads(row["orders"]),
+        "status": row["status"], "condition": json.loads(row["condition"]),
+        "orders": json.loads(row["orders"]),
         "meta": json.loads(row["meta"]),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the sandbox exchange lists: real NSE, BSE and MCX symbols at synthetic prices, and replayed real series.
+"""What the sandbox exchange lists: real symbols at synthetic prices, and replayed real series.
 
 Index contracts follow the calendar: three monthly expiries, the last Tuesday (or the trading day before it).
 """
@@ -24,7 +24,7 @@ SHARE_LPP_PERCENT = 10
 
 @dataclass(frozen=True)
 class Instrument:
-    """One listed instrument. `base`, `strike` and `tick` are paise; `band` and `lpp` percents of the reference."""
+    """One listed instrument. `base`, `strike`, `tick` in paise; `band` and `lpp` in percent."""
 
     token: int
     exchange: str
@@ -62,7 +62,7 @@ class Instrument:
 def _equity(
     number: int, symbol: str, name: str, base: int, tick: int, isin: str, band: int | None = None
 ) -> Instrument:
-    """A share or fund: with a daily band, or (where derivatives are traded on it) the limit price protection."""
+    """A share or fund: with a daily band, or (where it has derivatives) the limit price protection."""
     token = (number << 8) | SEGMENT_CODES["NSE"]
     lpp = SHARE_LPP_PERCENT if band is None else None
     return Instrument(token, "NSE", symbol, name, "NSE", "EQ", tick, 1, base, isin=isin, band=band, lpp=lpp)
@@ -87,7 +87,8 @@ LISTED = (
     _equity(11763, "JPPOWER", "JAIPRAKASH POWER VEN", 1_950, 1, "INE351F01018", band=10),
     Instrument(
         (500325 << 8) | SEGMENT_CODES["BSE"],
-        "BSE", "RELIANCE", "RELIANCE INDUSTRIES", "BSE", "EQ", 10, 1, 140_000, isin="INE002A01018", lpp=SHARE_LPP_PERCENT,
+        "BSE", "RELIANCE", "RELIANCE INDUSTRIES", "BSE", "EQ", 10, 1, 140_000, isin="INE002A01018",
+        lpp=SHARE_LPP_PERCENT,
     ),
     Instrument(
         GOOG_TOKEN, "NSE", "GOOG",
@@ -130,7 +131,8 @@ def _contracts(name: str, number: int, spot: int, step: int, expiry: date) -> li
         listed.append(
             Instrument(
                 token(index + 1), "NFO", f"{stem}{strike // 100}{'CE' if call else 'PE'}", name, "NFO-OPT",
-                "CE" if call else "PE", 5, lot, price - price % 5, expiry=expiry, strike=strike, freeze=freeze,
+                "CE" if call else "PE", 5, lot, price - price % 5, expiry=expiry, strike=strike,
+                freeze=freeze,
                 lpp=40,
             )
         )  # fmt: skip
@@ -184,7 +186,8 @@ def by_name(day: date, name: str) -> Instrument | None:
 
 
 COLUMNS = (
-    "instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry", "strike", "tick_size",
+    "instrument_token", "exchange_token", "tradingsymbol", "name", "last_price", "expiry", "strike",
+    "tick_size",
     "lot_size", "instrument_type", "segment", "exchange",
 )  # fmt: skip
 
@@ -198,7 +201,8 @@ def dump(day: date, exchange: str | None) -> str:
         if exchange and item.exchange != exchange:
             continue
         writer.writerow((
-            item.token, item.token >> 8, item.tradingsymbol, item.name, 0, item.expiry or "", item.strike / 100,
+            item.token, item.token >> 8, item.tradingsymbol, item.name, 0, item.expiry or "",
+            item.strike / 100,
             item.tick / 100, item.lot, item.kind, item.segment, item.exchange,
         ))  # fmt: skip
     return out.getvalue()

@@ -24,6 +24,11 @@ class Limits:
         self._minutes: Counter[str] = Counter()
         self._second = self._minute = 0
 
+    def clear(self) -> None:
+        """Forgets what was counted."""
+        self._seconds.clear()
+        self._minutes.clear()
+
     def check(self, account: str, bucket: str, orders_today: int = 0) -> None:
         """Counts a call; raises 429 where it is one too many (a refused call counts for nothing)."""
         if not self.on:

@@ -44,7 +44,8 @@ def move(db: sqlite3.Connection, instrument: Instrument, price: int, now: dateti
     """The market trades at `price`."""
     state(db, instrument, now)
     db.execute(
-        "UPDATE kite_market SET last = ?, high = max(high, ?), low = min(low, ?), traded_at = ? WHERE token = ?",
+        "UPDATE kite_market SET last = ?, high = max(high, ?), low = min(low, ?), traded_at = ?"
+        " WHERE token = ?",
         (price, price, price, now.isoformat(), instrument.token),
     )
 
@@ -67,7 +68,7 @@ def set_flags(db: sqlite3.Connection, token: int, halted: bool | None, manual: b
 
 
 def set_depth(db: sqlite3.Connection, token: int, depth: dict[str, Any] | None) -> None:
-    """Gives the instrument a finite book `{"buy": [{price, quantity, orders}], "sell": [...]}` in paise, or none."""
+    """Gives a finite book `{"buy": [{price, quantity, orders}], "sell": [...]}` in paise, or none."""
     db.execute(
         "UPDATE kite_market SET depth = ? WHERE token = ?", (json.dumps(depth) if depth else "", token)
     )

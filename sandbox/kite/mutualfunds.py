@@ -1,4 +1,4 @@
-"""Mutual funds: orders and SIPs that wait for the day's NAV, holdings, the CSV of schemes. Small, but answering.
+"""Mutual funds: orders and SIPs that wait for the day's NAV, holdings, the CSV of schemes.
 
 Source: kite.trade/docs/connect/v3/mutual-funds. Schemes are synthetic and say so in their names.
 """
@@ -47,7 +47,7 @@ def _amount(text: str) -> int:
 
 
 def place(caller: Caller) -> Response:
-    """`POST /mf/orders`: an amount to buy, a quantity to sell; stays OPEN until its NAV, which is not simulated."""
+    """`POST /mf/orders`: an amount to buy, a quantity to sell; stays OPEN, as no NAV is simulated."""
     fields = caller.form()
     symbol = required(fields, "tradingsymbol")
     name, _, nav = _scheme(symbol)
@@ -74,7 +74,8 @@ def _order(
         "placed_by": caller.user_id, "tag": tag,
     }  # fmt: skip
     caller.world.db.execute(
-        "INSERT INTO kite_mf_orders VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM kite_mf_orders), ?, 'OPEN', ?)",
+        "INSERT INTO kite_mf_orders"
+        " VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM kite_mf_orders), ?, 'OPEN', ?)",
         (doc["order_id"], caller.user_id, json.dumps(doc)),
     )
     return doc
@@ -83,7 +84,8 @@ def _order(
 def _own(caller: Caller, table: str, key: str) -> sqlite3.Row:
     number = caller.request.path_params[key]
     row = caller.world.db.execute(
-        f"SELECT * FROM {table} WHERE {key} = ? AND user_id = ?", (number, caller.user_id)
+        f"SELECT * FROM {table} WHERE {key} = ? AND user_id = ?",  # noqa: S608 - names of our own
+        (number, caller.user_id),
     ).fetchone()
     if row is None:
         raise KiteError("GeneralException", f"Couldn't find that `{key}`.", 404)
@@ -92,7 +94,8 @@ def _own(caller: Caller, table: str, key: str) -> sqlite3.Row:
 
 def _all(caller: Caller, table: str) -> Response:
     rows = caller.world.db.execute(
-        f"SELECT doc FROM {table} WHERE user_id = ? ORDER BY seq DESC", (caller.user_id,)
+        f"SELECT doc FROM {table} WHERE user_id = ? ORDER BY seq DESC",  # noqa: S608 - a name of our own
+        (caller.user_id,),
     )
     return ok([json.loads(row["doc"]) for row in rows])
 
@@ -102,7 +105,8 @@ def _close(caller: Caller, table: str, key: str, row: sqlite3.Row) -> Response:
         raise KiteError("OrderException", f"It is already {row['status'].lower()}.")
     doc = {**json.loads(row["doc"]), "status": "CANCELLED"}
     caller.world.db.execute(
-        f"UPDATE {table} SET status = 'CANCELLED', doc = ? WHERE {key} = ?", (json.dumps(doc), row[key])
+        f"UPDATE {table} SET status = 'CANCELLED', doc = ? WHERE {key} = ?",  # noqa: S608 - our own names
+        (json.dumps(doc), row[key]),
     )
     caller.request.state.effect = {f"mf_{key}": row[key], "cancelled": True}
     return ok({key: row[key]})
@@ -149,7 +153,8 @@ def place_sip(caller: Caller) -> Response:
         first = _order(caller, symbol, name, nav, _amount(fields["initial_amount"]), 0, doc["tag"], "sip")
         answer["order_id"] = first["order_id"]
     caller.world.db.execute(
-        "INSERT INTO kite_mf_sips VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM kite_mf_sips), ?, 'ACTIVE', ?)",
+        "INSERT INTO kite_mf_sips"
+        " VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM kite_mf_sips), ?, 'ACTIVE', ?)",
         (doc["sip_id"], caller.user_id, json.dumps(doc)),
     )
     caller.request.state.effect = {"mf_sip_id": doc["sip_id"]}

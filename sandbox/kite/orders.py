@@ -62,7 +62,7 @@ def place_slices(caller: Caller, draft: Draft) -> dict[str, Any]:
 
 
 def own_order(caller: Caller, status: int = 400) -> Order:
-    """The caller's order of the path; raises OrderException for an unknown id, another user's or another day's."""
+    """The caller's order of the path; OrderException for an unknown, another's or another day's id."""
     order = book.get(caller.world.db, caller.request.path_params["order_id"])
     if order is None or order.user_id != caller.user_id or order.day < caller.today.isoformat():
         raise KiteError("OrderException", "Couldn't find that `order_id`.", status)

@@ -64,7 +64,8 @@ class Draft:
         same = cls(
             order.user_id, order.api_key, order.offset_seconds, instrument, order.variety, order.side,
             order.product, order.order_type, order.validity, order.doc["validity_ttl"], order.quantity,
-            order.price, order.trigger_price, order.protection, 0, order.doc.get("tags", []), order.doc["meta"],
+            order.price, order.trigger_price, order.protection, 0, order.doc.get("tags", []),
+            order.doc["meta"],
         )  # fmt: skip
         return replace(same, **different)
 

@@ -53,7 +53,7 @@ class Line:
 
 
 def lines(db: sqlite3.Connection, user_id: str, today: date) -> list[Line]:
-    """The user's open and today's positions; expired contracts are gone, delivery of earlier days is a holding."""
+    """Open and today's positions; expired contracts are gone, delivery of earlier days is a holding."""
     found: dict[tuple[int, str], Line] = {}
     for row in db.execute("SELECT * FROM kite_ledger WHERE user_id = ? ORDER BY n", (user_id,)):
         instrument = find(today, row["exchange"], row["tradingsymbol"])
@@ -82,7 +82,8 @@ def _position(db: sqlite3.Connection, line: Line, now: datetime, carried: bool) 
         "instrument_token": line.instrument.token, "product": line.product, "quantity": quantity,
         "overnight_quantity": overnight, "multiplier": 1, "average_price": _each(*held) if quantity else 0,
         "close_price": rupees(row["close"]) if overnight else 0, "last_price": rupees(row["last"]),
-        "value": rupees(value), "pnl": rupees(pnl), "m2m": rupees(m2m), "unrealised": rupees(pnl), "realised": 0,
+        "value": rupees(value), "pnl": rupees(pnl), "m2m": rupees(m2m), "unrealised": rupees(pnl),
+        "realised": 0,
         "buy_quantity": buy, "buy_price": _each(buy_value, buy), "buy_value": rupees(buy_value),
         "buy_m2m": rupees(buy_value), "sell_quantity": sell, "sell_price": _each(sell_value, sell),
         "sell_value": rupees(sell_value), "sell_m2m": rupees(sell_value), "day_buy_quantity": line.day_buy,

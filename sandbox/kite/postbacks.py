@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import time
 from hashlib import sha256
 from typing import Any
 
@@ -19,7 +20,8 @@ from sandbox.world import World
 log = logging.getLogger("sandbox.kite.postbacks")
 
 ATTEMPTS = 5
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.5
+HOLD_SECONDS = 10.0
 SEND_TIMEOUT_SECONDS = 5.0
 APP_ID = 1234
 FAULTS = frozenset({"drop_webhook", "duplicate_webhook", "reorder_webhooks", "tampered_webhook"})
@@ -67,9 +69,10 @@ async def deliver(world: World) -> None:
     """Sends what is due, in order, until cancelled."""
     wake = world.event("kite.postbacks")
     async with httpx.AsyncClient(timeout=SEND_TIMEOUT_SECONDS, trust_env=False) as client:
+        delivery = Delivery(world, client)
         while True:
             wake.clear()
-            if not await _round(world, client):
+            if not await delivery.round():
                 try:
                     async with asyncio.timeout(RETRY_SECONDS):
                         await wake.wait()
@@ -77,31 +80,50 @@ async def deliver(world: World) -> None:
                     continue  # rows left by a failed attempt, or by a process before this one
 
 
-async def _round(world: World, client: httpx.AsyncClient) -> bool:
-    """One pass over what is due; False when nothing was sent."""
-    rows = world.db.execute(
-        "SELECT * FROM kite_postbacks WHERE done = 0 AND attempts < ? ORDER BY n LIMIT 50", (ATTEMPTS,)
-    ).fetchall()
-    if not rows or not world.settings.postback_url:
-        return False
-    sent = False
-    index = 0
-    while index < len(rows):
-        row = rows[index]
-        async with world.exclusive():
-            fault = world.faults.take("kite", world.settings.postback_url, kinds=set(FAULTS))
-        kind = fault.kind if fault else ""
-        batch = [row]
-        if kind == "reorder_webhooks" and index + 1 < len(rows):
-            batch = [rows[index + 1], row]
-        for item in batch:
-            sent = await _send(world, client, item, kind) or sent
-        index += len(batch)
-    return sent
+class Delivery:
+    """The sender. To be overtaken, a postback waits for the next one; a restart forgets the waiting."""
+
+    def __init__(self, world: World, client: httpx.AsyncClient) -> None:
+        self.world = world
+        self.client = client
+        self.held: sqlite3.Row | None = None
+        self.held_until = 0.0
+        world.on_reset.append(self._forget)
+
+    def _forget(self) -> None:
+        self.held = None
+
+    async def round(self) -> bool:
+        """One pass over what is due; False when nothing was sent."""
+        url = self.world.settings.postback_url
+        rows = self.world.db.execute(
+            "SELECT * FROM kite_postbacks WHERE done = 0 AND attempts < ? ORDER BY n LIMIT 50", (ATTEMPTS,)
+        ).fetchall()
+        sent = False
+        for row in rows if url else []:
+            if self.held is not None and row["n"] == self.held["n"]:
+                if time.monotonic() >= self.held_until:
+                    sent = await self._release() or sent
+                continue
+            async with self.world.exclusive():
+                fault = self.world.faults.take("kite", url, kinds=FAULTS)
+            if fault and fault.kind == "reorder_webhooks" and self.held is None:
+                seconds = HOLD_SECONDS if fault.seconds is None else fault.seconds
+                self.held, self.held_until = row, time.monotonic() + seconds
+                continue
+            sent = await _send(self.world, self.client, row, fault.kind if fault else "") or sent
+            sent = await self._release() or sent
+        return sent
+
+    async def _release(self) -> bool:
+        row, self.held = self.held, None
+        return await _send(self.world, self.client, row, "") if row is not None else False
 
 
 async def _send(world: World, client: httpx.AsyncClient, row: sqlite3.Row, kind: str) -> bool:
     """Posts one row as the fault says; marks it done where the app took it (or where it is to be lost)."""
+    if world.db.execute("SELECT 1 FROM kite_postbacks WHERE n = ?", (row["n"],)).fetchone() is None:
+        return False  # the sandbox was emptied meanwhile
     body = signed(json.loads(row["body"]), world.credentials["kite"]["api_secret"])
     if kind == "tampered_webhook":
         body["filled_quantity"] = body["quantity"]

@@ -1,4 +1,4 @@
-"""Moves an instrument through a series of daily bars, four prices a bar, at so many bars a second of host time.
+"""Moves an instrument through daily bars, four prices a bar, so many bars a second of host time.
 
 Where a replay stands is a row: after a crash it goes on from there.
 """
@@ -46,7 +46,7 @@ def path(bar: Bar) -> tuple[int, int, int, int]:
 def start(
     db: sqlite3.Connection, instrument: Instrument, speed: float, begin: str, end: str, now: datetime
 ) -> int:
-    """Starts a replay of the days between two ISO dates (both may be empty); answers how many bars. 0 stops."""
+    """Starts a replay between two ISO dates (may be empty), or stops it (0); answers how many bars."""
     market.state(db, instrument, now)
     bars = series(instrument, ist(now).date())
     chosen = [n for n, bar in enumerate(bars) if (begin or "0") <= bar.day.isoformat() <= (end or "9")]

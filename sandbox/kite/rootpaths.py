@@ -1,13 +1,14 @@
 """Lets the official client use `root="http://host:port/kite"`.
 
-KiteConnect joins its routes with `urljoin(root, "/orders")`, which drops the root's own path: the calls arrive
-at `/orders`. They are taken as `/kite/orders` before anything else sees them (faults, journal, routes).
+KiteConnect joins its routes with `urljoin(root, "/orders")`, which drops the root's own path: the calls
+come to `/orders`. They are taken as `/kite/orders` before anything else sees them (faults, journal, routes).
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 FIRST_SEGMENTS = frozenset({
-    "session", "user", "orders", "trades", "portfolio", "mf", "instruments", "margins", "quote", "gtt", "charges",
+    "session", "user", "orders", "trades", "portfolio", "mf", "instruments", "margins", "quote", "gtt",
+    "charges",
 })  # fmt: skip
 
 

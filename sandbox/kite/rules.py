@@ -1,6 +1,6 @@
 """What Kite refuses at once (its OMS), and what the exchange rejects later. Prices in paise.
 
-Wording is Kite's where it is known (forum, public mocks); the SEBI rules of April 2026 have no published text.
+Wording is Kite's where it is known (forum, mocks); the rules of April 2026 have no published text.
 """
 
 import re
@@ -98,8 +98,8 @@ def check_prices(instrument: Instrument, order_type: str, side: str, price: int,
         if value % instrument.tick:
             tick = Decimal(instrument.tick) / 100
             raise input_error(
-                f"Tick size for this script is {tick:.2f}. Kindly enter price in the multiple of tick size for"
-                " this script"
+                f"Tick size for this script is {tick:.2f}. Kindly enter price in the multiple of tick size"
+                " for this script"
             )
     if order_type == "SL" and (trigger > price if side == "BUY" else trigger < price):
         raise input_error("Trigger price cannot be worse than the limit price of a stoploss order.")
@@ -142,7 +142,7 @@ def check_hours(variety: str, exchange: str, now: datetime) -> None:
 def check_variety(
     fields: dict[str, str], variety: str, order_type: str, quantity: int
 ) -> tuple[int, int, str | None]:
-    """Iceberg legs, quantity of a leg, auction number; raises InputException where the variety lacks its own."""
+    """Iceberg legs, quantity of a leg, auction number; raises InputException where one lacks."""
     if variety == "iceberg":
         legs = whole(required(fields, "iceberg_legs"), "iceberg_legs")
         each = whole(required(fields, "iceberg_quantity"), "iceberg_quantity")
@@ -157,7 +157,7 @@ def check_variety(
 
 
 def read_wish(fields: dict[str, str], variety: str, now: datetime) -> Wish:
-    """Checks everything that the OMS checks before it gives out an order id; raises Input- or OrderException."""
+    """All that the OMS checks before it gives out an order id; raises Input- or OrderException."""
     if variety not in VARIETIES:
         raise KiteError("InputException", "Invalid `variety`.", 404)
     instrument = find(ist(now).date(), required(fields, "exchange"), required(fields, "tradingsymbol"))
@@ -199,7 +199,8 @@ def exchange_refusal(
         side = "higher than the current upper" if price > reference else "lower than the current lower"
         limit = Decimal(reference + span if price > reference else reference - span) / 100
         return (
-            f"Your order price is {side} circuit limit of {limit:.2f}. Place an order within the daily range.",
+            f"Your order price is {side} circuit limit of {limit:.2f}."
+            " Place an order within the daily range.",
             "RMS:Rule: Check circuit limit including square off order exceeds for entity",
         )
     if instrument.lpp is not None:

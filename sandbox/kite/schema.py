@@ -4,7 +4,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS kite_users (
   user_id TEXT PRIMARY KEY, name TEXT NOT NULL, cash_paise INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS kite_app (redirect_url TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS kite_app (redirect_url TEXT NOT NULL, static_ip TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS kite_request_tokens (
   token TEXT PRIMARY KEY, api_key TEXT NOT NULL, user_id TEXT NOT NULL, issued_at TEXT NOT NULL,
   used INTEGER NOT NULL DEFAULT 0
@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS kite_orders (
   day TEXT NOT NULL, offset_seconds REAL NOT NULL, exchange TEXT NOT NULL, tradingsymbol TEXT NOT NULL,
   token INTEGER NOT NULL, variety TEXT NOT NULL, side TEXT NOT NULL, product TEXT NOT NULL,
   order_type TEXT NOT NULL, validity TEXT NOT NULL, status TEXT NOT NULL, quantity INTEGER NOT NULL,
-  filled INTEGER NOT NULL DEFAULT 0, price INTEGER NOT NULL DEFAULT 0, trigger_price INTEGER NOT NULL DEFAULT 0,
+  filled INTEGER NOT NULL DEFAULT 0, price INTEGER NOT NULL DEFAULT 0,
+  trigger_price INTEGER NOT NULL DEFAULT 0,
   triggered INTEGER NOT NULL DEFAULT 0, protection TEXT NOT NULL DEFAULT '0',
   modifications INTEGER NOT NULL DEFAULT 0, changes TEXT NOT NULL DEFAULT '{}', placed_at TEXT NOT NULL,
   doc TEXT NOT NULL
@@ -32,7 +33,8 @@ CREATE TABLE IF NOT EXISTS kite_order_history (
 );
 CREATE INDEX IF NOT EXISTS kite_order_history_order ON kite_order_history (order_id);
 CREATE TABLE IF NOT EXISTS kite_trades (
-  trade_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, user_id TEXT NOT NULL, day TEXT NOT NULL, doc TEXT NOT NULL
+  trade_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, user_id TEXT NOT NULL, day TEXT NOT NULL,
+  doc TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS kite_trades_order ON kite_trades (order_id);
 CREATE TABLE IF NOT EXISTS kite_ledger (
@@ -54,13 +56,16 @@ CREATE TABLE IF NOT EXISTS kite_gtt (
   offset_seconds REAL NOT NULL, meta TEXT NOT NULL DEFAULT 'null'
 );
 CREATE TABLE IF NOT EXISTS kite_mf_orders (
-  order_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL, doc TEXT NOT NULL
+  order_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL,
+  doc TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS kite_mf_sips (
-  sip_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL, doc TEXT NOT NULL
+  sip_id TEXT PRIMARY KEY, seq INTEGER NOT NULL, user_id TEXT NOT NULL, status TEXT NOT NULL,
+  doc TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS kite_auctions (
-  auction_number TEXT PRIMARY KEY, user_id TEXT NOT NULL, tradingsymbol TEXT NOT NULL, quantity INTEGER NOT NULL
+  auction_number TEXT PRIMARY KEY, user_id TEXT NOT NULL, tradingsymbol TEXT NOT NULL,
+  quantity INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS kite_postbacks (
   n INTEGER PRIMARY KEY AUTOINCREMENT, order_id TEXT NOT NULL, body TEXT NOT NULL,

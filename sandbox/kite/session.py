@@ -70,8 +70,8 @@ def _open_session(world: World, api_key: str, user_id: str, now: datetime) -> Re
     )
     access, public, refresh = (world.new_id("", 32) for _ in range(3))
     world.db.execute(
-        "INSERT INTO kite_sessions (access_token, api_key, user_id, public_token, refresh_token, login_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO kite_sessions (access_token, api_key, user_id, public_token, refresh_token, login_at,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (access, api_key, user_id, public, refresh, now.isoformat(), session_expiry(now).isoformat()),
     )
     tokens = {
@@ -147,10 +147,12 @@ def profile(caller: Caller) -> Response:
 def redirect_url(db: sqlite3.Connection) -> str:
     """The app's one redirect URL: set by the control interface, else `TREUM_SANDBOX_KITE_REDIRECT_URL`."""
     row = db.execute("SELECT redirect_url FROM kite_app").fetchone()
-    return str(row["redirect_url"]) if row else os.environ.get("TREUM_SANDBOX_KITE_REDIRECT_URL", "")
+    given = str(row["redirect_url"]) if row else ""
+    return given or os.environ.get("TREUM_SANDBOX_KITE_REDIRECT_URL", "")
 
 
-LOGIN_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Kite sandbox login</title></head>
+LOGIN_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<title>Kite sandbox login</title></head>
 <body><main><h1>Kite login (sandbox)</h1>{message}<form method="post"><label>User ID
 <input name="user_id" required pattern="[A-Za-z0-9]{{2,12}}"></label> <label>Name <input name="name"></label>
 <button>Log in</button></form></main></body></html>"""

@@ -94,6 +94,8 @@ class Connection:
         row = world.db.execute("SELECT coalesce(max(n), 0) AS n FROM kite_updates").fetchone()
         self.last_update: int = row["n"]
         self.silent_until = 0.0
+        self.spoke_at = 0.0
+        self.gone = False
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -102,7 +104,7 @@ class Connection:
         waiting.add(self.wake)
         listener = asyncio.create_task(self._listen())
         try:
-            await self._speak(listener)
+            await self._speak()
         except WebSocketDisconnect:
             return  # the client went away while we were sending
         finally:
@@ -110,13 +112,14 @@ class Connection:
             listener.cancel()
 
     async def _listen(self) -> None:
-        while True:
-            event = await self.socket.receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            problem = self._obey(event.get("text") or (event.get("bytes") or b"").decode("utf-8", "replace"))
-            if problem:
-                await self.socket.send_text(json.dumps({"type": "error", "data": problem}))
+        try:
+            while (event := await self.socket.receive())["type"] != "websocket.disconnect":
+                text = event.get("text") or (event.get("bytes") or b"").decode("utf-8", "replace")
+                if problem := self._obey(text):
+                    await self.socket.send_text(json.dumps({"type": "error", "data": problem}))
+                self.wake.set()
+        finally:
+            self.gone = True
             self.wake.set()
 
     def _obey(self, text: str) -> str | None:
@@ -141,9 +144,9 @@ class Connection:
             self.told.pop(token, None)
         return None
 
-    async def _speak(self, listener: asyncio.Task[None]) -> None:
+    async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
-        while not listener.done():
+        while not self.gone:
             self.wake.clear()
             if await self._silenced(loop.time()):
                 await self._pause()
@@ -155,12 +158,15 @@ class Connection:
                 await self.socket.close(1008)
                 return
             ticks = self._ticks()
+            if not ticks and loop.time() - self.spoke_at >= HEARTBEAT_SECONDS:
+                await self.socket.send_bytes(HEARTBEAT)
+                self.spoke_at = loop.time()
             if ticks:
                 await self.socket.send_bytes(message(ticks))
+                self.spoke_at = loop.time()
             for body in self._updates():
                 await self.socket.send_text(json.dumps({"type": "order", "id": "", "data": body}))
-            if not await self._pause():
-                await self.socket.send_bytes(HEARTBEAT)
+            await self._pause()
 
     async def _silenced(self, moment: float) -> bool:
         """Whether a planted `silent_ticker` keeps this connection open and mute."""
@@ -170,14 +176,13 @@ class Connection:
             self.silent_until = FOREVER if fault.seconds is None else moment + fault.seconds
         return moment < self.silent_until
 
-    async def _pause(self) -> bool:
-        """Waits for news; False when a second passed without any."""
+    async def _pause(self) -> None:
+        """Waits for news, or until a heartbeat is due."""
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 await self.wake.wait()
         except TimeoutError:
-            return False
-        return True
+            return  # nothing moved
 
     def _ticks(self) -> list[bytes]:
         """Packets of the subscribed tokens that changed since they were last sent."""

@@ -1,6 +1,7 @@
 """A signed-in customer of the sandbox's broker, with the official client."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kiteconnect import KiteConnect
@@ -58,6 +59,14 @@ class KiteUser:
         """The order's last state."""
         last: dict[str, Any] = self.client.order_history(order_id)[-1]
         return last
+
+    def wait_for(self, found: Callable[[], list[Any]], seconds: float = 10) -> list[Any]:
+        """What `found` answers once it is not empty; raises AssertionError when `seconds` are over."""
+        deadline = time.monotonic() + seconds
+        while not (items := found()):
+            assert time.monotonic() < deadline, "it did not come"
+            time.sleep(0.02)
+        return items
 
     def wait(self, order_id: str, status: str, seconds: float = 10) -> dict[str, Any]:
         """The order once it has that status; raises AssertionError when `seconds` are over."""

@@ -21,7 +21,8 @@ def test_login_place_fill_history_position_postback(kite: KiteUser, hooks: Recei
     order_id = kite.buy(quantity=10, price=1400)
     kite.wait(order_id, "COMPLETE")
 
-    assert order_id.isdigit() and len(order_id) in (15, 19)
+    assert order_id.isdigit()
+    assert len(order_id) in (15, 19)
     assert statuses(client.order_history(order_id)) == [*ACCEPTED, "COMPLETE"]
     assert sum(trade["quantity"] for trade in client.order_trades(order_id)) == 10
     (position,) = client.positions()["net"]
@@ -156,7 +157,8 @@ def test_day_orders_lapse_and_the_book_is_the_days(kite: KiteUser) -> None:
 def test_autoslice_answers_children_that_worked_and_children_that_did_not(kite: KiteUser) -> None:
     kite.sandbox.control("POST", "/kite/account", {"user_id": "AB1234", "cash": 12_000_000})
     answer = kite.client.place_autoslice_order(
-        variety="regular", exchange="NFO", tradingsymbol="NIFTY26DECFUT", transaction_type="BUY", quantity=65 * 81,
+        variety="regular", exchange="NFO", tradingsymbol="NIFTY26DECFUT", transaction_type="BUY",
+        quantity=65 * 81,
         product="NRML", order_type="LIMIT", price=26130,
     )  # fmt: skip
     kinds = [
@@ -165,7 +167,8 @@ def test_autoslice_answers_children_that_worked_and_children_that_did_not(kite: 
     assert kinds == ["order_id", "MarginException"]
     child = kite.wait(answer["children"][0]["order_id"], "COMPLETE")
     assert child["tags"] == ["autoslice", f"autoslice:{answer['order_id']}"]
-    assert child["quantity"] <= 1800 and child["quantity"] % 65 == 0
+    assert child["quantity"] <= 1800
+    assert child["quantity"] % 65 == 0
 
 
 def test_an_iceberg_shows_one_leg_after_the_other(kite: KiteUser) -> None:

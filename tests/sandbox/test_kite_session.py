@@ -22,7 +22,7 @@ def test_profile_and_session_name_the_customer(kite: KiteUser) -> None:
 
 
 def test_a_wrong_secret_is_refused_in_kites_words(kite: KiteUser) -> None:
-    with pytest.raises(TokenException, match="Invalid `checksum`.") as refused:
+    with pytest.raises(TokenException, match=r"Invalid `checksum`\.") as refused:
         fresh(kite).generate_session(kite.request_token(), "not the secret")
     assert refused.value.code == 403
 
@@ -95,7 +95,8 @@ def test_the_login_page_sends_the_browser_back(kite: KiteUser) -> None:
     kite.sandbox.control("POST", "/kite/app", {"redirect_url": url})
     query = {"v": "3", "api_key": kite.client.api_key, "redirect_params": "state=abc"}
     page = kite.sandbox.http.get("/kite/connect/login", params=query)
-    assert page.status_code == 200 and 'name="user_id"' in page.text
+    assert page.status_code == 200
+    assert 'name="user_id"' in page.text
     answer = kite.sandbox.http.post("/kite/connect/login", params=query, data={"user_id": "zz9999"})
     assert answer.status_code == 302
     target = urlsplit(answer.headers["location"])
@@ -118,7 +119,8 @@ def test_each_call_is_judged_by_its_own_time(kite: KiteUser) -> None:
     at_night = {"X-Sandbox-Now": "2026-11-23T21:00:00+05:30"}
     headers = {"Authorization": f"token {kite.client.api_key}:{kite.client.access_token}"}
     form = {
-        "exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": "1", "product": "CNC",
+        "exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": "1",
+        "product": "CNC",
         "order_type": "LIMIT", "price": "1500",
     }  # fmt: skip
     closed = kite.sandbox.http.post("/kite/orders/regular", data=form, headers={**headers, **at_night})
