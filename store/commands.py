@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from models.contracts.commands import Alongside, Answer, Drive, Promise, Request
 from models.contracts.identifiers import Prefix, mint
-from store.database import Database
+from store.database import Connection, Database
 from store.vault import Vault
 
 LEASE = timedelta(seconds=10)
@@ -86,6 +86,20 @@ class Commands:
             )
             row = await cursor.fetchone()
         return self._open(row["answer"], command_id) if row else answer
+
+    async def settle(self, connection: Connection, request: Request) -> None:
+        """Answers a promise in the transaction that makes it: nothing is to be driven for it."""
+        cursor = await connection.execute(
+            "SELECT command_id FROM platform.commands WHERE actor = %s AND route = %s AND key = %s",
+            (request.actor, request.route, request.key),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            raise LookupError("no such promise in this transaction")
+        sealed = self._vault.firm.seal(Answer().model_dump_json().encode(), row["command_id"])
+        await connection.execute(
+            "UPDATE platform.commands SET answer = %s WHERE command_id = %s", (sealed, row["command_id"])
+        )
 
     async def release(self, command_id: str) -> None:
         async with self._database.reading() as connection:

@@ -165,10 +165,10 @@ class Envelope:
                 id=drive.update_id,
                 rpc_timeout=self._deadline,
             )
-        except (RPCError, WorkflowUpdateFailedError):
+        except BaseException:
             # The start's own error, if any, is the same one: read it, or asyncio complains of it later.
-            with suppress(RPCError, TimeoutError):
-                await asyncio.wait_for(operation.workflow_handle(), 0)
+            with suppress(RPCError, TimeoutError, asyncio.CancelledError):
+                await operation.workflow_handle()
             raise
 
     async def _update(self, drive: Drive) -> dict:
