@@ -7,9 +7,16 @@ from store.database import Connection
 from store.vault import Vault
 
 
-async def write(connection: Connection, vault: Vault, author: str, text: str, now: datetime) -> str:
-    """Stores a text and gives its note id."""
-    note_id = mint(Prefix.NOTE)
+async def write(
+    connection: Connection,
+    vault: Vault,
+    author: str,
+    text: str,
+    now: datetime,
+    note_id: str | None = None,
+) -> str:
+    """Stores a text and gives its note id, `note_id` where the caller has minted one."""
+    note_id = note_id or mint(Prefix.NOTE)
     await connection.execute(
         "INSERT INTO platform.notes (note_id, author, text, made_at) VALUES (%s, %s, %s, %s)",
         (note_id, author, vault.firm.seal(text.encode(), note_id), now),

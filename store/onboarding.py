@@ -1,12 +1,13 @@
 """Where each customer's KYC stands: read by every column, written by the onboarding process alone."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.kyc import Limits, Result, Status, Step, Tier, limits_of
 from models.messages.onboarding import Move
+from store import onboarding_submissions
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
@@ -194,9 +195,6 @@ async def _version(connection: Connection, user_id: str) -> int:
 async def _verified_name(connection: Connection, vault: Vault, to: Move) -> tuple[bytes | None, bytes | None]:
     if to.tier is None or to.status is not Status.VERIFIED or to.submission_id is None:
         return None, None
-    # Imported here to keep the two files of this column from importing each other in a circle.
-    from store import onboarding_submissions
-
     given = await onboarding_submissions.read(connection, vault, to.submission_id)
     if given is None:
         return None, None
@@ -210,7 +208,8 @@ async def _to_user(connection: Connection, to: Move) -> None:
     await connection.execute(
         """UPDATE user_management.users SET kyc_status = %(kyc)s,
                risk_score = coalesce(%(score)s, risk_score), aml_status = a.worst,
-               sanctions_check_date = CASE WHEN %(list)s::text IS NULL THEN sanctions_check_date ELSE %(now)s END,
+               sanctions_check_date =
+                   CASE WHEN %(list)s::text IS NULL THEN sanctions_check_date ELSE %(now)s END,
                pep_status = a.pep, updated_at = %(now)s, updated_by = 'onboarding', version = version + 1
            FROM (SELECT max(state) FILTER (WHERE state <> 'cleared') AS worst,
                         coalesce(bool_or(programme ILIKE '%%pep%%' AND state = 'confirmed'), false) AS pep
@@ -224,8 +223,3 @@ async def _to_user(connection: Connection, to: Move) -> None:
             "user": to.user_id,
         },
     )
-
-
-def today(moment: datetime) -> date:
-    """The business day in Asia/Kolkata."""
-    return moment.astimezone(INDIA).date()

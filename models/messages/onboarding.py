@@ -1,4 +1,4 @@
-"""Messages of the onboarding column. Ids, codes and results only: what a person handed in stays in the store."""
+"""Messages of the onboarding column: ids, codes and results only. What was handed in stays in the store."""
 
 from enum import StrEnum
 from typing import Literal

@@ -105,7 +105,7 @@ CREATE TABLE user_management.kyc_cases (
     decided_at timestamptz,
     decided_by text,
     note_id text,
-    first_by text CHECK (first_by IS DISTINCT FROM decided_by),
+    first_by text CHECK (first_by <> decided_by),
     version bigint NOT NULL DEFAULT 1,
     CHECK (decided_by IS DISTINCT FROM user_id)
 );
