@@ -22,6 +22,7 @@ CREATE TABLE user_management.users (
     sanctions_check_date timestamptz,
     pep_status boolean,
     totp_secret bytea,
+    totp_pending bytea,
     totp_activated_at timestamptz,
     totp_counter bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
@@ -38,7 +39,6 @@ CREATE UNIQUE INDEX users_phone ON user_management.users (phone_index);
 CREATE TABLE user_management.user_profiles (
     user_id text PRIMARY KEY REFERENCES user_management.users,
     data bytea NOT NULL,
-    billing_state text,
     preferences jsonb NOT NULL DEFAULT '{}',
     family bytea,
     updated_at timestamptz NOT NULL,
