@@ -161,17 +161,25 @@ def codec() -> None:
     _process("codec")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def verify(context: typer.Context) -> None:
-    """Judge the books from outside: sandbox journal against ledger, orders and messages."""
+@app.command()
+def verify(
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Of an embedded platform; else TREUM_* decides.")
+    ] = None,
+) -> None:
+    """Judge the books from outside: the providers' journal against ledger, orders and messages."""
     from cli.verify import main
 
-    raise typer.Exit(main(context.args))
+    raise typer.Exit(main(home))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def demo(context: typer.Context) -> None:
+@app.command()
+def demo() -> None:
     """Drive the main job through HTTP and print each step."""
     from cli.demo.run import main
 
-    raise typer.Exit(main(context.args))
+    raise typer.Exit(main())
+
+
+if __name__ == "__main__":
+    app()

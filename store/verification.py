@@ -1,0 +1,41 @@
+"""What the outside checker reads: books and rows as they stand, by plain SQL and by no model of ours."""
+
+from typing import Any
+
+from store.database import Connection
+
+Rows = list[dict[str, Any]]
+
+BOOKS = {
+    "payments": """
+        SELECT payment_id, gateway_payment_id, amount, captured_at IS NOT NULL AS captured
+        FROM finance.payments""",
+    "invoices": """
+        SELECT number, kind, financial_year, sequence, payment_id, refund_id, total FROM finance.invoices""",
+    "refunds": "SELECT refund_id, gateway_refund_id, payment_id, status, amount FROM finance.refunds",
+    "unbalanced": """
+        SELECT entry_id, sum(debit) - sum(credit) AS difference FROM finance.journal_lines
+        GROUP BY entry_id HAVING sum(debit) <> sum(credit)""",
+    "unposted": """
+        SELECT p.payment_id FROM finance.payments p WHERE p.captured_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM finance.journal_entries e WHERE e.refs @> ARRAY[p.payment_id])""",
+    "orders": """
+        SELECT order_id, broker_order_id, status, quantity, filled_quantity FROM trading.orders""",
+    "attempts": "SELECT order_id, leg, attempt, tag, status, broker_order_id FROM trading.order_attempts",
+    "paper": "SELECT broker_order_id FROM trading.paper_orders",
+    "trades": """
+        SELECT order_id, broker_order_id, account_id, exchange, symbol, product, side, quantity, price
+        FROM trading.trades""",
+    "positions": "SELECT account_id, exchange, symbol, product, quantity FROM trading.positions",
+    "unanswered": "SELECT command_id FROM platform.commands WHERE answer IS NULL AND attempts > 1",
+    "undelivered": "SELECT number FROM platform.events WHERE done_at IS NULL",
+    "unsent": "SELECT message_id FROM platform.messages WHERE sent_at IS NULL",
+    "unpublished": "SELECT topic FROM audit.topics WHERE published_sequence < last_sequence",
+}
+
+
+async def books(connection: Connection) -> dict[str, Rows]:
+    """Every book at one moment: a single snapshot, so that no two of them are of different times."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return {name: await (await connection.execute(query)).fetchall() for name, query in BOOKS.items()}
