@@ -37,6 +37,7 @@ def main() -> None:
         date_header=False,  # every answer carries the sandbox's own time instead
         server_header=False,
         proxy_headers=False,  # the control guard judges the real peer
+        timeout_keep_alive=75,  # longer than clients keep idle connections: no request meets a closing one
         timeout_graceful_shutdown=1,
     )
     print(f"sandbox listening on http://{arguments.host}:{listener.getsockname()[1]}", flush=True)

@@ -134,8 +134,10 @@ def control_routes(world: World) -> list[BaseRoute]:
 
     async def read_journal(request: Request) -> JSONResponse:
         target = request.query_params.get("target") or None
-        after = int(request.query_params.get("after", "0"))
-        return JSONResponse({"items": journal.items(world.db, target, after)})
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 16):
+            raise ControlError("`after` is a number of the journal")
+        return JSONResponse({"items": journal.items(world.db, target, int(after))})
 
     async def reset(request: Request) -> JSONResponse:
         world.reset()

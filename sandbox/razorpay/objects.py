@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.razorpay.errors import NOT_FOUND, RazorpayError
 
 Entity = dict[str, Any]
+MAX_INTEGER = 2**53
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS razorpay_objects (
@@ -130,7 +131,7 @@ class Objects:
         rows = self.db.execute(
             "SELECT data FROM razorpay_objects WHERE kind = ? AND created_at BETWEEN ? AND ?"
             " ORDER BY created_at DESC, seq DESC LIMIT ? OFFSET ?",
-            (kind, number(query, "from", 0, 0), number(query, "to", 2**53, 0), count, skip),
+            (kind, number(query, "from", 0, 0), number(query, "to", MAX_INTEGER, 0), count, skip),
         )
         return collection([json.loads(row["data"]) for row in rows])
 
@@ -142,10 +143,11 @@ def number(query: Any, name: str, default: int, least: int, most: int | None = N
         return default
     if not text.isascii() or not text.removeprefix("-").isdigit():
         raise RazorpayError(f"The {name} must be an integer.", name)
-    value = int(text)
+    value = int(text[:20])
     if value < least:
         raise RazorpayError(f"The {name} must be at least {least}.", name)
-    if most is not None and value > most:
+    most = MAX_INTEGER if most is None else most
+    if value > most:
         raise RazorpayError(f"The {name} may not be greater than {most}.", name)
     return value
 

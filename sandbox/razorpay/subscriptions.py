@@ -12,6 +12,8 @@ from sandbox.razorpay.objects import Entity, collection, public
 PERIOD_MONTHS = {"monthly": 1, "quarterly": 3, "yearly": 12}
 PERIOD_DAYS = {"daily": 1, "weekly": 7}
 MIN_DAILY_INTERVAL = 7
+MAX_COUNT = {"daily": 36_500, "weekly": 5_200, "monthly": 1_200, "quarterly": 400, "yearly": 100}
+LAST_START = 4_102_444_800  # 1 January 2100
 MAX_ATTEMPTS = 4  # T, T+1, T+2, T+3, then halted
 DAY_SECONDS = 86_400
 THIRTY_YEARS_SECONDS = 30 * 365 * DAY_SECONDS
@@ -41,7 +43,7 @@ async def create_plan(call: Call) -> Entity:
     period, interval, item = body.get("period"), body.get("interval"), body.get("item")
     if period not in PERIOD_MONTHS and period not in PERIOD_DAYS:
         raise RazorpayError("The selected period is invalid.", "period")
-    if type(interval) is not int or interval < 1:
+    if type(interval) is not int or not 1 <= interval <= MAX_COUNT[period]:
         raise RazorpayError("The interval must be at least 1.", "interval")
     if period == "daily" and interval < MIN_DAILY_INTERVAL:
         raise RazorpayError("For daily plans, the interval must be at least 7.", "interval")
@@ -99,7 +101,12 @@ async def create(call: Call) -> Entity:
     total = _integer(body, "total_count", 1, None)
     if total is None:
         raise required("total_count")
+    most = MAX_COUNT[plan["period"]] // plan["interval"]
+    if total > most:
+        raise RazorpayError(f"Exceeds the maximum total count ({most}) allowed", "total_count")
     start = _integer(body, "start_at", call.now, None)
+    if start is not None and start > LAST_START:
+        raise RazorpayError("The start_at is too far in the future.", "start_at")
     subscription: Entity = {
         "id": gateway.new_id("subscription"),
         "entity": "subscription",
