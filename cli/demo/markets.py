@@ -74,7 +74,7 @@ def step_signal(stage: Stage, customer: Person, free: Person) -> tuple[str, str]
         promise(told[-1]["type"] == "allowance.spent", "the free plan is told that its allowance is spent")
     stage.link("signal", f"signal:{signal_id}")
     return (
-        f"{drafts[0]['action']} {SYMBOL} heard after {delay:.0f} ms; the free plan stopped after {len(shown)}",
+        f"{drafts[0]['action']} {SYMBOL} heard after {delay:.0f} ms; the free plan got {len(shown)} a day",
         signal_id,
     )
 
