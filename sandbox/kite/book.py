@@ -124,12 +124,14 @@ def get(db: sqlite3.Connection, order_id: str) -> Order | None:
     return load(row) if row else None
 
 
-def live(db: sqlite3.Connection, user_id: str | None = None) -> list[Order]:
-    """Orders that are not at their end, oldest first."""
+def live(db: sqlite3.Connection, user_id: str | None = None, moved: set[int] | None = None) -> list[Order]:
+    """Orders that are not at their end, oldest first; with `moved`, resting ones of these tokens only."""
     rows = db.execute(
         "SELECT * FROM kite_orders WHERE status NOT IN ('COMPLETE', 'CANCELLED', 'REJECTED')"
-        " AND (? IS NULL OR user_id = ?) ORDER BY seq",
-        (user_id, user_id),
+        " AND (:user IS NULL OR user_id = :user)"
+        " AND (:moved IS NULL OR status NOT IN ('OPEN', 'TRIGGER PENDING')"
+        " OR token IN (SELECT value FROM json_each(:moved))) ORDER BY seq",
+        {"user": user_id, "moved": None if moved is None else json.dumps(sorted(moved))},
     )
     return [load(row) for row in rows.fetchall()]
 

@@ -24,11 +24,17 @@ HEARTBEAT_SECONDS = 0.5
 async def run(world: World) -> None:
     """Steps whenever something changed, and twice a second for what only time changes."""
     wake = world.event("kite")
+    known: dict[int, tuple[object, ...]] = {}
+    clock, full_at = asyncio.get_running_loop().time, 0.0
     while True:
         wake.clear()
+        timed = clock() >= full_at
+        full_at = clock() + HEARTBEAT_SECONDS if timed else full_at
         async with world.exclusive():
             pause = replay.step(world)
-            step(world)
+            before, known = known, prices(world.db)
+            moved = {token for token, state in known.items() if before.get(token) != state}
+            step(world, None if timed else moved)
         world.event("kite.postbacks").set()
         world.event("kite.ticks").set()
         try:
@@ -38,14 +44,20 @@ async def run(world: World) -> None:
             continue  # time itself may have moved an order
 
 
-def step(world: World) -> None:
-    """Takes all live orders as far as they go now."""
+def prices(db: sqlite3.Connection) -> dict[int, tuple[object, ...]]:
+    """What decides about resting orders, by token: last price, halt, manual mode, depth."""
+    rows = db.execute("SELECT token, last, halted, manual, depth FROM kite_market")
+    return {row["token"]: tuple(row)[1:] for row in rows}
+
+
+def step(world: World, moved: set[int] | None = None) -> None:
+    """Takes all live orders as far as they go now; with `moved`, resting ones only of these tokens."""
     now = world.now()
     gtt.fire(world, now)
     close_intraday(world, now)
     done: set[str] = set()
     # What an order brings about (a next leg, a stop leg) is a new row, found by looking again.
-    while fresh := [order for order in book.live(world.db) if order.order_id not in done]:
+    while fresh := [item for item in book.live(world.db, moved=moved) if item.order_id not in done]:
         for order in fresh:
             advance_one(world.db, order, order.clock(now))
             done.add(order.order_id)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from sandbox.kite import book, market, portfolio, rules
+from sandbox.kite import market, portfolio, rules
 from sandbox.kite.caller import Caller
 from sandbox.kite.errors import KiteError, input_error, ok, rupees
 from sandbox.kite.hours import ist
@@ -23,6 +23,13 @@ INTRADAY_PERCENT = 20
 MTF_PERCENT = 25
 FUTURE_SPAN_PERCENT, FUTURE_EXPOSURE_PERCENT = 10, 2
 OPTION_SALE_PERCENT = 15
+
+
+PENDING = """
+SELECT exchange, tradingsymbol, side, product, sum(quantity - filled) AS pending FROM kite_orders
+WHERE status NOT IN ('COMPLETE', 'CANCELLED', 'REJECTED') AND user_id = ?
+GROUP BY exchange, tradingsymbol, side, product
+"""
 
 
 def need(instrument: Instrument, side: str, product: str, quantity: int, price: int) -> dict[str, int]:
@@ -51,11 +58,11 @@ def blocked(db: sqlite3.Connection, user_id: str, now: datetime) -> dict[str, in
         for line in held
         if line.quantity
     ]
-    for order in book.live(db, user_id):
-        instrument = find(today, order.exchange, order.tradingsymbol)
+    for row in db.execute(PENDING, (user_id,)):
+        instrument = find(today, row["exchange"], row["tradingsymbol"])
         if instrument is not None:
-            opened = _opening(held, instrument, order.side, order.product, order.pending)
-            demands.append((instrument, order.side, order.product, opened))
+            opened = _opening(held, instrument, row["side"], row["product"], row["pending"])
+            demands.append((instrument, row["side"], row["product"], opened))
     for instrument, side, product, quantity in demands:
         parts = need(instrument, side, product, quantity, market.last_price(db, instrument, now))
         total = {name: total[name] + parts[name] for name in total}
@@ -109,9 +116,9 @@ def _check_shares(db: sqlite3.Connection, draft: Draft, today: date) -> None:
         if line.instrument.tradingsymbol == symbol and line.product == "CNC"
     )
     have -= sum(
-        order.pending
-        for order in book.live(db, draft.user_id)
-        if order.tradingsymbol == symbol and order.product == "CNC" and not order.buy
+        row["pending"]
+        for row in db.execute(PENDING, (draft.user_id,))
+        if (row["tradingsymbol"], row["product"], row["side"]) == (symbol, "CNC", "SELL")
     )
     if draft.quantity > have:
         raise KiteError(
