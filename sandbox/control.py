@@ -1,6 +1,7 @@
 """`/_control`: clock, credentials, faults, journal, reset, and the guard around every control call."""
 
 import ipaddress
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox import faults, journal
 from sandbox.world import World, parse_time
+
+log = logging.getLogger("sandbox.control")
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -55,6 +58,10 @@ class Guard:
                     response = await self._run(request)
             except ControlError as error:
                 response = JSONResponse({"error": error.detail}, error.status)
+            except Exception:
+                # Rolled back; the caller is told, the log says why, and the connection stays usable.
+                log.exception("%s %s failed", request.method, request.url.path)
+                response = JSONResponse({"error": "the sandbox failed; its log says why"}, 500)
         await response(scope, receive, send)
 
     async def _run(self, request: Request) -> "Collected":

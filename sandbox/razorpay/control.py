@@ -24,7 +24,7 @@ from sandbox.razorpay import (
 from sandbox.razorpay.dates import add_working_days
 from sandbox.razorpay.errors import RazorpayError
 from sandbox.razorpay.gateway import Gateway
-from sandbox.razorpay.objects import Entity, public
+from sandbox.razorpay.objects import MAX_INTEGER, Entity, public
 from sandbox.razorpay.orders import METHODS
 from sandbox.world import World, parse_time
 
@@ -58,7 +58,7 @@ class Turn:
     def integer(self, name: str, default: int | None, least: int = 0) -> int | None:
         """An optional integer."""
         value = self.body.get(name, default)
-        if value is not None and (type(value) is not int or value < least):
+        if value is not None and (type(value) is not int or not least <= value <= MAX_INTEGER):
             raise ControlError(f"`{name}` is an integer of at least {least}")
         return value
 

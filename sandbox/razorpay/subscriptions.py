@@ -41,7 +41,7 @@ async def create_plan(call: Call) -> Entity:
     body = call.body
     check_fields(body, frozenset({"period", "interval", "item", "notes"}))
     period, interval, item = body.get("period"), body.get("interval"), body.get("item")
-    if period not in PERIOD_MONTHS and period not in PERIOD_DAYS:
+    if not isinstance(period, str) or period not in MAX_COUNT:
         raise RazorpayError("The selected period is invalid.", "period")
     if type(interval) is not int or not 1 <= interval <= MAX_COUNT[period]:
         raise RazorpayError("The interval must be at least 1.", "interval")
