@@ -88,6 +88,7 @@ def _own(
     return Program(
         name=name,
         argv=_entry(*arguments),
+        entry=tuple(arguments),
         check=check or partial(health.tcp, metrics),
         environment=environment.of_process(name, variables, ports),
         port=port or metrics,

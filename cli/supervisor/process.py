@@ -10,12 +10,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 LAUNCH = Path(__file__).with_name("launch.py")
 
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Refused|Failure|Interrupt): ")
 
 Check = Callable[[], Awaitable[bool]]
+
+
+class Child(Protocol):
+    """A running process, however it was started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,8 @@ class Program:
     prepare: Callable[[], Awaitable[None]] | None = None
     attempts: int = 1
     """How often it may fail before it has been healthy once."""
+    entry: tuple[str, ...] = ()
+    """Name and arguments in ``cli.entry`` where the nursery can fork it."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +144,7 @@ async def spawn(
     return child
 
 
-async def end(child: asyncio.subprocess.Process, stop: signal.Signals, grace: float) -> None:
+async def end(child: Child, stop: signal.Signals, grace: float) -> None:
     """Ask the child to end, insist after ``grace`` seconds, and sweep what it left in its session."""
     with suppress(ProcessLookupError):
         child.send_signal(stop)

@@ -4,14 +4,17 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+from cli import environment
 from cli.errors import Refused
+from cli.supervisor.nursery import Nursery
 from cli.supervisor.plan import Plan
-from cli.supervisor.process import Program, Step, end, last_line, spawn
+from cli.supervisor.process import Child, Program, Step, end, last_line, spawn
 from cli.supervisor.state import Entry, Health, Run, birth, write_atomically
 
 START_DEADLINE_SECONDS = 60.0
@@ -22,6 +25,8 @@ POLL_STARTING_SECONDS = 0.04
 POLL_RUNNING_SECONDS = 2.0
 SILENCE_SECONDS = 60.0
 """A program that has answered and then does not for so long is ended and started again."""
+FORKS = sys.platform == "linux"
+"""Elsewhere a fork without exec is not safe, and there is no death signal."""
 
 Report = Callable[[str], None]
 
@@ -32,7 +37,8 @@ class Supervisor:
     def __init__(self, home: Path, plan: Plan, report: Report) -> None:
         self.home, self.plan, self.report = home, plan, report
         self.run = Run(os.getpid(), birth(os.getpid()))
-        self.children: dict[str, asyncio.subprocess.Process] = {}
+        self.children: dict[str, Child] = {}
+        self.nursery = Nursery(self._log("nursery"), environment.of_process("nursery", {}, {}))
         names = [program.name for program in plan.programs] + [step.name for step in plan.steps]
         self.done = {name: asyncio.Event() for name in names}
         self.stopping = asyncio.Event()
@@ -47,6 +53,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stopping.set)
         (self.home / "endpoints.json").unlink(missing_ok=True)  # of a run that was killed
+        if FORKS and any(program.entry for program in self.plan.programs):
+            await self.nursery.start()
         keepers = {asyncio.create_task(self._keep(program)) for program in self.plan.programs}
         keepers |= {asyncio.create_task(self._once(step)) for step in self.plan.steps}
         watch = {asyncio.create_task(self.stopping.wait()), asyncio.create_task(self._announce())}
@@ -109,20 +117,24 @@ class Supervisor:
             quick = 0 if monotonic() - started > SETTLED_SECONDS else quick + 1
             await asyncio.sleep(BACKOFF_SECONDS[min(quick, len(BACKOFF_SECONDS) - 1)])
 
-    async def _start(self, program: Program, restarts: int) -> asyncio.subprocess.Process:
-        environment = dict(program.environment)
+    async def _start(self, program: Program, restarts: int) -> Child:
+        variables = dict(program.environment)
         if restarts:
             # A kill point fires once: what comes back has to live through the same step.
-            environment.pop("TREUM_CRASH_AT", None)
-        child = await spawn(
-            program.argv, self._log(program.name), environment, death=program.death, account=program.account
-        )
+            variables.pop("TREUM_CRASH_AT", None)
+        child = await self._spawn(program, variables)
         self.children[program.name] = child
         self.run.processes[program.name] = Entry(child.pid, birth(child.pid), program.port, restarts=restarts)
         self._record()
         return child
 
-    async def _watch(self, program: Program, child: asyncio.subprocess.Process, begun: float) -> None:
+    async def _spawn(self, program: Program, variables: dict[str, str]) -> Child:
+        log = self._log(program.name)
+        if program.entry and FORKS:
+            return await self.nursery.spawn(program.entry, variables, log)
+        return await spawn(program.argv, log, variables, death=program.death, account=program.account)
+
+    async def _watch(self, program: Program, child: Child, begun: float) -> None:
         """Ask for health until the program is to be given up; the first good answer lets others start."""
         answered, entry = monotonic(), self.run.processes[program.name]
         while True:
@@ -185,6 +197,7 @@ class Supervisor:
             await asyncio.gather(*ending)
         for name in self.children.keys() - programs.keys():
             await end(self.children[name], signal.SIGKILL, 1.0)
+        await self.nursery.close()
         self.run.state, self.run.processes = "stopped", {}
         self.run.save(self.home)
 

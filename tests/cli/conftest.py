@@ -1,11 +1,12 @@
 """A home run by the real command, engines only."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,13 @@ def until(holds: Callable[[], bool], seconds: float = 10.0) -> float:
         assert time.monotonic() - begun < seconds, f"not within {seconds} s"
         time.sleep(0.01)
     return time.monotonic() - begun
+
+
+async def until_answers(check: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait until a health check holds."""
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.02)
 
 
 def gone(pid: int) -> bool:
