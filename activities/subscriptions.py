@@ -5,7 +5,7 @@ from functools import partial
 
 from temporalio import activity
 
-from activities.heartbeats import in_thread
+from activities.beating import in_thread
 from domain.billing_calendar import IST
 from domain.errors import RateLimited, Rejected, Unavailable, Unknown
 from domain.money import rupees
@@ -146,7 +146,7 @@ class SubscriptionActivities(SubscriptionsPort):
         if earlier is not None:
             return earlier
         async with self._database.transaction() as connection:
-            person = await identity_users.contacts(connection, self._vault, collect.user_id)
+            person = await identity_users.contact_of(connection, self._vault, collect.user_id)
             if not await subscriptions.shift_debit(
                 connection, collect.debit.payment_id, ("noticed",), "sending", sent_at=collect.as_of
             ):
@@ -334,7 +334,7 @@ class SubscriptionActivities(SubscriptionsPort):
         self, connection: Connection, state: SubscriptionState, message_id: str, subject: str, text: str
     ) -> None:
         """Writes a mail to the customer, due at once: what it tells of may lie in business time to come."""
-        person = await identity_users.contacts(connection, self._vault, state.user_id)
+        person = await identity_users.contact_of(connection, self._vault, state.user_id)
         if person is not None:
             await messages.enqueue(
                 connection,

@@ -69,3 +69,34 @@ class Note(SQLModel, table=True):
     author: str = Field(sa_type=Text)
     text: bytes = Field(sa_type=LargeBinary)
     made_at: datetime = Field(sa_column=instant())
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """Which body a key came with first, for commands that are told apart by a natural key."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = {"schema": "platform"}
+
+    actor: str = Field(primary_key=True, sa_type=Text)
+    route: str = Field(primary_key=True, sa_type=Text)
+    key: str = Field(primary_key=True, sa_type=Text)
+    body_hash: bytes = Field(sa_type=LargeBinary)
+    made_at: datetime = Field(sa_column=instant())
+
+
+class MessageRow(SQLModel, table=True):
+    """A mail or text to a person, sealed, until it is sent; its id is the key the provider dedupes by."""
+
+    __tablename__ = "messages"
+    __table_args__ = {"schema": "platform"}
+
+    message_id: str = Field(primary_key=True, sa_type=Text)
+    person_id: str = Field(sa_type=Text)
+    channel: str = Field(sa_type=Text)
+    recipient: bytes = Field(sa_type=LargeBinary)
+    subject: bytes = Field(sa_type=LargeBinary)
+    text: bytes = Field(sa_type=LargeBinary)
+    attempts: int = 0
+    made_at: datetime = Field(sa_column=instant())
+    due_at: datetime = Field(sa_column=instant())
+    sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))

@@ -115,7 +115,7 @@ async def set_password(connection: Connection, user_id: str, password_hash: str,
     )
 
 
-async def contacts(connection: Connection, vault: Vault, user_id: str) -> Contacts | None:
+async def contact_of(connection: Connection, vault: Vault, user_id: str) -> Contacts | None:
     """The person's mail and phone, opened; None for an unknown or erased person."""
     cursor = await connection.execute(
         """SELECT email, phone, email_verified_at, phone_verified_at FROM user_management.users

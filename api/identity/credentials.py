@@ -74,7 +74,7 @@ async def change(
     now = datetime.now(UTC)
     async with platform.database.reading() as connection:
         present = await identity_users.password_of(connection, principal.user_id)
-        contacts = await identity_users.contacts(connection, platform.vault, principal.user_id)
+        contacts = await identity_users.contact_of(connection, platform.vault, principal.user_id)
     if contacts is None or not await passwords.fits(body.current_password, present):
         raise Problem(
             422,
@@ -133,7 +133,7 @@ async def prove_contact(
         raise Problem(422, "code_invalid")
     try:
         async with platform.database.transaction() as connection:
-            old = await identity_users.contacts(connection, vault, user_id)
+            old = await identity_users.contact_of(connection, vault, user_id)
             await identity_users.change_contact(
                 connection, vault, user_id, body.channel.value, fit.payload, now
             )

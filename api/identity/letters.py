@@ -30,7 +30,7 @@ async def tell(
     connection: Connection, vault: Vault, user_id: str, subject: str, text: str, now: datetime
 ) -> None:
     """Writes to the mail address of an account's owner."""
-    found = await identity_users.contacts(connection, vault, user_id)
+    found = await identity_users.contact_of(connection, vault, user_id)
     if found is not None:
         await _send(connection, vault, user_id, Channel.EMAIL, found.email, subject, text, now)
 

@@ -32,7 +32,7 @@ Owner = Annotated[str, Depends(owner)]
 @router.get("/users/{user_id}/profile")
 async def profile(user_id: Owner, platform: PlatformDep) -> shapes.Profile:
     async with platform.database.transaction() as connection:
-        contacts = await identity_users.contacts(connection, platform.vault, user_id)
+        contacts = await identity_users.contact_of(connection, platform.vault, user_id)
         found = await identity_profiles.profile(connection, platform.vault, user_id)
     if contacts is None or found is None:
         raise Problem(404)
@@ -46,7 +46,7 @@ async def change_profile(body: shapes.ProfileChange, user_id: Owner, platform: P
     if body.billing is not None:
         given["billing"] = _billing(body.billing)
     async with platform.database.transaction() as connection:
-        contacts = await identity_users.contacts(connection, platform.vault, user_id)
+        contacts = await identity_users.contact_of(connection, platform.vault, user_id)
         found = await identity_profiles.change(connection, platform.vault, user_id, given, datetime.now(UTC))
     if contacts is None or found is None:
         raise Problem(404)

@@ -23,6 +23,8 @@ from models.contracts.commands import Request as CommandRequest
 from models.contracts.identifiers import Prefix, mint, uuid7
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.onboarding import OnboardingInput
+from models.messages.onboarding import Register as Onboard
 from store import identity_codes, identity_profiles, identity_users
 from store.database import Connection
 from store.outbox import emit
@@ -77,7 +79,7 @@ async def resend(body: Resend, platform: PlatformDep) -> dict[str, str]:
     """Sends a new code in place of the old one; the same answer for an unknown or proven contact."""
     now = datetime.now(UTC)
     async with same_time(), platform.database.transaction() as connection:
-        found = await identity_users.contacts(connection, platform.vault, body.user_id)
+        found = await identity_users.contact_of(connection, platform.vault, body.user_id)
         if found is not None:
             email = body.channel is Channel.EMAIL
             if not (found.email_verified if email else found.phone_verified):
@@ -107,15 +109,16 @@ class Registration:
         return promise.business_id, promise.business_id != minted
 
     def _drive(self, user_id: str) -> Drive:
+        start = OnboardingInput(
+            user_id=user_id, assertion_public_key=self._platform.settings.assertion_public_key
+        )
         return Drive(
             workflow_type="CustomerOnboarding",
             workflow_id=workflow_id(Kind.ONBOARDING, user_id),
             queue=Queue.ONBOARDING,
-            start={
-                "user_id": user_id,
-                "assertion_public_key": self._platform.settings.assertion_public_key,
-            },
+            start=start.model_dump(mode="json"),
             update="register",
+            argument=Onboard().model_dump(),
             summary="Onboarding",
             attributes={"CUSTOMER": user_id},
         )

@@ -32,7 +32,7 @@ async def enroll(principal: CurrentUser, platform: PlatformDep) -> shapes.Enroll
         if state.active is not None:
             step_up(principal)
         await identity_factors.enroll_totp(connection, platform.vault, principal.user_id, secret)
-        contacts = await identity_users.contacts(connection, platform.vault, principal.user_id)
+        contacts = await identity_users.contact_of(connection, platform.vault, principal.user_id)
     name = contacts.email if contacts else principal.user_id
     uri = pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
     return shapes.Enrolled(secret=secret, otpauth_uri=uri)
@@ -71,7 +71,7 @@ async def challenge(
             if state.active is None:
                 raise Problem(409, "totp_not_enrolled")
         else:
-            found = await identity_users.contacts(connection, platform.vault, principal.user_id)
+            found = await identity_users.contact_of(connection, platform.vault, principal.user_id)
             if found is None or not found.phone_verified:
                 raise Problem(409, "phone_not_verified")
             code = await identity_codes.make(connection, platform.vault, principal.user_id, STEP_UP, now)
