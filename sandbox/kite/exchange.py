@@ -66,7 +66,7 @@ def step(world: World, moved: set[int] | None = None) -> None:
 def advance_one(db: sqlite3.Connection, order: Order, now: datetime) -> None:
     """Takes one order as far as it goes at `now`, and places what follows it."""
     day = date.fromisoformat(order.day)
-    instrument = find(min(day, ist(now).date()), order.exchange, order.tradingsymbol)
+    instrument = find(day, order.exchange, order.tradingsymbol)
     if instrument is None:
         reject(db, order, now, "The instrument has expired.", "EXCH:16387:Security is not allowed to trade")
         return

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 from sandbox.kite.caller import required
 from sandbox.kite.errors import KiteError, input_error, order_error
-from sandbox.kite.hours import is_open, ist
+from sandbox.kite.hours import SQUARE_OFF, is_open, ist
 from sandbox.kite.instruments import MAX_SLICES, Instrument, find
 from sandbox.kite.matching import slices
 
@@ -130,13 +130,15 @@ def check_validity(fields: dict[str, str], instrument: Instrument) -> tuple[str,
     return validity, ttl
 
 
-def check_hours(variety: str, exchange: str, now: datetime) -> None:
-    """Regular orders need an open market, after-market orders a shut one; raises OrderException."""
+def check_hours(variety: str, exchange: str, product: str, now: datetime) -> None:
+    """Regular and intraday orders have their hours, after-market ones the others; raises OrderException."""
     opened = is_open(exchange, now)
     if variety == "amo" and opened:
         raise order_error("AMO orders cannot be placed while the market is open.")
     if variety != "amo" and not opened:
         raise order_error("Markets are closed right now. Place an after market order (AMO) instead.")
+    if opened and product in ("MIS", "CO") and ist(now).time() >= SQUARE_OFF[exchange]:
+        raise order_error("Intraday orders are not allowed after the square-off time.")
 
 
 def check_variety(
@@ -178,7 +180,7 @@ def read_wish(fields: dict[str, str], variety: str, now: datetime) -> Wish:
     validity, ttl = check_validity(fields, instrument)
     legs, each, auction = check_variety(fields, variety, order_type, quantity)
     check_quantity(instrument, quantity, sliced or variety == "iceberg")
-    check_hours(variety, instrument.exchange, now)
+    check_hours(variety, instrument.exchange, product, now)
     disclosed = whole(fields.get("disclosed_quantity") or "0", "disclosed_quantity")
     return Wish(
         variety, instrument, side, product, order_type, validity, quantity, price, trigger, guard, disclosed,

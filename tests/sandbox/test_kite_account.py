@@ -69,6 +69,8 @@ def test_intraday_positions_are_squared_off(kite: KiteUser) -> None:
     closing = kite.wait_for(lambda: [o for o in kite.client.orders() if o["transaction_type"] == "SELL"])
     kite.wait(closing[0]["order_id"], "COMPLETE")
     assert [(item["quantity"], item["product"]) for item in kite.client.positions()["net"]] == [(0, "MIS")]
+    with pytest.raises(OrderException, match="square-off"):
+        kite.place(product="MIS")
 
 
 def test_margin_and_charge_calls(kite: KiteUser) -> None:

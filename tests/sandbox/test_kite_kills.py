@@ -1,7 +1,6 @@
 """SIGKILL at any moment: no answered order is lost, no fill is counted twice, every end is told."""
 
 import itertools
-import json
 import random
 import threading
 
@@ -10,6 +9,7 @@ from requests.exceptions import RequestException
 from tests.sandbox.conftest import Sandbox
 from tests.sandbox.kite_user import KiteUser
 from tests.sandbox.receiver import Receiver
+from tests.sandbox.test_kite_postbacks import bodies
 
 SEED = 20261123
 KILLS = 4
@@ -43,6 +43,4 @@ def test_random_kills_lose_nothing_and_double_nothing(own_sandbox: Sandbox, hook
         assert sum(trade["quantity"] for trade in kite.client.order_trades(order_id)) == 3
     (position,) = kite.client.positions()["net"]
     assert position["quantity"] == 3 * len(book)
-    hooks_server.wait(
-        lambda items: {json.loads(item.body)["order_id"] for item in items} >= set(book.values())
-    )
+    hooks_server.wait(lambda items: {body["order_id"] for body in bodies(items)} >= set(book.values()))
