@@ -1,5 +1,6 @@
 """``treum seed``: what every new platform holds, and in an embedded home the staff to run it."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -24,12 +25,11 @@ class Credential(TypedDict):
 
 def main() -> None:
     """Write reference data and staff; repeating it changes nothing."""
-    from store.seed import seed, seed_staff
+    from store.seed import run
 
     configured = settings()
-    seed(configured)
-    if configured.env == "embedded":
-        seed_staff(configured, credentials(Path(configured.home)))
+    staff = credentials(Path(configured.home)) if configured.env == "embedded" else None
+    asyncio.run(run(configured, staff))
 
 
 def credentials(home: Path) -> dict[str, Credential]:
