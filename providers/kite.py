@@ -208,10 +208,10 @@ class KiteAccount:
         call = self._client.place_order
         return await self._kite._run(self._client, lambda: str(call(**placing(terms), tag=tag)), once=True)
 
-    async def modify(self, terms: OrderTerms, broker_order_id: str, change: Modify) -> Reading[str]:
+    async def modify(self, variety: str, broker_order_id: str, change: Modify) -> Reading[str]:
         wanted = change.model_dump(exclude_none=True, mode="json")
         call = self._client.modify_order
-        return await self._run(lambda: str(call(terms.variety.value, broker_order_id, **wanted)))
+        return await self._run(lambda: str(call(variety, broker_order_id, **wanted)))
 
     async def cancel(self, variety: str, broker_order_id: str) -> Reading[str]:
         return await self._run(lambda: str(self._client.cancel_order(variety, broker_order_id)))

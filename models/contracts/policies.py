@@ -63,3 +63,9 @@ COMPUTE = Step(timedelta(seconds=30), FOREVER)
 
 DELIVERY = Step(timedelta(seconds=10), FOREVER, schedule_to_close=timedelta(days=1))
 """A mail or text: worthless after a day."""
+
+PLACE_ORDER = Step(timedelta(seconds=20), ONCE, heartbeat=timedelta(seconds=3))
+"""One order to the broker (client's deadline 7 s, and the gate before it): a lost worker shows in 3 s."""
+
+READ_BROKER = Step(timedelta(seconds=15), FOREVER, heartbeat=timedelta(seconds=3))
+"""The broker's book, quotes, margins; cancelling and modifying, which change nothing the second time."""

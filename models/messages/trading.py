@@ -175,6 +175,7 @@ class SubmitOrder(BaseModel):
     attempt: int
     terms: OrderTerms
     origin: SignalOrigin | None = None
+    as_of: AwareDatetime
 
 
 class SubmissionKind(StrEnum):
@@ -218,6 +219,8 @@ class FindingKind(StrEnum):
 
 class Finding(BaseModel):
     kind: FindingKind
+    status: OrderStatus | None = None
+    """Where the order stands, for a refused attempt."""
     reason_code: str | None = None
     broker_order_id: str | None = None
     wait_seconds: float = 0.0
@@ -279,6 +282,8 @@ class RecordStatus(BaseModel):
     order_id: str
     status: OrderStatus
     reason_code: str | None = None
+    void_attempt: int | None = None
+    """Only if this attempt never left: it is voided in the same transaction."""
     as_of: AwareDatetime
 
 

@@ -1,0 +1,165 @@
+"""A customer's login at the broker: the one-time state, the token exchange, the holder's name, the end."""
+
+import base64
+import re
+
+from rapidfuzz import fuzz
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.brokers import Brokers, beating
+from domain.errors import Rejected
+from domain.market_calendar import session_end
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.trading import (
+    AccountStatus,
+    EndSession,
+    ExchangeToken,
+    LoginBegun,
+    OpenLogin,
+    Recorded,
+    SessionGranted,
+    SessionOpened,
+    WaitingOrders,
+)
+from store import trading, trading_accounts
+from store.database import Database
+from store.onboarding import kyc_of, legal_name
+from store.vault import Vault
+from workflows.ports.trading import SessionPort
+
+NAME_MATCH_PERCENT = 85.0
+"""How alike (token-sort ratio) the broker's and the verified name must be; initials and order vary."""
+TITLES = frozenset({"mr", "mrs", "ms", "shri", "smt", "kumari", "dr"})
+
+
+def normalised(name: str) -> str:
+    """Lower-case words without titles and punctuation."""
+    words = re.findall(r"\w+", name.casefold())
+    return " ".join(word for word in words if word not in TITLES)
+
+
+def same_holder(at_broker: str, verified: str) -> bool:
+    """Whether two spellings name one person: the same words in any order, small misspellings allowed.
+
+    `token_sort_ratio`, not the set ratio: a name that is only part of the other is another person's.
+    """
+    ratio = fuzz.token_sort_ratio(normalised(at_broker), normalised(verified))
+    return bool(ratio >= NAME_MATCH_PERCENT)
+
+
+def state_of(vault: Vault, login_id: str) -> str:
+    """The one-time state of a login: derived, so that making it twice gives the same."""
+    return base64.urlsafe_b64encode(vault.index("login", login_id)).decode().rstrip("=")
+
+
+class SessionActivities(SessionPort):
+    """`workflows.ports.trading.SessionPort`."""
+
+    def __init__(self, database: Database, vault: Vault, brokers: Brokers, client: Client) -> None:
+        self._database = database
+        self._vault = vault
+        self._brokers = brokers
+        self._client = client
+
+    @activity.defn(name="trading.open_login")
+    async def open_login(self, command: OpenLogin) -> LoginBegun:
+        """Makes the account and one login of it; safe to repeat under the same login id."""
+        state = state_of(self._vault, command.login_id)
+        async with self._database.transaction() as connection:
+            status = await trading_accounts.open_account(
+                connection, command.account_id, command.user_id, command.broker, command.as_of
+            )
+            if command.broker == "paper":
+                return LoginBegun(account_id=command.account_id, status=status)
+            await trading_accounts.begin_login(
+                connection,
+                self._vault,
+                login_id=command.login_id,
+                state=state,
+                account_id=command.account_id,
+                user_id=command.user_id,
+                process=activity.info().workflow_id or "",
+                now=command.as_of,
+            )
+        return LoginBegun(
+            account_id=command.account_id,
+            status=AccountStatus.AWAITING_LOGIN,
+            login_url=self._brokers.kite.login_url(state),
+        )
+
+    @activity.defn(name="trading.exchange_token")
+    async def exchange_token(self, command: ExchangeToken) -> SessionGranted:
+        """Spends the login and the request token, once.
+
+        Raises Rejected: `login_expired`, `kyc_required`, `account_holder_mismatch`, `account_taken`,
+        `login_refused`; Unknown for a lost answer, after which the customer signs in again.
+        """
+        async with beating(), self._database.transaction() as connection:
+            kyc = await kyc_of(connection, command.user_id, command.as_of)
+            name = await legal_name(connection, self._vault, command.user_id)
+            if kyc is None or not kyc.in_force or name is None:
+                raise Rejected("kyc_required")
+            if not await trading_accounts.use_login(connection, command.login_id, command.as_of):
+                raise Rejected("login_expired")
+        async with beating():
+            return await self._exchange(command, name)
+
+    async def _exchange(self, command: ExchangeToken, verified_name: str) -> SessionGranted:
+        try:
+            grant = await self._brokers.kite.exchange(command.request_token)
+        except Rejected:
+            raise Rejected("login_refused") from None
+        if not same_holder(grant.value.holder, verified_name):
+            await self._brokers.kite.end_session(grant.value.access_token)
+            raise Rejected("account_holder_mismatch")
+        expires_at = session_end(grant.at)
+        async with self._database.transaction() as connection:
+            await trading_accounts.connect(
+                connection,
+                self._vault,
+                account_id=command.account_id,
+                user_id=command.user_id,
+                broker_user_id=grant.value.broker_user_id,
+                access_token=grant.value.access_token,
+                expires_at=expires_at,
+                now=command.as_of,
+            )
+        self._brokers.clock("kite").heard(grant.at)
+        return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - grant.at).total_seconds())
+
+    @activity.defn(name="trading.end_session")
+    async def end_session(self, command: EndSession) -> Recorded:
+        """Forgets the session; where the customer closes the account it is ended at the broker too."""
+        async with beating():
+            if command.close:
+                await self._end_at_broker(command.account_id)
+            async with self._database.transaction() as connection:
+                await trading_accounts.end_session(
+                    connection, command.account_id, close=command.close, expires_at=command.expires_at
+                )
+        return Recorded(version=0)
+
+    @activity.defn(name="trading.wake_orders")
+    async def wake_orders(self, account_id: str) -> WaitingOrders:
+        """Tells every order of the account that is not over that there is a session again."""
+        async with self._database.reading() as connection:
+            orders = await trading.not_over(connection, account_id)
+        for order_id in orders:
+            handle: WorkflowHandle = self._client.get_workflow_handle(workflow_id(Kind.ORDER, order_id))
+            try:
+                await handle.signal("session_opened", SessionOpened(account_id=account_id))
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+        return WaitingOrders(order_ids=orders)
+
+    async def _end_at_broker(self, account_id: str) -> None:
+        async with self._database.reading() as connection:
+            account = await trading_accounts.account_of(connection, account_id)
+            if account is None or account.broker == "paper":
+                return
+            token = await trading_accounts.token_of(connection, self._vault, account)
+        if token:
+            await self._brokers.kite.end_session(token)

@@ -1,0 +1,136 @@
+"""From an account of ours to the broker's session behind it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from redis.asyncio import Redis
+from temporalio import activity
+
+from activities.pacing import Bucket, Gate
+from activities.paper import PaperAccount
+from domain.errors import RateLimited
+from models.settings import Settings
+from providers.broker import Broker, Reading
+from providers.kite import Kite
+from store import trading_accounts
+from store.database import Database
+from store.trading_accounts import Account
+from store.vault import Vault
+
+T = TypeVar("T")
+
+CLOCK_FRESH = 5.0
+"""Seconds for which a broker's time is carried on by our monotonic clock; then it is asked again."""
+HEARTBEAT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Session:
+    """An account with a live session."""
+
+    account: Account
+    broker: Broker
+
+
+class BrokerClock:
+    """The broker's time as last heard, carried on by the monotonic clock: never the host's time of day."""
+
+    def __init__(self) -> None:
+        self._heard: tuple[datetime, float] | None = None
+
+    def heard(self, at: datetime) -> None:
+        self._heard = at, time.monotonic()
+
+    def now(self) -> datetime | None:
+        if self._heard is None or time.monotonic() - self._heard[1] > CLOCK_FRESH:
+            return None
+        return self._heard[0] + timedelta(seconds=time.monotonic() - self._heard[1])
+
+
+class Brokers:
+    """Sessions by account, with the gate of each account's pace."""
+
+    def __init__(self, settings: Settings, database: Database, vault: Vault, client: Redis) -> None:
+        secret = settings.kite_api_secret.get_secret_value()
+        self.kite = Kite(settings.kite_base, settings.kite_api_key, secret)
+        self.gate = Gate(client)
+        self._database = database
+        self._vault = vault
+        self._clocks: dict[str, BrokerClock] = {}
+
+    async def session(self, account_id: str) -> Session | None:
+        """The account's session, None where there is none any more."""
+        async with self._database.reading() as connection:
+            account = await trading_accounts.account_of(connection, account_id)
+            if account is None or account.status != "connected":
+                return None
+            if account.broker == "paper":
+                return Session(account, PaperAccount(self._database, account_id))
+            token = await trading_accounts.token_of(connection, self._vault, account)
+        return Session(account, self.kite.account(token)) if token else None
+
+    async def closed(self, account_id: str) -> bool:
+        """Whether the customer has taken the connection back for good."""
+        async with self._database.reading() as connection:
+            account = await trading_accounts.account_of(connection, account_id)
+        return account is None or account.status == "closed"
+
+    async def lost(self, session: Session) -> None:
+        """The broker does not know the session any more: a new login is due."""
+        async with self._database.transaction() as connection:
+            await trading_accounts.end_session(
+                connection,
+                session.account.account_id,
+                close=False,
+                expires_at=session.account.session_expires_at,
+            )
+
+    def clock(self, broker: str) -> BrokerClock:
+        return self._clocks.setdefault(broker, BrokerClock())
+
+    async def call(
+        self, session: Session, bucket: Bucket, call: Coroutine[Any, Any, Reading[T]]
+    ) -> Reading[T]:
+        """Passes the gate, makes the call and hears its time."""
+        try:
+            if session.account.broker != "paper":
+                await self.gate.passed(session.account.account_id, bucket)
+        except RateLimited:
+            call.close()
+            raise
+        answer = await call
+        self.clock(session.account.broker).heard(answer.at)
+        return answer
+
+
+@asynccontextmanager
+async def beating() -> AsyncIterator[None]:
+    """Heartbeats while a provider is called, so that a lost worker is noticed within seconds."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def to_the_end(work: Awaitable[T]) -> T:
+    """Awaits work that a cancelled activity must not leave behind half done: it is finished first."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,126 @@
+"""A broker made of our own rows, for a customer who wants to try: the same protocol, no money."""
+
+from decimal import Decimal
+from typing import Any
+
+from domain.errors import Rejected
+from domain.market_calendar import INDIA_2026, trading_date
+from domain.trading import BrokerStatus, Exchange, Side
+from models.messages.trading import (
+    BrokerOrder,
+    BrokerTrade,
+    Instrument,
+    MarginAnswer,
+    MarketQuote,
+    Modify,
+    OrderTerms,
+)
+from providers.broker import Reading
+from store import trading_paper
+from store.database import Connection, Database
+
+OPENING_CASH = Decimal(1_000_000)
+"""Rupees that a paper account may order for at a time."""
+
+
+class PaperAccount:
+    """`providers.broker.Broker` on Postgres. Its clock is the database server's; its prices are the last
+    quotes that the real sessions of others have read."""
+
+    def __init__(self, database: Database, account_id: str) -> None:
+        self._database = database
+        self._account_id = account_id
+
+    async def place(self, terms: OrderTerms, tag: str) -> Reading[str]:
+        async with self._database.transaction() as connection:
+            now = await trading_paper.now(connection)
+            # A broker's id follows from the tag, so that a repeat is the same order.
+            placed = await trading_paper.place(
+                connection, self._account_id, f"PAPER{tag}", tag, terms, trading_date(now).isoformat()
+            )
+        return Reading(placed, now)
+
+    async def modify(self, variety: str, broker_order_id: str, change: Modify) -> Reading[str]:
+        async with self._database.transaction() as connection:
+            if not await trading_paper.change(
+                connection, broker_order_id, terms=change.model_dump(exclude_none=True, mode="json")
+            ):
+                raise Rejected("broker_refused_order")
+            return Reading(broker_order_id, await trading_paper.now(connection))
+
+    async def cancel(self, variety: str, broker_order_id: str) -> Reading[str]:
+        async with self._database.transaction() as connection:
+            if not await trading_paper.change(connection, broker_order_id, status="cancelled", terms={}):
+                raise Rejected("broker_refused_order")
+            return Reading(broker_order_id, await trading_paper.now(connection))
+
+    async def book(self) -> Reading[list[BrokerOrder]]:
+        async with self._database.transaction() as connection:
+            now = await self._matched(connection)
+            rows = await trading_paper.book(connection, self._account_id, trading_date(now).isoformat())
+        return Reading([_order(row) for row in rows], now)
+
+    async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
+        async with self._database.transaction() as connection:
+            now = await self._matched(connection)
+            row = await trading_paper.one(connection, broker_order_id)
+        if row is None:
+            raise Rejected("broker_refused_order")
+        return Reading(_order(row), now)
+
+    async def trades(self, broker_order_id: str) -> Reading[list[BrokerTrade]]:
+        async with self._database.transaction() as connection:
+            now = await self._matched(connection)
+            row = await trading_paper.one(connection, broker_order_id)
+        return Reading([_trade(row)] if row and row["filled_quantity"] else [], now)
+
+    async def quote(self, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
+        async with self._database.reading() as connection:
+            found = await trading_paper.quote(connection, exchange, symbol)
+            return Reading(found, await trading_paper.now(connection))
+
+    async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]:
+        quoted = await self.quote(terms.exchange, terms.symbol)
+        last = quoted.value.last_price if quoted.value else Decimal(0)
+        required = (terms.price or last) * terms.quantity if terms.side is Side.BUY else Decimal(0)
+        return Reading(MarginAnswer(required=required, available=OPENING_CASH), quoted.at)
+
+    async def instruments(self) -> Reading[list[Instrument]]:
+        async with self._database.reading() as connection:
+            rows = await trading_paper.instruments(connection)
+            return Reading(rows, await trading_paper.now(connection))
+
+    async def _matched(self, connection: Connection) -> Any:
+        now = await trading_paper.now(connection)
+        today = trading_date(now)
+        await trading_paper.match(connection, self._account_id)
+        over = INDIA_2026.is_over(Exchange.MCX, today, now)
+        await trading_paper.lapse(connection, self._account_id, today.isoformat(), over)
+        return now
+
+
+def _order(row: dict[str, Any]) -> BrokerOrder:
+    waiting = row["trigger_price"] is not None and not row["triggered"] and row["status"] == "open"
+    return BrokerOrder(
+        broker_order_id=row["broker_order_id"],
+        status=BrokerStatus.TRIGGER_PENDING if waiting else BrokerStatus(row["status"]),
+        tag=row["tag"],
+        quantity=row["quantity"],
+        filled_quantity=row["filled_quantity"],
+        average_price=row["fill_price"] if row["filled_quantity"] else Decimal(0),
+        updated_at=row["updated_at"],
+    )
+
+
+def _trade(row: dict[str, Any]) -> BrokerTrade:
+    return BrokerTrade(
+        trade_id=row["tag"],
+        broker_order_id=row["broker_order_id"],
+        exchange=row["exchange"],
+        symbol=row["symbol"],
+        product=row["product"],
+        side=row["side"],
+        quantity=row["filled_quantity"],
+        price=row["fill_price"],
+        traded_at=row["updated_at"],
+    )

@@ -1,0 +1,282 @@
+"""Orders and their events: what a customer sees, and what stands before an order leaves."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from domain.trading import TERMINAL, OrderStatus
+from models.messages.trading import BrokerOrder, Modify, OrderInput
+from store.changes import touch
+from store.database import Connection
+from store.outbox import emit
+
+TOPIC = "user-events"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where an order stands."""
+
+    order_id: str
+    user_id: str
+    status: OrderStatus
+    reason_code: str | None
+    broker_order_id: str | None
+    filled_quantity: int
+    average_price: Decimal
+    version: int
+
+
+async def insert(
+    connection: Connection, order: OrderInput, status: OrderStatus, reason: str | None, now: datetime
+) -> Stored | None:
+    """Makes the order's row and its first event; None where it stands already."""
+    terms = order.terms
+    cursor = await connection.execute(
+        """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side, quantity,
+               order_type, price, trigger_price, product, validity, variety, market_protection,
+               disclosed_quantity, signal_id, status, reason_code, confirmed_at, made_at, changed_at)
+           VALUES (%(order_id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(symbol)s, %(side)s,
+               %(quantity)s, %(order_type)s, %(price)s, %(trigger_price)s, %(product)s, %(validity)s,
+               %(variety)s, %(market_protection)s, %(disclosed_quantity)s, %(signal_id)s, %(status)s,
+               %(reason)s, %(confirmed_at)s, %(now)s, %(now)s)
+           ON CONFLICT (order_id) DO NOTHING RETURNING *""",
+        {
+            **terms.model_dump(),
+            "order_id": order.order_id,
+            "user_id": order.user_id,
+            "account_id": order.account_id,
+            "signal_id": order.origin.signal_id if order.origin else None,
+            "status": status,
+            "reason": reason,
+            "confirmed_at": now if order.confirmed else None,
+            "now": now,
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    await _event(connection, order.order_id, status, reason, 0, now)
+    return _stored(row)
+
+
+async def acted_before(connection: Connection, signal_id: str, account_id: str) -> bool:
+    """Whether an order of this account already answers the signal and is not dead."""
+    cursor = await connection.execute(
+        """SELECT 1 FROM trading.orders WHERE signal_id = %s AND account_id = %s
+             AND status NOT IN ('risk_rejected', 'rejected', 'cancelled', 'expired')""",
+        (signal_id, account_id),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def read(connection: Connection, order_id: str) -> Stored | None:
+    cursor = await connection.execute("SELECT * FROM trading.orders WHERE order_id = %s", (order_id,))
+    row = await cursor.fetchone()
+    return _stored(row) if row else None
+
+
+async def advance(
+    connection: Connection,
+    order_id: str,
+    status: OrderStatus,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    broker_order_id: str | None = None,
+    value: int | None = None,
+    confirmed: bool = False,
+) -> Stored:
+    """Writes a state, with an event, unless the order stands there already. What ended is not moved."""
+    cursor = await connection.execute(
+        """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
+               broker_order_id = coalesce(%(broker)s, broker_order_id),
+               order_value = coalesce(%(value)s, order_value),
+               confirmed_at = CASE WHEN %(confirmed)s THEN coalesce(confirmed_at, %(now)s)
+                                   ELSE confirmed_at END,
+               changed_at = %(now)s, version = version + 1
+           WHERE order_id = %(order)s AND status <> ALL(%(terminal)s)
+             AND (status, coalesce(reason_code, ''), coalesce(broker_order_id, ''))
+                 IS DISTINCT FROM
+                 (%(status)s, coalesce(%(reason)s, ''), coalesce(%(broker)s, broker_order_id, ''))
+           RETURNING *""",
+        {
+            "order": order_id,
+            "status": status,
+            "reason": reason,
+            "broker": broker_order_id,
+            "value": value,
+            "confirmed": confirmed,
+            "now": now,
+            "terminal": [str(each) for each in TERMINAL],
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return await _present(connection, order_id)
+    await _event(connection, order_id, status, reason, row["filled_quantity"], now)
+    await _tell(connection, row, now)
+    return _stored(row)
+
+
+async def take_reading(
+    connection: Connection, order_id: str, found: BrokerOrder, status: OrderStatus, now: datetime
+) -> Stored:
+    """Writes what the broker's book shows; fills only grow, what ended is not moved."""
+    cursor = await connection.execute(
+        """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
+               broker_order_id = %(broker)s, filled_quantity = greatest(filled_quantity, %(filled)s),
+               quantity = greatest(%(quantity)s, filled_quantity), average_price = %(average)s,
+               changed_at = %(now)s, version = version + 1
+           WHERE order_id = %(order)s AND status <> ALL(%(terminal)s) AND filled_quantity <= %(filled)s
+             AND (status, filled_quantity, quantity, coalesce(reason_code, '')) IS DISTINCT FROM
+                 (%(status)s, %(filled)s, %(quantity)s, coalesce(%(reason)s, ''))
+           RETURNING *""",
+        {
+            "order": order_id,
+            "status": status,
+            "reason": found.reason_code,
+            "broker": found.broker_order_id,
+            "filled": found.filled_quantity,
+            "quantity": found.quantity,
+            "average": found.average_price,
+            "now": now,
+            "terminal": [str(each) for each in TERMINAL],
+        },
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return await _present(connection, order_id)
+    await _event(connection, order_id, status, found.reason_code, found.filled_quantity, now)
+    await _tell(connection, row, now)
+    return _stored(row)
+
+
+async def modified(connection: Connection, order_id: str, change: Modify, now: datetime) -> None:
+    """Writes what the broker took as a modification; the book's next reading confirms it."""
+    await connection.execute(
+        """UPDATE trading.orders SET price = coalesce(%(price)s, price),
+               trigger_price = coalesce(%(trigger_price)s, trigger_price),
+               order_type = coalesce(%(order_type)s, order_type),
+               validity = coalesce(%(validity)s, validity), modifications = modifications + 1,
+               changed_at = %(now)s, version = version + 1
+           WHERE order_id = %(order)s""",
+        {**change.model_dump(), "order": order_id, "now": now},
+    )
+    await _event(connection, order_id, "modified", None, None, now)
+
+
+async def modifications_of(connection: Connection, order_id: str) -> int:
+    cursor = await connection.execute(
+        "SELECT modifications FROM trading.orders WHERE order_id = %s", (order_id,)
+    )
+    row = await cursor.fetchone()
+    return row["modifications"] if row else 0
+
+
+async def by_broker_order(connection: Connection, account_id: str, broker_order_id: str) -> str | None:
+    cursor = await connection.execute(
+        "SELECT order_id FROM trading.orders WHERE account_id = %s AND broker_order_id = %s",
+        (account_id, broker_order_id),
+    )
+    row = await cursor.fetchone()
+    return row["order_id"] if row else None
+
+
+async def by_tag(connection: Connection, account_id: str, tag: str) -> str | None:
+    """The order of an attempt's tag, if it is this account's."""
+    cursor = await connection.execute(
+        """SELECT o.order_id FROM trading.order_attempts a JOIN trading.orders o USING (order_id)
+           WHERE a.tag = %s AND o.account_id = %s""",
+        (tag, account_id),
+    )
+    row = await cursor.fetchone()
+    return row["order_id"] if row else None
+
+
+async def not_over(connection: Connection, account_id: str) -> list[str]:
+    """The account's orders that have not ended."""
+    cursor = await connection.execute(
+        "SELECT order_id FROM trading.orders WHERE account_id = %s AND status <> ALL(%s)",
+        (account_id, [str(each) for each in TERMINAL]),
+    )
+    return [row["order_id"] for row in await cursor.fetchall()]
+
+
+async def show(connection: Connection, order_id: str) -> dict[str, Any] | None:
+    """An order with its events, as the API shows it, and `user_id`."""
+    cursor = await connection.execute(
+        """SELECT o.*, coalesce((SELECT jsonb_agg(jsonb_build_object('type', e.type, 'at', e.at,
+                   'reason_code', e.reason_code, 'filled_quantity', e.filled_quantity) ORDER BY e.number)
+               FROM trading.order_events e WHERE e.order_id = o.order_id), '[]') AS events
+           FROM trading.orders o WHERE order_id = %s""",
+        (order_id,),
+    )
+    return await cursor.fetchone()
+
+
+async def list_of(
+    connection: Connection,
+    user_id: str,
+    *,
+    status: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    after: str | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """A page of the user's orders, newest first, `limit + 1` rows."""
+    cursor = await connection.execute(
+        """SELECT * FROM trading.orders WHERE user_id = %(user)s
+             AND (%(after)s::text IS NULL OR order_id < %(after)s)
+             AND (%(status)s::text IS NULL OR status = %(status)s)
+             AND (%(start)s::timestamptz IS NULL OR made_at >= %(start)s)
+             AND (%(end)s::timestamptz IS NULL OR made_at < %(end)s)
+           ORDER BY order_id DESC LIMIT %(limit)s""",
+        {
+            "user": user_id,
+            "after": after,
+            "status": status,
+            "start": start,
+            "end": end,
+            "limit": limit + 1,
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def _present(connection: Connection, order_id: str) -> Stored:
+    stored = await read(connection, order_id)
+    if stored is None:
+        raise LookupError(order_id)
+    return stored
+
+
+async def _event(
+    connection: Connection, order_id: str, kind: str, reason: str | None, filled: int | None, now: datetime
+) -> None:
+    await connection.execute(
+        """INSERT INTO trading.order_events (order_id, type, reason_code, filled_quantity, at)
+           VALUES (%s, %s, %s, %s, %s)""",
+        (order_id, kind, reason, filled, now),
+    )
+    await touch(connection, order_id)
+
+
+async def _tell(connection: Connection, row: dict[str, Any], now: datetime) -> None:
+    body = {name: row[name] for name in ("order_id", "status", "reason_code", "filled_quantity", "version")}
+    await emit(connection, TOPIC, row["user_id"], f"order.{row['status']}", body, now)
+
+
+def _stored(row: dict[str, Any]) -> Stored:
+    return Stored(
+        row["order_id"],
+        row["user_id"],
+        OrderStatus(row["status"]),
+        row["reason_code"],
+        row["broker_order_id"],
+        row["filled_quantity"],
+        row["average_price"],
+        row["version"],
+    )

@@ -1,0 +1,215 @@
+"""Broker accounts and the logins that open their sessions. Tokens are sealed for the person."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row
+
+from domain.errors import Rejected
+from models.messages.trading import AccountStatus
+from store.changes import touch
+from store.database import Connection
+from store.vault import Vault
+
+STATE_LIFE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an activity needs of an account; `access_token` still sealed."""
+
+    account_id: str
+    user_id: str
+    broker: str
+    status: str
+    access_token: bytes | None
+    session_expires_at: datetime | None
+    blocked_by: str | None
+
+
+@dataclass(frozen=True)
+class Login:
+    login_id: str
+    account_id: str
+    user_id: str
+    process: str
+    expires_at: datetime
+    used_at: datetime | None
+
+
+async def account_of(connection: Connection, account_id: str) -> Account | None:
+    cursor = connection.cursor(row_factory=class_row(Account))
+    await cursor.execute(
+        """SELECT account_id, user_id, broker, status, access_token, session_expires_at, blocked_by
+           FROM trading.accounts WHERE account_id = %s""",
+        (account_id,),
+    )
+    return await cursor.fetchone()
+
+
+async def token_of(connection: Connection, vault: Vault, account: Account) -> str | None:
+    """The account's access token, opened; None without one."""
+    if account.access_token is None:
+        return None
+    ring = await vault.person(connection, account.user_id)
+    return ring.open(bytes(account.access_token), f"access-token:{account.account_id}").decode()
+
+
+async def open_account(
+    connection: Connection, account_id: str, user_id: str, broker: str, now: datetime
+) -> AccountStatus:
+    """Makes the account; one on paper needs no login. A repeat gives the stored status."""
+    status = AccountStatus.CONNECTED if broker == "paper" else AccountStatus.AWAITING_LOGIN
+    cursor = await connection.execute(
+        """INSERT INTO trading.accounts (account_id, user_id, broker, status, connected_at, made_at)
+           VALUES (%(account)s, %(user)s, %(broker)s, %(status)s,
+                   CASE WHEN %(status)s = 'connected' THEN %(now)s::timestamptz END, %(now)s)
+           ON CONFLICT (account_id) DO UPDATE SET version = trading.accounts.version
+           RETURNING status""",
+        {"account": account_id, "user": user_id, "broker": broker, "status": status, "now": now},
+    )
+    row = await cursor.fetchone()
+    return AccountStatus(row["status"]) if row else status
+
+
+async def begin_login(
+    connection: Connection,
+    vault: Vault,
+    *,
+    login_id: str,
+    state: str,
+    account_id: str,
+    user_id: str,
+    process: str,
+    now: datetime,
+) -> None:
+    """Keeps a blind index of the one-time state. Safe to repeat under the same login id."""
+    await connection.execute(
+        """INSERT INTO trading.logins
+               (login_id, state_index, account_id, user_id, process, made_at, expires_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (login_id) DO NOTHING""",
+        (login_id, vault.index("login-state", state), account_id, user_id, process, now, now + STATE_LIFE),
+    )
+
+
+async def login_of(connection: Connection, vault: Vault, state: str) -> Login | None:
+    """The login of a state, whoever presents it."""
+    cursor = connection.cursor(row_factory=class_row(Login))
+    await cursor.execute(
+        """SELECT login_id, account_id, user_id, process, expires_at, used_at
+           FROM trading.logins WHERE state_index = %s""",
+        (vault.index("login-state", state),),
+    )
+    return await cursor.fetchone()
+
+
+async def use_login(connection: Connection, login_id: str, now: datetime) -> bool:
+    """Spends a login; False where it was spent before or is too old."""
+    cursor = await connection.execute(
+        """UPDATE trading.logins SET used_at = %(now)s
+           WHERE login_id = %(login)s AND used_at IS NULL AND expires_at > %(now)s RETURNING login_id""",
+        {"login": login_id, "now": now},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def connect(
+    connection: Connection,
+    vault: Vault,
+    *,
+    account_id: str,
+    user_id: str,
+    broker_user_id: str,
+    access_token: str,
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Stores a session. Raises Rejected `account_taken`: another account of ours is this broker account."""
+    ring = await vault.person(connection, user_id)
+    try:
+        await connection.execute(
+            """UPDATE trading.accounts SET status = 'connected', broker_user_index = %(index)s,
+                   broker_user = %(sealed)s, access_token = %(token)s, session_expires_at = %(expires)s,
+                   connected_at = %(now)s, version = version + 1
+               WHERE account_id = %(account)s AND status <> 'closed'""",
+            {
+                "index": vault.index("broker-user", broker_user_id),
+                "sealed": ring.seal(broker_user_id.encode(), f"broker-user:{account_id}"),
+                "token": ring.seal(access_token.encode(), f"access-token:{account_id}"),
+                "expires": expires_at,
+                "now": now,
+                "account": account_id,
+            },
+        )
+    except UniqueViolation:
+        raise Rejected("account_taken") from None
+    await touch(connection, account_id)
+
+
+async def end_session(
+    connection: Connection, account_id: str, *, close: bool, expires_at: datetime | None = None
+) -> bool:
+    """Forgets the token. With `expires_at` only if it is still that session's; False if nothing was ended."""
+    cursor = await connection.execute(
+        """UPDATE trading.accounts SET status = %(status)s, access_token = NULL, session_expires_at = NULL,
+               version = version + 1
+           WHERE account_id = %(account)s AND broker <> 'paper' AND status <> 'closed'
+             AND (%(expires)s::timestamptz IS NULL OR session_expires_at = %(expires)s)
+           RETURNING account_id""",
+        {"status": "closed" if close else "expired", "account": account_id, "expires": expires_at},
+    )
+    ended = await cursor.fetchone() is not None
+    if close and not ended:
+        await connection.execute(
+            "UPDATE trading.accounts SET status = 'closed', version = version + 1 WHERE account_id = %s",
+            (account_id,),
+        )
+    await touch(connection, account_id)
+    return ended
+
+
+async def open_account_of(connection: Connection, user_id: str, broker: str) -> str | None:
+    """The user's account at that broker that is not closed, the newest."""
+    cursor = await connection.execute(
+        """SELECT account_id FROM trading.accounts
+           WHERE user_id = %s AND broker = %s AND status <> 'closed' ORDER BY account_id DESC LIMIT 1""",
+        (user_id, broker),
+    )
+    row = await cursor.fetchone()
+    return row["account_id"] if row else None
+
+
+async def by_broker_user(connection: Connection, vault: Vault, broker: str, broker_user: str) -> str | None:
+    """The account behind a broker's user id, as a postback names it."""
+    cursor = await connection.execute(
+        """SELECT account_id FROM trading.accounts
+           WHERE broker = %s AND broker_user_index = %s AND status <> 'closed'""",
+        (broker, vault.index("broker-user", broker_user)),
+    )
+    row = await cursor.fetchone()
+    return row["account_id"] if row else None
+
+
+async def owner_of(connection: Connection, account_id: str) -> str | None:
+    cursor = await connection.execute(
+        "SELECT user_id FROM trading.accounts WHERE account_id = %s", (account_id,)
+    )
+    row = await cursor.fetchone()
+    return row["user_id"] if row else None
+
+
+async def list_of(
+    connection: Connection, user_id: str, after: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """A page of the user's accounts, newest first, `limit + 1` rows."""
+    cursor = await connection.execute(
+        """SELECT account_id, broker, status, session_expires_at AS expires_at, connected_at, mode,
+                  blocked_by IS NOT NULL AS blocked, version
+           FROM trading.accounts WHERE user_id = %(user)s
+             AND (%(after)s::text IS NULL OR account_id < %(after)s)
+           ORDER BY account_id DESC LIMIT %(limit)s""",
+        {"user": user_id, "after": after, "limit": limit + 1},
+    )
+    return await cursor.fetchall()

@@ -1,0 +1,96 @@
+"""Instruments and quotes as last read from a broker."""
+
+from datetime import date, datetime, timedelta
+
+from psycopg.rows import class_row
+
+from models.messages.trading import Instrument, MarketQuote
+from store.database import Connection
+
+QUOTE_FRESH = timedelta(seconds=5)
+"""How old a quote may be for the checks of an order; Kite gives one a second."""
+
+
+async def instrument_of(
+    connection: Connection, broker: str, exchange: str, symbol: str, day: date
+) -> Instrument | None:
+    """The instrument on the list of `day`, None where it is not listed or that day's list was not read."""
+    cursor = connection.cursor(row_factory=class_row(Instrument))
+    await cursor.execute(
+        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry
+           FROM trading.instruments
+           WHERE broker = %s AND exchange = %s AND symbol = %s AND listed_on = %s""",
+        (broker, exchange, symbol, day),
+    )
+    return await cursor.fetchone()
+
+
+async def last_listed(connection: Connection, broker: str, exchange: str, symbol: str) -> Instrument | None:
+    """The instrument on the newest list that was read, whichever day that was."""
+    cursor = connection.cursor(row_factory=class_row(Instrument))
+    await cursor.execute(
+        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry
+           FROM trading.instruments WHERE broker = %s AND exchange = %s AND symbol = %s""",
+        (broker, exchange, symbol),
+    )
+    return await cursor.fetchone()
+
+
+async def listed(connection: Connection, broker: str, day: date) -> bool:
+    """Whether that day's list was read."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM trading.instruments WHERE broker = %s AND listed_on = %s LIMIT 1", (broker, day)
+    )
+    return await cursor.fetchone() is not None
+
+
+async def store_list(connection: Connection, broker: str, day: date, rows: list[Instrument]) -> None:
+    """Replaces the broker's list by that of `day`; writers take turns, the later list stands."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"list:{broker}",))
+    if await listed(connection, broker, day):
+        return
+    await connection.execute("DELETE FROM trading.instruments WHERE broker = %s", (broker,))
+    async with connection.cursor().copy(
+        """COPY trading.instruments (broker, exchange, symbol, listed_on, token, segment, kind, underlying,
+               tick, lot, expiry) FROM STDIN"""
+    ) as copy:
+        for row in rows:
+            await copy.write_row(
+                (
+                    *(broker, row.exchange, row.symbol, day, row.token, row.segment, row.kind),
+                    *(row.underlying, row.tick, row.lot, row.expiry),
+                )
+            )
+
+
+async def fresh_quote(
+    connection: Connection, broker: str, exchange: str, symbol: str
+) -> tuple[MarketQuote, datetime] | None:
+    """A quote read less than `QUOTE_FRESH` ago by the record's clock, and the broker's time of it."""
+    cursor = await connection.execute(
+        """SELECT last_price, close, lower_limit, upper_limit, quoted_at FROM trading.quotes
+           WHERE broker = %s AND exchange = %s AND symbol = %s AND read_at > clock_timestamp() - %s""",
+        (broker, exchange, symbol, QUOTE_FRESH),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    quoted_at = row.pop("quoted_at")
+    return MarketQuote(exchange=exchange, symbol=symbol, **row), quoted_at
+
+
+async def store_quote(connection: Connection, broker: str, quote: MarketQuote, quoted_at: datetime) -> None:
+    await connection.execute(
+        """INSERT INTO trading.quotes AS q (broker, exchange, symbol, last_price, close, lower_limit,
+               upper_limit, quoted_at, read_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())
+           ON CONFLICT (broker, exchange, symbol) DO UPDATE SET last_price = excluded.last_price,
+               close = excluded.close, lower_limit = excluded.lower_limit,
+               upper_limit = excluded.upper_limit, quoted_at = excluded.quoted_at,
+               read_at = excluded.read_at
+           WHERE q.quoted_at <= excluded.quoted_at""",
+        (
+            *(broker, quote.exchange, quote.symbol, quote.last_price, quote.close),
+            *(quote.lower_limit, quote.upper_limit, quoted_at),
+        ),
+    )

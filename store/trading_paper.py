@@ -1,0 +1,126 @@
+"""The paper broker's own book, matched against the last quotes that real sessions have read."""
+
+from datetime import datetime
+from typing import Any
+
+from models.messages.trading import Instrument, MarketQuote, OrderTerms
+from store.database import Connection
+
+SOURCE = "kite"
+"""Whose market the paper broker trades on."""
+
+
+async def now(connection: Connection) -> datetime:
+    """The paper broker's clock: its book's server."""
+    cursor = await connection.execute("SELECT clock_timestamp() AS now")
+    row = await cursor.fetchone()
+    if row is None:
+        raise RuntimeError("the server did not tell its time")
+    return row["now"]
+
+
+async def quote(connection: Connection, exchange: str, symbol: str) -> MarketQuote | None:
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, last_price, close, lower_limit, upper_limit FROM trading.quotes
+           WHERE broker = %s AND exchange = %s AND symbol = %s""",
+        (SOURCE, exchange, symbol),
+    )
+    row = await cursor.fetchone()
+    return MarketQuote(**row) if row else None
+
+
+async def instruments(connection: Connection) -> list[Instrument]:
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry
+           FROM trading.instruments WHERE broker = %s""",
+        (SOURCE,),
+    )
+    return [Instrument(**row) for row in await cursor.fetchall()]
+
+
+async def place(
+    connection: Connection, account_id: str, broker_order_id: str, tag: str, terms: OrderTerms, day: str
+) -> str:
+    """Adds the order; the tag is unique, so that a repeat finds the first one. Answers its id."""
+    cursor = await connection.execute(
+        """INSERT INTO trading.paper_orders (broker_order_id, account_id, tag, trading_day, exchange, symbol,
+               side, product, order_type, validity, quantity, price, trigger_price, status, updated_at)
+           VALUES (%(id)s, %(account)s, %(tag)s, %(day)s, %(exchange)s, %(symbol)s, %(side)s, %(product)s,
+               %(order_type)s, %(validity)s, %(quantity)s, %(price)s, %(trigger_price)s, 'open',
+               clock_timestamp())
+           ON CONFLICT (tag) DO UPDATE SET tag = excluded.tag RETURNING broker_order_id""",
+        {**terms.model_dump(), "id": broker_order_id, "account": account_id, "tag": tag, "day": day},
+    )
+    row = await cursor.fetchone()
+    return row["broker_order_id"] if row else broker_order_id
+
+
+async def match(connection: Connection, account_id: str) -> None:
+    """Fills what the last quotes fill, whole and at the quote; a stop order first has to be touched."""
+    await connection.execute(
+        """WITH market AS (
+               SELECT o.broker_order_id, o.triggered OR o.order_type IN ('MARKET', 'LIMIT')
+                      OR (o.side = 'BUY' AND q.last_price >= o.trigger_price)
+                      OR (o.side = 'SELL' AND q.last_price <= o.trigger_price) AS live, q.last_price
+               FROM trading.paper_orders o
+               JOIN trading.quotes q ON q.broker = %(source)s AND q.exchange = o.exchange
+                    AND q.symbol = o.symbol
+               WHERE o.account_id = %(account)s AND o.status = 'open')
+           UPDATE trading.paper_orders o SET triggered = m.live,
+               status = CASE WHEN m.live AND (o.order_type IN ('MARKET', 'SL-M')
+                                   OR (o.side = 'BUY' AND m.last_price <= o.price)
+                                   OR (o.side = 'SELL' AND m.last_price >= o.price)) THEN 'complete'
+                             WHEN m.live AND o.validity = 'IOC' THEN 'cancelled' ELSE 'open' END,
+               fill_price = m.last_price, updated_at = clock_timestamp()
+           FROM market m WHERE m.broker_order_id = o.broker_order_id AND o.status = 'open'""",
+        {"source": SOURCE, "account": account_id},
+    )
+    await connection.execute(
+        """UPDATE trading.paper_orders SET filled_quantity = quantity
+           WHERE account_id = %s AND status = 'complete' AND filled_quantity < quantity""",
+        (account_id,),
+    )
+
+
+async def lapse(connection: Connection, account_id: str, today: str, over: bool) -> None:
+    """Cancels DAY orders of days that have ended."""
+    await connection.execute(
+        """UPDATE trading.paper_orders SET status = 'cancelled', updated_at = clock_timestamp()
+           WHERE account_id = %s AND status = 'open' AND (trading_day < %s OR %s)""",
+        (account_id, today, over),
+    )
+
+
+async def change(
+    connection: Connection, broker_order_id: str, *, status: str | None = None, terms: dict[str, Any]
+) -> bool:
+    """Cancels or modifies an open order; False where it is not open any more."""
+    cursor = await connection.execute(
+        """UPDATE trading.paper_orders SET status = coalesce(%(status)s, status),
+               quantity = coalesce(%(quantity)s, quantity), price = coalesce(%(price)s, price),
+               trigger_price = coalesce(%(trigger_price)s, trigger_price),
+               order_type = coalesce(%(order_type)s, order_type),
+               validity = coalesce(%(validity)s, validity), updated_at = clock_timestamp()
+           WHERE broker_order_id = %(id)s AND status = 'open' RETURNING broker_order_id""",
+        {
+            **dict.fromkeys(("quantity", "price", "trigger_price", "order_type", "validity")),
+            **terms,
+            "status": status,
+            "id": broker_order_id,
+        },
+    )
+    return await cursor.fetchone() is not None
+
+
+async def book(connection: Connection, account_id: str, today: str) -> list[dict[str, Any]]:
+    cursor = await connection.execute(
+        "SELECT * FROM trading.paper_orders WHERE account_id = %s AND trading_day >= %s", (account_id, today)
+    )
+    return await cursor.fetchall()
+
+
+async def one(connection: Connection, broker_order_id: str) -> dict[str, Any] | None:
+    cursor = await connection.execute(
+        "SELECT * FROM trading.paper_orders WHERE broker_order_id = %s", (broker_order_id,)
+    )
+    return await cursor.fetchone()

@@ -1,0 +1,116 @@
+"""Trades, append-only, and the positions folded from them."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from psycopg.rows import class_row
+
+from domain.positions import Position, Trade, fold
+from models.messages.trading import BrokerTrade
+from store.changes import touch
+from store.database import Connection
+
+Key = tuple[str, str, str]
+"""Exchange, symbol, product."""
+
+
+async def add(
+    connection: Connection, account_id: str, order_id: str | None, day: date, trades: Iterable[BrokerTrade]
+) -> list[BrokerTrade]:
+    """Stores the trades that are not stored yet, folds them into their positions, gives back the new ones."""
+    new = [trade for trade in trades if await _insert(connection, account_id, order_id, day, trade)]
+    for key in sorted({(trade.exchange, trade.symbol, trade.product) for trade in new}):
+        await project(connection, account_id, key)
+    if new:
+        await touch(connection, account_id)
+    return new
+
+
+async def _insert(
+    connection: Connection, account_id: str, order_id: str | None, day: date, trade: BrokerTrade
+) -> bool:
+    cursor = await connection.execute(
+        """INSERT INTO trading.trades (account_id, trading_day, trade_id, order_id, broker_order_id, exchange,
+               symbol, product, side, quantity, price, traded_at)
+           VALUES (%(account)s, %(day)s, %(trade_id)s, %(order)s, %(broker_order_id)s, %(exchange)s,
+               %(symbol)s, %(product)s, %(side)s, %(quantity)s, %(price)s, %(traded_at)s)
+           ON CONFLICT (account_id, trading_day, exchange, trade_id) DO NOTHING RETURNING number""",
+        {"account": account_id, "order": order_id, "day": day, **trade.model_dump()},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def project(connection: Connection, account_id: str, key: Key) -> Position:
+    """Folds a position's trades. Writers of one position take turns.
+
+    All of its trades are read again, since a late report may belong before those already folded.
+    """
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("/".join((account_id, *key)),)
+    )
+    trades = await trades_of(connection, account_id, key)
+    position = fold(trades)
+    last = max(trades, key=lambda trade: trade.order)
+    await connection.execute(
+        """INSERT INTO trading.positions (account_id, exchange, symbol, product, quantity, cost, realised,
+               last_traded_at, last_trade_id)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (account_id, exchange, symbol, product) DO UPDATE SET quantity = excluded.quantity,
+               cost = excluded.cost, realised = excluded.realised, last_traded_at = excluded.last_traded_at,
+               last_trade_id = excluded.last_trade_id, version = trading.positions.version + 1""",
+        (account_id, *key, position.quantity, position.cost, position.realised, *last.order),
+    )
+    return position
+
+
+async def trades_of(connection: Connection, account_id: str, key: Key) -> list[Trade]:
+    cursor = connection.cursor(row_factory=class_row(Trade))
+    await cursor.execute(
+        """SELECT trade_id, side, quantity, price, traded_at FROM trading.trades
+           WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s""",
+        (account_id, *key),
+    )
+    return await cursor.fetchall()
+
+
+async def rebuild(connection: Connection, account_id: str) -> None:
+    """Throws the account's positions away and folds them again from its trades."""
+    await connection.execute("DELETE FROM trading.positions WHERE account_id = %s", (account_id,))
+    cursor = await connection.execute(
+        "SELECT DISTINCT exchange, symbol, product FROM trading.trades WHERE account_id = %s", (account_id,)
+    )
+    for row in await cursor.fetchall():
+        await project(connection, account_id, (row["exchange"], row["symbol"], row["product"]))
+
+
+async def list_of(connection: Connection, user_id: str, *, flat_too: bool) -> list[dict[str, Any]]:
+    """The user's positions as the API shows them; the last price is the last quote, else the last trade."""
+    cursor = await connection.execute(
+        """SELECT p.account_id, p.exchange, p.symbol, p.product, p.quantity, p.cost, p.realised,
+                  coalesce(q.last_price, t.price) AS last_price
+           FROM trading.positions p
+           JOIN trading.accounts a USING (account_id)
+           JOIN LATERAL (SELECT price FROM trading.trades t WHERE t.account_id = p.account_id
+                           AND t.exchange = p.exchange AND t.symbol = p.symbol
+                         ORDER BY traded_at DESC, trade_id DESC LIMIT 1) t ON true
+           LEFT JOIN trading.quotes q ON q.broker = a.broker AND q.exchange = p.exchange
+                AND q.symbol = p.symbol AND q.quoted_at >= p.last_traded_at
+           WHERE a.user_id = %s AND (%s OR p.quantity <> 0)
+           ORDER BY p.account_id, p.exchange, p.symbol, p.product""",
+        (user_id, flat_too),
+    )
+    return [_shown(row) for row in await cursor.fetchall()]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    position = Position(row["quantity"], row["cost"], row["realised"])
+    last: Decimal = row["last_price"]
+    return {
+        **{name: row[name] for name in ("account_id", "exchange", "symbol", "product", "quantity")},
+        "average_price": str(position.average_price),
+        "last_price": str(last),
+        "realised": position.realised,
+        "unrealised": position.unrealised(last) if position.quantity else 0,
+    }

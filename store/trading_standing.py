@@ -1,0 +1,75 @@
+"""Everything that the checks before an order ask of our own record."""
+
+from datetime import datetime
+
+from domain.pretrade import Exposure, Limits, Standing
+from domain.trading import TERMINAL
+from store.database import Connection
+from store.onboarding import kyc_of
+
+WORKING = """
+SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %(account)s
+                   AND p.exchange = %(exchange)s AND p.symbol = %(symbol)s AND p.product = %(product)s), 0)
+           AS held,
+       (SELECT count(*) FROM trading.positions p WHERE p.account_id = %(account)s AND p.quantity <> 0)
+           AS open_positions,
+       coalesce((SELECT sum(o.order_value * (o.quantity - o.filled_quantity) / o.quantity)
+                 FROM trading.orders o WHERE o.account_id = %(account)s AND o.exchange = %(exchange)s
+                   AND o.symbol = %(symbol)s AND o.side = %(side)s AND o.order_id <> %(order)s
+                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_value,
+       coalesce((SELECT -sum(p.realised) FROM trading.positions p
+                 WHERE p.account_id = %(account)s AND p.last_traded_at >= %(day_start)s), 0)::bigint
+           AS loss_today
+"""
+
+
+async def standing_of(connection: Connection, user_id: str, *, status: str, blocked: bool) -> Standing:
+    """Who orders. `status` and `blocked` are the account's."""
+    kyc = await kyc_of(connection, user_id)
+    return Standing(
+        kyc_verified=kyc is not None and kyc.in_force,
+        kyc_single_limit=kyc.limits.single if kyc is not None and kyc.limits else None,
+        entitled=True,
+        account_open=status != "closed",
+        blocked=blocked,
+    )
+
+
+async def limits_of(connection: Connection, account_id: str) -> Limits:
+    """The customer's own limits where set, the firm's elsewhere."""
+    cursor = await connection.execute(
+        """SELECT max_order_value, max_symbol_exposure, max_open_positions, max_daily_loss
+           FROM trading.accounts WHERE account_id = %s""",
+        (account_id,),
+    )
+    row = await cursor.fetchone() or {}
+    return Limits(**{name: value for name, value in row.items() if value is not None})
+
+
+async def exposure_of(
+    connection: Connection,
+    *,
+    order_id: str,
+    account_id: str,
+    exchange: str,
+    symbol: str,
+    product: str,
+    side: str,
+    day_start: datetime,
+) -> Exposure:
+    """What the account holds in this instrument and has under way on this side, and the day's loss."""
+    cursor = await connection.execute(
+        WORKING,
+        {
+            "order": order_id,
+            "account": account_id,
+            "exchange": exchange,
+            "symbol": symbol,
+            "product": product,
+            "side": side,
+            "day_start": day_start,
+            "terminal": [str(each) for each in TERMINAL],
+        },
+    )
+    row = await cursor.fetchone()
+    return Exposure(**row) if row else Exposure()

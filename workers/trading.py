@@ -1,0 +1,43 @@
+"""The trading pool: orders and sessions, and the broker's calls on a queue of their own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from activities.broker_sessions import SessionActivities
+from activities.brokers import Brokers
+from activities.trading import OrderActivities
+from models.contracts.queues import Queue
+from workers.parts import Parts
+from workers.pool import Pool, Served
+from workflows.orders import Order
+from workflows.sessions import TradingSession
+
+
+def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
+    """Both queues serve all of them; a workflow says where each one runs."""
+    brokers = Brokers(parts.settings, parts.database, parts.vault, parts.redis)
+    orders = OrderActivities(parts.database, brokers)
+    sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
+    return [
+        orders.admit,
+        orders.record,
+        orders.settle_attempt,
+        orders.submit,
+        orders.resolve_attempt,
+        orders.read_order,
+        orders.cancel_at_broker,
+        orders.modify_at_broker,
+        sessions.open_login,
+        sessions.exchange_token,
+        sessions.end_session,
+        sessions.wake_orders,
+    ]
+
+
+POOL = Pool(
+    "trading",
+    queues=[
+        Served(Queue.TRADING, workflows=[Order, TradingSession], activities=activities),
+        Served(Queue.KITE, activities=activities),
+    ],
+)
