@@ -6,12 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+from cli import environment
 from cli.errors import Refused
 from cli.progress import reporting
 from cli.supervisor.state import acquire, prepare_home
 from cli.supervisor.supervise import Report
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def detached(home: Path, port_base: int | None, *, engines_only: bool = False) -> None:
@@ -35,7 +34,7 @@ def detached(home: Path, port_base: int | None, *, engines_only: bool = False) -
             stdout=output,
             stderr=output,
             cwd="/",
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": environment.python_path()},
             start_new_session=True,
         )
     try:

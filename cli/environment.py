@@ -19,6 +19,11 @@ RESTRICTED = {
 }
 
 
+def python_path() -> str:
+    """Where a child finds our packages, whatever folder it runs in, before those that we were given."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def _url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
@@ -71,9 +76,8 @@ def of_process(name: str, variables: Mapping[str, str], ports: Mapping[str, int]
     kept = {
         key: value for key, value in variables.items() if key not in RESTRICTED or name in RESTRICTED[key]
     }
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     metrics = ports.get(f"metrics-{name}", 0)
-    own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "TREUM_METRICS_PORT": str(metrics)}
+    own = {"PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1", "TREUM_METRICS_PORT": str(metrics)}
     return os.environ | kept | own
 
 
@@ -82,7 +86,7 @@ def of_sandbox(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) ->
     api = _url(ports["api"])
     ours = {key: value for key, value in os.environ.items() if not key.startswith("TREUM_")}
     return ours | {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": python_path(),
         "PYTHONUNBUFFERED": "1",
         "TREUM_SANDBOX_PORT": str(ports["sandbox"]),
         "TREUM_SANDBOX_DB": str(home / "sandbox.db"),
