@@ -76,6 +76,14 @@ class Commander:
         return JSONResponse(body_given, status(body_given) if callable(status) else status, replayed)
 
     @property
+    def platform(self) -> PlatformDep:
+        return self._platform
+
+    @property
+    def principal(self) -> OptionalUser:
+        return self._principal
+
+    @property
     def actor(self) -> str:
         """Whose keys these are: the user, or the address where nobody signed in."""
         if self._principal is not None:

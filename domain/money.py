@@ -35,6 +35,13 @@ _ONES = (  # noqa: SIM905
 _TENS = ["Twenty", "Thirty", "Forty", "Fifty", "Sixty", "Seventy", "Eighty", "Ninety"]
 
 
+def in_words(paise: int) -> str:
+    """A non-negative amount as an invoice spells it, e.g. ``Rupees One Lakh and Paise Five Only``."""
+    whole, rest = divmod(paise, 100)
+    text = f"Rupees {_words(whole)}"
+    return f"{text} and Paise {_words(rest)} Only" if rest else f"{text} Only"
+
+
 def _words(number: int) -> str:
     if number < 20:
         return _ONES[number]

@@ -99,9 +99,14 @@ REFUND_TERMINAL = frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED, Refu
 class Limits(Protocol):
     """A KYC tier's limits in paise; None where there is none."""
 
-    single: int | None
-    daily: int | None
-    monthly: int | None
+    @property
+    def single(self) -> int | None: ...
+
+    @property
+    def daily(self) -> int | None: ...
+
+    @property
+    def monthly(self) -> int | None: ...
 
 
 class Turnover(BaseModel):
@@ -111,13 +116,13 @@ class Turnover(BaseModel):
     month: int
 
 
-def refusal(amount: int, verified: bool, limits: Limits | None, turnover: Turnover) -> str | None:
-    """Why a payment may not be made, as a stable code, or None.
+def refusal(amount: int, limits: Limits | None, turnover: Turnover) -> str | None:
+    """Why a payment may not be made, as a stable code, or None. `limits` are None without KYC in force.
 
     Above the tier's single limit a higher tier is asked for; a day's or month's limit just runs out
     (`platform.md`, KYC).
     """
-    if not verified or limits is None:
+    if limits is None:
         return "kyc_tier_required"
     if limits.single is not None and amount > limits.single:
         return "kyc_tier_required"

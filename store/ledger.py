@@ -103,3 +103,10 @@ async def statement(
 async def has_account(connection: Connection, account: str) -> bool:
     cursor = await connection.execute("SELECT FROM finance.accounts WHERE account = %s", (account,))
     return await cursor.fetchone() is not None
+
+
+async def posted(connection: Connection, business_key: str) -> bool:
+    cursor = await connection.execute(
+        "SELECT FROM finance.journal_entries WHERE business_key = %s", (business_key,)
+    )
+    return await cursor.fetchone() is not None

@@ -13,10 +13,20 @@ class PaymentInput(BaseModel):
     user_id: str
     purpose: Purpose
     reference_id: str
+    assertion_key: str = ""
+    """Public key of staff assertions, handed on to a refund that this payment may need."""
 
 
 class OpenPayment(BaseModel):
     """The update `open`: answers the checkout, or refuses and ends the run."""
+
+
+class Opening(BaseModel):
+    """Asks for the checks before a payment, and its row. `process` is the workflow that owns it."""
+
+    payment: PaymentInput
+    process: str
+    at: AwareDatetime
 
 
 class Mandate(BaseModel):
@@ -147,6 +157,7 @@ class CaptureCommand(BaseModel):
     amount: int
     currency: str
     attempt: int
+    at: AwareDatetime
 
 
 class VoidAttempt(BaseModel):
@@ -156,6 +167,7 @@ class VoidAttempt(BaseModel):
     object_id: str
     number: int
     code: str
+    at: AwareDatetime
 
 
 class BookCapture(BaseModel):
@@ -238,6 +250,13 @@ class RequestRefund(BaseModel):
     """The update `request`: answers the refund's state, or refuses and ends the run."""
 
 
+class RefundOpening(BaseModel):
+    """Asks for the policy's answer to a refund, and its row."""
+
+    refund: RefundInput
+    at: AwareDatetime
+
+
 class RefundState(BaseModel):
     """Answer of the refund's updates."""
 
@@ -275,6 +294,7 @@ class SendRefund(BaseModel):
     amount: int
     speed: str
     attempt: int
+    at: AwareDatetime
 
 
 class FindRefund(BaseModel):
@@ -318,3 +338,4 @@ class AdvancedRefund(BaseModel):
     approvals: int = 0
     full: bool = False
     credit_note_id: str | None = None
+    credit_note_number: str | None = None

@@ -1,0 +1,24 @@
+"""Blocking provider calls, made in a thread while the activity heartbeats."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from temporalio import activity
+
+T = TypeVar("T")
+
+BEAT_SECONDS = 2.0
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """The answer of `call`, or what it raises; a lost worker is noticed by its missing heartbeat.
+
+    The thread has a copy of this context, so that spans and kill points know their activity.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(call))
+    while True:
+        done, _ = await asyncio.wait({running}, timeout=BEAT_SECONDS)
+        if done:
+            return running.result()
+        activity.heartbeat()

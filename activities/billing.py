@@ -1,0 +1,276 @@
+"""What the payment process does to our books and asks of the gateway."""
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.beating import in_thread
+from domain.errors import Rejected, Unknown
+from domain.gst import IST, place_of_supply
+from domain.payments import PaymentStatus, Purpose, refusal
+from models.messages.billing import (
+    Advance,
+    Advanced,
+    BookCapture,
+    BookedCapture,
+    CaptureCommand,
+    Checkout,
+    CreateOrder,
+    GatewayPayment,
+    Mandate,
+    OpenedPayment,
+    Opening,
+    OrderAnswer,
+    ReadOrder,
+    VerifyCheckout,
+    VoidAttempt,
+)
+from providers.razorpay import Razorpay
+from store import attempts, captures, payments
+from store.database import Connection, Database
+from store.identity_users import contacts
+from store.invoices import Supplier
+from store.onboarding import kyc_of
+from store.references import Reference, buyer_of, reference_of
+from store.vault import Vault
+from workflows.ports.billing import BillingPort, GatewayPort
+
+
+async def limits_refusal(
+    connection: Connection, user_id: str, amount: int, payment_id: str, now: datetime
+) -> str | None:
+    """The code by which the person's KYC limits refuse a payment at `now`, or None."""
+    standing = await kyc_of(connection, user_id, now)
+    day = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
+    turnover = await payments.turnover(connection, user_id, day, day.replace(day=1), payment_id)
+    limits = standing.limits if standing is not None and standing.in_force else None
+    return refusal(amount, limits, turnover)
+
+
+class BillingActivities(BillingPort):
+    """Transactions of our own, each idempotent by the payment's id."""
+
+    def __init__(self, database: Database, vault: Vault, supplier: Supplier, gateway: Razorpay) -> None:
+        self._database = database
+        self._vault = vault
+        self._supplier = supplier
+        self._gateway = gateway
+
+    @activity.defn(name="billing.open_payment")
+    async def open_payment(self, command: Opening) -> OpenedPayment:
+        """Checks reference, buyer and limits and inserts the row, or records the refusal.
+
+        Repeatable: a payment that is open already is answered as it stands.
+        """
+        asked = command.payment
+        async with self._database.transaction() as connection:
+            reference = await reference_of(connection, asked.purpose, asked.reference_id)
+            stored = await payments.find(connection, asked.payment_id)
+            if stored is not None and reference is not None:
+                return _opened(reference, stored["created_at"])
+            code = await self._open(connection, command, reference)
+            if code is None and reference is not None:
+                return _opened(reference, command.at)
+            code = code or "not_found"
+            await payments.refuse(
+                connection,
+                asked.payment_id,
+                asked.user_id,
+                asked.purpose,
+                asked.reference_id,
+                code,
+                command.at,
+            )
+            return OpenedPayment(refused=code)
+
+    async def _open(
+        self, connection: Connection, command: Opening, reference: Reference | None
+    ) -> str | None:
+        asked = command.payment
+        if reference is None or reference.user_id != asked.user_id:
+            return "not_found"
+        if not reference.wanted:
+            return "not_payable"
+        buyer = await buyer_of(connection, self._vault, asked.user_id)
+        if buyer is None:
+            return "billing_state_required"
+        code = await limits_refusal(connection, asked.user_id, reference.amount, asked.payment_id, command.at)
+        if code is not None:
+            return code
+        new = payments.NewPayment(
+            payment_id=asked.payment_id,
+            user_id=asked.user_id,
+            purpose=asked.purpose,
+            reference_id=asked.reference_id,
+            process=command.process,
+            title=reference.title,
+            sac=reference.sac,
+            amount=reference.amount,
+            currency=reference.currency,
+            place_of_supply=place_of_supply(buyer.state, buyer.gstin),
+            mandate_max=reference.mandate_max if reference.recurring else None,
+        )
+        is_ours = await payments.open_payment(connection, new, command.at, "checkout")
+        return None if is_ours else "payment_already_open"
+
+    @activity.defn(name="billing.advance")
+    async def advance(self, command: Advance) -> Advanced:
+        """Moves the payment forward; what may not follow changes nothing.
+
+        Before a capture (`authorized`) it also says whether the thing is still wanted and the limits hold.
+        """
+        async with self._database.transaction() as connection:
+            row = await payments.advance(
+                connection,
+                command.payment_id,
+                command.status,
+                command.source,
+                command.at,
+                gateway_payment_id=command.gateway_payment_id,
+                failure_code=command.failure_code,
+            )
+            refused = None
+            reference = None
+            if command.status is PaymentStatus.AUTHORIZED:
+                reference = await reference_of(connection, Purpose(row["purpose"]), row["reference_id"])
+                refused = await limits_refusal(
+                    connection, row["user_id"], row["amount"], row["payment_id"], command.at
+                )
+        wanted = reference is not None and reference.wanted
+        return Advanced(status=row["status"], wanted=wanted, refused=refused)
+
+    @activity.defn(name="billing.verify_checkout")
+    async def verify_checkout(self, command: VerifyCheckout) -> bool:
+        """Whether the gateway signed this callback for our order; reads nothing."""
+        return self._gateway.checkout_signed(command.gateway_order_id, command.callback)
+
+    @activity.defn(name="billing.void_attempt")
+    async def void_attempt(self, command: VoidAttempt) -> None:
+        """Marks an attempt as not having happened; repeatable."""
+        async with self._database.transaction() as connection:
+            await attempts.void(
+                connection, command.kind, command.object_id, command.number, command.code, command.at
+            )
+
+    @activity.defn(name="billing.book_capture")
+    async def book_capture(self, command: BookCapture) -> BookedCapture:
+        """Row, journal, invoice and event of a capture in one transaction; a repeat gives what stands."""
+        async with self._database.transaction() as connection:
+            row = await payments.find(connection, command.payment_id)
+            if row is None:
+                raise Rejected("payment_unknown")
+            reference = await reference_of(connection, Purpose(row["purpose"]), row["reference_id"])
+            booked = await captures.book(
+                connection,
+                self._vault,
+                self._supplier,
+                command.payment_id,
+                command.gateway,
+                command.source,
+                command.at,
+            )
+        return BookedCapture(
+            payment_id=command.payment_id,
+            status=booked.status,
+            captured_at=booked.captured_at,
+            invoice_id=booked.invoice_id,
+            invoice_number=booked.invoice_number,
+            wanted=reference is not None and reference.wanted,
+        )
+
+
+def _opened(reference: Reference, created_at: datetime) -> OpenedPayment:
+    return OpenedPayment(
+        amount=reference.amount,
+        currency=reference.currency,
+        recurring=reference.recurring,
+        mandate_max=reference.mandate_max if reference.recurring else None,
+        reference_workflow=reference.workflow_id,
+        created_at=created_at,
+    )
+
+
+class GatewayActivities(GatewayPort):
+    """Calls to the gateway for checkouts."""
+
+    def __init__(self, database: Database, vault: Vault, gateway: Razorpay) -> None:
+        self._database = database
+        self._vault = vault
+        self._gateway = gateway
+
+    @activity.defn(name="billing.create_order")
+    async def create_order(self, command: CreateOrder) -> Checkout:
+        """The payment's order at the gateway, made or found.
+
+        Repeatable: the order's receipt is the payment's id; after a lost answer it is searched for before
+        another is made, and the first one remembered counts.
+        """
+        async with self._database.reading() as connection:
+            row = await payments.find(connection, command.payment_id)
+            if row is None:
+                raise Rejected("payment_unknown")
+        order_id, customer_id = row["gateway_order_id"], row["gateway_customer_id"]
+        if order_id is None:
+            if command.mandate_max:
+                customer_id = await self._customer(command.user_id)
+            if activity.info().attempt > 1:
+                order_id = await in_thread(lambda: self._gateway.find_order(command.payment_id))
+            if order_id is None:
+                order_id = await in_thread(lambda: self._create(command, customer_id))
+            async with self._database.transaction() as connection:
+                row = await payments.set_order(connection, command.payment_id, order_id, customer_id) or row
+        return Checkout(
+            payment_id=command.payment_id,
+            gateway_order_id=row["gateway_order_id"],
+            key_id=self._gateway.key_id,
+            amount=command.amount,
+            currency=command.currency,
+            customer_id=row["gateway_customer_id"],
+            mandate=Mandate(max_amount=command.mandate_max) if command.mandate_max else None,
+        )
+
+    def _create(self, command: CreateOrder, customer_id: str | None) -> str:
+        return self._gateway.create_order(
+            command.payment_id,
+            command.amount,
+            command.currency,
+            customer_id=customer_id,
+            mandate_max=command.mandate_max,
+        )
+
+    async def _customer(self, user_id: str) -> str:
+        async with self._database.reading() as connection:
+            known = await payments.gateway_customer(connection, user_id)
+            contact = None if known else await contacts(connection, self._vault, user_id)
+        if known is not None:
+            return known
+        if contact is None:
+            raise Rejected("contact_unknown")
+        made = await in_thread(lambda: self._gateway.customer(contact.email, contact.phone, user_id))
+        async with self._database.transaction() as connection:
+            await payments.keep_gateway_customer(connection, user_id, made, datetime.now(UTC))
+        return made
+
+    @activity.defn(name="billing.read_order")
+    async def read_order(self, command: ReadOrder) -> OrderAnswer:
+        """Every payment tried on the order, as the gateway knows them now."""
+        found = await in_thread(lambda: self._gateway.payments_of(command.gateway_order_id))
+        return OrderAnswer(payments=found)
+
+    @activity.defn(name="billing.capture")
+    async def capture(self, command: CaptureCommand) -> GatewayPayment:
+        """Captures, once: the attempt's row is `sending` before the socket. Never retried by itself.
+
+        Raises:
+            Unknown: it may have happened (also where this attempt, or another, is live already).
+            Rejected, Unavailable, RateLimited: this call changed nothing.
+        """
+        async with self._database.transaction() as connection:
+            begun = await attempts.begin(
+                connection, "capture", command.payment_id, command.attempt, command.at
+            )
+        if not begun:
+            raise Unknown("attempt_live")
+        return await in_thread(
+            lambda: self._gateway.capture(command.gateway_payment_id, command.amount, command.currency)
+        )

@@ -1,0 +1,221 @@
+"""What the refund process does to our books and asks of the gateway."""
+
+from datetime import datetime
+from typing import Any
+
+from temporalio import activity
+
+from activities.beating import in_thread
+from domain.errors import Rejected, Unknown
+from domain.gst import india_date
+from domain.ledger import Account, payout_entry, refund_entry
+from domain.money import MIN_PAISE
+from domain.payments import PaymentStatus, Purpose, RefundStatus
+from domain.refunds import Authority, approvals_due, grant
+from models.messages.billing import (
+    AdvancedRefund,
+    AdvanceRefund,
+    FindRefund,
+    FoundRefund,
+    GatewayRefund,
+    OpenedRefund,
+    RefundOpening,
+    SendRefund,
+)
+from providers.razorpay import Razorpay
+from store import attempts, invoices, ledger, payments, refunds
+from store.database import Connection, Database
+from store.references import Reference, reference_of
+from store.vault import Vault
+from workflows.ports.billing import RefundGatewayPort, RefundPort
+
+OWED = frozenset({RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT})
+"""States in which the money is owed to the customer or has been paid: the credit note stands."""
+
+
+class RefundActivities(RefundPort):
+    """Transactions of our own, each idempotent by the refund's id."""
+
+    def __init__(self, database: Database, vault: Vault, supplier: invoices.Supplier) -> None:
+        self._database = database
+        self._vault = vault
+        self._supplier = supplier
+
+    @activity.defn(name="refunds.open_refund")
+    async def open_refund(self, command: RefundOpening) -> OpenedRefund:
+        """Applies the policy and reserves the amount, or says why not; a repeat answers what stands."""
+        asked = command.refund
+        async with self._database.transaction() as connection:
+            payment = await payments.find(connection, asked.payment_id, lock=True)
+            if payment is None or (
+                asked.authority == Authority.CUSTOMER and payment["user_id"] != asked.requested_by
+            ):
+                return OpenedRefund(refused="not_found")
+            reference = await reference_of(connection, Purpose(payment["purpose"]), payment["reference_id"])
+            stored = await refunds.find(connection, asked.refund_id)
+            if stored is None:
+                code = await self._open(connection, command, payment, reference)
+                if code is not None:
+                    return OpenedRefund(refused=code)
+                stored = await refunds.find(connection, asked.refund_id)
+        if stored is None:
+            raise Rejected("refund_unknown")
+        return OpenedRefund(
+            status=stored["status"],
+            user_id=stored["user_id"],
+            amount=stored["amount"],
+            currency=stored["currency"],
+            approvals_due=stored["approvals_due"],
+            gateway_payment_id=payment["gateway_payment_id"] or "",
+            reference_id=payment["reference_id"],
+            reference_workflow=reference.workflow_id if reference else "",
+        )
+
+    async def _open(
+        self,
+        connection: Connection,
+        command: RefundOpening,
+        payment: dict[str, Any],
+        reference: Reference | None,
+    ) -> str | None:
+        asked = command.refund
+        if payment["captured_at"] is None:
+            return "payment_not_captured"
+        left = payment["amount"] - payment["amount_refunding"]
+        granted = _granted(asked.authority, payment, reference, left, command.at)
+        if granted <= 0 and asked.authority == Authority.CUSTOMER:
+            return "refund_not_granted"
+        amount = granted if asked.amount is None else asked.amount
+        if asked.authority == Authority.CUSTOMER and granted < amount <= left:
+            return "refund_not_granted"
+        if not MIN_PAISE <= amount <= left:
+            return "refund_exceeds_payment"
+        due = approvals_due(Authority(asked.authority), amount)
+        new = refunds.NewRefund(
+            refund_id=asked.refund_id,
+            payment_id=asked.payment_id,
+            user_id=payment["user_id"],
+            amount=amount,
+            currency=payment["currency"],
+            speed=asked.speed,
+            status=RefundStatus.REQUESTED if due else RefundStatus.APPROVED,
+            requested_by=asked.requested_by,
+            authority=asked.authority,
+            approvals_due=due,
+            note_id=asked.note_id,
+            reason_code=asked.reason_code,
+        )
+        fits = await refunds.open_refund(connection, new, command.at)
+        return None if fits else "refund_exceeds_payment"
+
+    @activity.defn(name="refunds.advance")
+    async def advance(self, command: AdvanceRefund) -> AdvancedRefund:
+        """Moves the refund and, in the same transaction, books what its new state means.
+
+        Owed (accepted, or refused by the gateway and so paid by bank): credit note and reversal of revenue
+        and tax. Processed: the debt to the customer is paid, from clearing or from the bank. Each posting
+        and note has its business key, so a repeat books nothing.
+        """
+        async with self._database.transaction() as connection:
+            row = await refunds.find(connection, command.refund_id, lock=True)
+            if row is None:
+                raise Rejected("refund_unknown")
+            row = await refunds.advance(
+                connection,
+                row,
+                command.status,
+                command.at,
+                approver=command.approver,
+                gateway_refund_id=command.gateway.id if command.gateway else None,
+                utr=command.utr,
+                failure_code=command.failure_code,
+            )
+            note = await self._owe(connection, row, command.at) if row["status"] in OWED else None
+            full = await self._pay(connection, row, command.at)
+        return AdvancedRefund(
+            status=row["status"],
+            approvals=len(row["approvers"]),
+            full=full,
+            credit_note_id=note.invoice_id if note else None,
+            credit_note_number=note.number if note else None,
+        )
+
+    async def _owe(self, connection: Connection, row: dict[str, Any], now: datetime) -> invoices.Issued:
+        note = await invoices.credit(
+            connection, self._vault, self._supplier, row["refund_id"], row["payment_id"], row["amount"], now
+        )
+        await attempts.sent(connection, "refund", row["refund_id"], now)
+        entry = refund_entry(row["refund_id"], india_date(now), note.price, (row["payment_id"], note.number))
+        await ledger.post(connection, entry, now)
+        if row["status"] != RefundStatus.PROCESSED:
+            await payments.advance(connection, row["payment_id"], PaymentStatus.REFUND_PENDING, "refund", now)
+        return note
+
+    async def _pay(self, connection: Connection, row: dict[str, Any], now: datetime) -> bool:
+        """Books the payout of a processed refund once; whether nothing of the payment is left."""
+        payment = await payments.find(connection, row["payment_id"])
+        if payment is None:
+            raise Rejected("payment_unknown")
+        if row["status"] != RefundStatus.PROCESSED:
+            return payment["amount_refunding"] == payment["amount"]
+        source = Account.BANK if row["utr"] else Account.GATEWAY_CLEARING
+        known = tuple(key for key in (row["payment_id"], row["gateway_refund_id"], row["utr"]) if key)
+        entry = payout_entry(row["refund_id"], india_date(now), row["amount"], source, known)
+        if not await ledger.posted(connection, entry.business_key):
+            await ledger.post(connection, entry, now)
+            await payments.count_refund(connection, row["payment_id"], row["amount"], now)
+            payment = await payments.find(connection, row["payment_id"]) or payment
+        return payment["amount_refunded"] == payment["amount"]
+
+
+def _granted(
+    authority: str, payment: dict[str, Any], reference: Reference | None, left: int, now: datetime
+) -> int:
+    if authority != Authority.CUSTOMER:
+        return left
+    if reference is None:
+        return 0
+    return grant(
+        Purpose(payment["purpose"]),
+        amount=payment["amount"],
+        left=left,
+        captured_at=payment["captured_at"],
+        status=reference.status,
+        period_start=reference.period_start,
+        period_end=reference.period_end,
+        now=now,
+    )
+
+
+class RefundGatewayActivities(RefundGatewayPort):
+    """Calls to the gateway for refunds."""
+
+    def __init__(self, database: Database, gateway: Razorpay) -> None:
+        self._database = database
+        self._gateway = gateway
+
+    @activity.defn(name="refunds.send")
+    async def send(self, command: SendRefund) -> GatewayRefund:
+        """Gives money back, once: the attempt's row is `sending` before the socket, and the refund's id is
+        the gateway's idempotency key. Never retried by itself.
+
+        Raises:
+            Unknown: it may have happened (also where this attempt, or another, is live already).
+            Rejected, Unavailable, RateLimited: this call changed nothing.
+        """
+        async with self._database.transaction() as connection:
+            begun = await attempts.begin(connection, "refund", command.refund_id, command.attempt, command.at)
+        if not begun:
+            raise Unknown("attempt_live")
+        speed = "optimum" if command.speed == "instant" else "normal"
+        return await in_thread(
+            lambda: self._gateway.refund(command.gateway_payment_id, command.refund_id, command.amount, speed)
+        )
+
+    @activity.defn(name="refunds.find")
+    async def find(self, command: FindRefund) -> FoundRefund:
+        """Our refund as the gateway knows it now, found by the receipt that we sent."""
+        found = await in_thread(
+            lambda: self._gateway.find_refund(command.gateway_payment_id, command.refund_id)
+        )
+        return FoundRefund(refund=found)

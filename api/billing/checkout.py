@@ -1,0 +1,98 @@
+"""Opens the checkout of an enrollment or a subscription; one open payment a reference."""
+
+import json
+from typing import Any
+
+from api.commanding import Commander
+from api.platform import Platform
+from api.principal import step_up
+from api.problems import Problem
+from domain.payments import PaymentStatus, Purpose
+from models.contracts.commands import Drive
+from models.contracts.identifiers import Prefix, mint
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.billing import Checkout, Mandate, PaymentInput
+from store import payments
+from store.references import reference_of
+
+SECOND_FACTOR_ABOVE = 50_000_00
+"""Paise: above it a payment needs strong customer authentication (`api.md`, step-up)."""
+
+
+async def open_checkout(commander: Commander, purpose: Purpose | str, reference_id: str) -> dict[str, Any]:
+    """The checkout of a reference of the caller's: the open one again, or a new payment's.
+
+    Raises:
+        Problem: 404 where the reference is not the caller's; 403 step_up_required, kyc_tier_required or
+            limit_exceeded; 422 billing_state_required; 409 not_payable.
+    """
+    platform, principal, purpose = commander.platform, commander.principal, Purpose(purpose)
+    if principal is None:
+        raise Problem(401)
+    async with platform.database.reading() as connection:
+        reference = await reference_of(connection, purpose, reference_id)
+        if reference is None or reference.user_id != principal.user_id:
+            raise Problem(404)
+        if reference.amount > SECOND_FACTOR_ABOVE:
+            step_up(principal)
+        attempt = await payments.attempt_of(connection, purpose, reference_id)
+    found = await _open_one(platform, purpose, reference_id)
+    if found is not None:
+        return found
+    try:
+        answer = await commander.run(
+            mint(Prefix.PAYMENT),
+            lambda payment_id: payment_drive(platform, principal.user_id, payment_id, purpose, reference_id),
+            natural_key=f"{purpose}:{reference_id}:{attempt}",
+        )
+    except Problem as problem:
+        # Two requests at once by different paths: the other one's payment is the open one.
+        found = await _open_one(platform, purpose, reference_id)
+        if problem.code != "payment_already_open" or found is None:
+            raise
+        return found
+    return dict(json.loads(bytes(answer.body)))
+
+
+async def _open_one(platform: Platform, purpose: Purpose, reference_id: str) -> dict[str, Any] | None:
+    async with platform.database.reading() as connection:
+        row = await payments.open_of(connection, purpose, reference_id)
+    if row is None or row["gateway_order_id"] is None:
+        return None
+    checkout = Checkout(
+        payment_id=row["payment_id"],
+        gateway_order_id=row["gateway_order_id"],
+        key_id=platform.settings.razorpay_key_id,
+        amount=row["amount"],
+        currency=row["currency"],
+        payment_status=PaymentStatus(row["status"]),
+        customer_id=row["gateway_customer_id"],
+        mandate=Mandate(max_amount=row["mandate_max"]) if row["mandate_max"] else None,
+    )
+    return checkout.model_dump(mode="json")
+
+
+def payment_drive(
+    platform: Platform, user_id: str, payment_id: str, purpose: Purpose, reference_id: str
+) -> Drive:
+    """Starts `Payment` and asks it for the checkout, in one round trip."""
+    given = PaymentInput(
+        payment_id=payment_id,
+        user_id=user_id,
+        purpose=purpose,
+        reference_id=reference_id,
+        assertion_key=platform.settings.assertion_public_key,
+    )
+    return Drive(
+        workflow_type="Payment",
+        workflow_id=workflow_id(Kind.PAYMENT, payment_id),
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        update="open",
+        argument={},
+        summary=f"Payment of {reference_id}",
+        details=f"Checkout {payment_id} for {purpose} {reference_id}. "
+        f"What it is: `GET /v1/payments/{payment_id}/status`",
+        attributes={"CUSTOMER": user_id, "STATE": "opening", "REFERENCE": [payment_id, reference_id]},
+    )

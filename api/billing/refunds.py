@@ -1,0 +1,158 @@
+"""Refunds: asked for by customers and staff, decided by finance, read."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import JSONResponse
+
+from api.billing.shapes import Decision, Refund, RefundState, RequestRefund
+from api.commanding import Commanding
+from api.platform import Platform, PlatformDep
+from api.principal import CurrentUser, Principal, own, require_role
+from api.problems import Problem
+from api.waiting import Wait, until
+from domain.payments import REFUND_TERMINAL
+from domain.refunds import Authority
+from models.contracts.assertions import LIFETIME, Assertion, sign
+from models.contracts.commands import Drive
+from models.contracts.identifiers import Prefix, mint
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.billing import RefundInput, StaffDecision
+from store import notes, payments, refunds
+
+router = APIRouter(tags=["billing"])
+Finance = Annotated[Principal, Depends(require_role("finance"))]
+
+
+@router.post("/v1/payments/refund", status_code=202, response_model=RefundState)
+async def request(
+    body: RequestRefund, commander: Commanding, platform: PlatformDep, principal: CurrentUser
+) -> JSONResponse:
+    """A customer gets what the cancellation rules grant; support asks, and finance agrees."""
+    async with platform.database.reading() as connection:
+        payment = await payments.find(connection, body.payment_id)
+    own(principal, payment["user_id"] if payment else None, "support", "finance")
+    authority = _authority(principal, payment["user_id"] if payment else "")
+    async with platform.database.transaction() as connection:
+        note = await notes.write(
+            connection, platform.vault, principal.user_id, body.reason, datetime.now(UTC)
+        )
+    return await commander.run(
+        mint(Prefix.REFUND),
+        lambda refund_id: _request_drive(platform, principal, authority, refund_id, body, note),
+        status=202,
+        key_required=True,
+    )
+
+
+def _authority(principal: Principal, owner_id: str) -> Authority:
+    """Staff never judge their own purchase: there they are customers."""
+    if principal.user_id == owner_id:
+        return Authority.CUSTOMER
+    return Authority.FINANCE if "finance" in principal.roles else Authority.SUPPORT
+
+
+def _request_drive(
+    platform: Platform,
+    principal: Principal,
+    authority: Authority,
+    refund_id: str,
+    body: RequestRefund,
+    note_id: str,
+) -> Drive:
+    given = RefundInput(
+        refund_id=refund_id,
+        payment_id=body.payment_id,
+        amount=body.amount,
+        requested_by=principal.user_id,
+        authority=authority,
+        note_id=note_id,
+        speed=body.speed,
+        assertion_key=platform.settings.assertion_public_key,
+    )
+    return Drive(
+        workflow_type="Refund",
+        workflow_id=workflow_id(Kind.REFUND, refund_id),
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        update="request",
+        argument={},
+        summary=f"Refund of {body.payment_id}",
+        details=f"Asked for by {authority} {principal.user_id}; reason: note {note_id}. "
+        f"What it is: `GET /v1/payments/refunds/{refund_id}`",
+        attributes={"STATE": "opening", "REFERENCE": [refund_id, body.payment_id]},
+    )
+
+
+@router.get("/v1/payments/refunds/{id}", response_model=Refund)
+async def status(id: str, wait: Wait, platform: PlatformDep, principal: CurrentUser) -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
+        async with platform.database.reading() as connection:
+            row = await refunds.find(connection, id)
+        own(principal, row["user_id"] if row else None, "support", "finance")
+        return shown(row or {})
+
+    return await until(
+        read, wait, lambda row: row["version"], lambda row: row["status"] in REFUND_TERMINAL, platform
+    )
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A refund's row as answered."""
+    return {**row, "approvals": len(row["approvers"])}
+
+
+@router.post("/v1/finance/refunds/{id}/approve", response_model=RefundState)
+async def approve(
+    id: str, body: Decision, commander: Commanding, platform: PlatformDep, principal: Finance
+) -> JSONResponse:
+    return await _decide(id, "approve", body, commander, platform, principal)
+
+
+@router.post("/v1/finance/refunds/{id}/reject", response_model=RefundState)
+async def reject(
+    id: str, body: Decision, commander: Commanding, platform: PlatformDep, principal: Finance
+) -> JSONResponse:
+    return await _decide(id, "reject", body, commander, platform, principal)
+
+
+async def _decide(
+    refund_id: str,
+    action: str,
+    body: Decision,
+    commander: Commanding,
+    platform: Platform,
+    principal: Principal,
+) -> JSONResponse:
+    """The API signs who decides what; the process checks that signature and nothing else."""
+    now = datetime.now(UTC)
+    note_id = None
+    async with platform.database.transaction() as connection:
+        row = await refunds.find(connection, refund_id)
+        if row is None:
+            raise Problem(404)
+        if row["user_id"] == principal.user_id:
+            raise Problem(403, "own_refund")
+        if body.reason is not None:
+            note_id = await notes.write(connection, platform.vault, principal.user_id, body.reason, now)
+    process = workflow_id(Kind.REFUND, refund_id)
+    assertion = Assertion(
+        subject=principal.user_id,
+        role="finance",
+        workflow_id=process,
+        action=action,
+        expires_at=now + LIFETIME,
+    )
+    decision = StaffDecision(
+        assertion=sign(platform.settings.assertion_key.get_secret_value(), assertion), note_id=note_id
+    )
+    drive = Drive(
+        workflow_type="Refund",
+        workflow_id=process,
+        queue=Queue.BILLING,
+        update=action,
+        argument=decision.model_dump(mode="json"),
+    )
+    return await commander.run(mint(Prefix.COMMAND), lambda _: drive, status=200)

@@ -1,0 +1,226 @@
+"""Plans and subscriptions: taken, read, changed, paused, resumed, cancelled."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json, to_jsonable_python
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from api.billing.checkout import open_checkout
+from api.commanding import Commander, Commanding
+from api.pages import Page, cut, page
+from api.platform import Platform, PlatformDep, platform
+from api.principal import CurrentUser, Principal, current_user, guard, own
+from api.problems import Problem
+from api.waiting import Wait, until
+from domain.subscriptions import ENDED, Status
+from models.contracts.commands import Drive
+from models.contracts.identifiers import Prefix, mint
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.subscriptions import Cancel, ChangePlan, Pause, Resume, Subscribe, SubscriptionInput
+from store import plans, subscriptions
+
+router = APIRouter()
+
+STAFF = ("support", "finance")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewSubscription(Strict):
+    plan_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class CancelBody(Strict):
+    at_period_end: bool = True
+
+
+class NoBody(Strict):
+    """An empty object, or nothing."""
+
+
+class Mandate(BaseModel):
+    method: str
+    max_amount: int | None
+
+
+class View(BaseModel):
+    """A subscription as its owner sees it. Amounts in paise, GST included."""
+
+    subscription_id: str
+    plan_id: str
+    status: Status
+    amount: int
+    currency: str
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    next_debit_at: datetime | None
+    cancel_at: datetime | None
+    next_plan_id: str | None
+    mandate: Mandate | None
+    version: int
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "View":
+        mandate = Mandate(method=row["method"], max_amount=row["mandate_max"]) if row["method"] else None
+        return cls(**{name: row[name] for name in cls.model_fields if name != "mandate"}, mandate=mandate)
+
+
+@guard
+async def owned(request: Request, subscription_id: str) -> str:
+    """The subscription in the path, if it is the caller's; else 404."""
+    principal = await current_user(request)
+    async with platform(request).database.reading() as connection:
+        row = await subscriptions.find(connection, subscription_id)
+    staff = STAFF if request.method == "GET" else ()
+    own(principal, row["user_id"] if row else None, *staff)
+    return subscription_id
+
+
+Owned = Annotated[str, Depends(owned)]
+
+
+@router.get("/billing/plans")
+async def offers(platform: PlatformDep) -> dict[str, Any]:
+    """What can be subscribed to; open to everyone."""
+    async with platform.database.reading() as connection:
+        found = await plans.offered(connection)
+    return page(
+        [plan.model_dump(include={"plan_id", "name", "tier", "amount", "currency", "cycle",
+                                  "research_services"}) for plan in found]
+    )  # fmt: skip
+
+
+@router.post("/billing/subscriptions", status_code=201)
+async def take(
+    body: NewSubscription, principal: CurrentUser, commander: Commanding, platform: PlatformDep
+) -> JSONResponse:
+    """A new subscription with its checkout; one that still awaits its payment is answered again."""
+    return await subscribe(body.plan_id, principal, commander, platform)
+
+
+async def subscribe(
+    plan_id: str, principal: Principal, commander: Commander, platform: Platform
+) -> JSONResponse:
+    """The command behind `POST /billing/subscriptions` and `POST /signals/subscribe`.
+
+    Raises:
+        Problem: `consent_required`, `already_subscribed`, `plan_unknown`, or what the checkout refuses.
+    """
+    async with platform.database.reading() as connection:
+        present = await subscriptions.open_of(connection, principal.user_id)
+    minted = mint(Prefix.SUBSCRIPTION)
+    if present is not None and present["status"] == Status.AWAITING_PAYMENT:
+        if present["plan_id"] == plan_id:
+            minted = present["subscription_id"]
+        else:
+            # Never paid for: another choice takes its place. A late payment for it is given back.
+            given_up = present["subscription_id"]
+            await commander.run(
+                given_up,
+                lambda found: _update(found, "cancel", Cancel(at_period_end=False)),
+                natural_key=f"give-up:{given_up}",
+            )
+    answer = await commander.run(minted, lambda found: _start(found, principal.user_id, plan_id))
+    view = from_json(bytes(answer.body))
+    async with platform.database.reading() as connection:
+        row = await subscriptions.find(connection, view["subscription_id"])
+    if row is not None and row["status"] == Status.AWAITING_PAYMENT:
+        view |= await open_checkout(commander, "subscription", view["subscription_id"])
+    replayed = {name: value for name, value in answer.headers.items() if name.startswith("idempotency")}
+    return JSONResponse(view, 201, replayed)
+
+
+@router.get("/billing/subscriptions")
+async def listing(principal: CurrentUser, query: Page, platform: PlatformDep) -> dict[str, Any]:
+    """The caller's subscriptions, newest first."""
+    async with platform.database.reading() as connection:
+        rows = await subscriptions.listing(
+            connection,
+            principal.user_id,
+            status=query.status,
+            after=query.after,
+            start=query.start,
+            end=query.end,
+            limit=query.limit + 1,
+        )
+    shown, cursor = cut(rows, query, "subscription_id")
+    return page([to_jsonable_python(View.of(row)) for row in shown], cursor)
+
+
+@router.get("/billing/subscriptions/{subscription_id}")
+async def one(subscription_id: Owned, wait: Wait, platform: PlatformDep) -> View:
+    async def read() -> View:
+        async with platform.database.reading() as connection:
+            row = await subscriptions.find(connection, subscription_id)
+        if row is None:
+            raise Problem(404)
+        return View.of(row)
+
+    return await until(read, wait, lambda v: v.version, lambda v: v.status in ENDED, platform)
+
+
+@router.post("/billing/subscriptions/{subscription_id}/cancel")
+async def cancel(
+    subscription_id: Owned, commander: Commanding, body: Annotated[CancelBody | None, Body()] = None
+) -> JSONResponse:
+    """At the end of the paid period unless `at_period_end` is false; then access ends now."""
+    asked = Cancel(at_period_end=body.at_period_end if body else True)
+    return await commander.run(subscription_id, lambda found: _update(found, "cancel", asked), status=200)
+
+
+@router.post("/billing/subscriptions/{subscription_id}/pause")
+async def pause(
+    subscription_id: Owned, commander: Commanding, body: Annotated[NoBody | None, Body()] = None
+) -> JSONResponse:
+    return await commander.run(subscription_id, lambda found: _update(found, "pause", Pause()), status=200)
+
+
+@router.post("/billing/subscriptions/{subscription_id}/resume")
+async def resume(
+    subscription_id: Owned, commander: Commanding, body: Annotated[NoBody | None, Body()] = None
+) -> JSONResponse:
+    return await commander.run(subscription_id, lambda found: _update(found, "resume", Resume()), status=200)
+
+
+@router.post("/billing/subscriptions/{subscription_id}/change-plan")
+async def change_plan(subscription_id: Owned, commander: Commanding, body: NewSubscription) -> JSONResponse:
+    """To a plan that costs no more a month, from the next period on; 501 for an upgrade in mid-cycle."""
+    asked = ChangePlan(plan_id=body.plan_id)
+    return await commander.run(
+        subscription_id, lambda found: _update(found, "change_plan", asked), status=200
+    )
+
+
+def _start(subscription_id: str, user_id: str, plan_id: str) -> Drive:
+    return Drive(
+        workflow_type="Subscription",
+        workflow_id=workflow_id(Kind.SUBSCRIPTION, subscription_id),
+        queue=Queue.BILLING,
+        start=SubscriptionInput(subscription_id=subscription_id, user_id=user_id, plan_id=plan_id).model_dump(
+            mode="json"
+        ),
+        update="subscribe",
+        argument=Subscribe().model_dump(mode="json"),
+        summary=f"Subscription {subscription_id} to {plan_id}",
+        details="One run a billing cycle: notice, debit, booking. Ends when cancelled or expired.",
+        attributes={"CUSTOMER": user_id, "PLAN": plan_id, "STATE": Status.AWAITING_PAYMENT.value},
+    )
+
+
+def _update(
+    subscription_id: str, name: Literal["cancel", "pause", "resume", "change_plan"], argument: BaseModel
+) -> Drive:
+    return Drive(
+        workflow_type="Subscription",
+        workflow_id=workflow_id(Kind.SUBSCRIPTION, subscription_id),
+        queue=Queue.BILLING,
+        update=name,
+        argument=argument.model_dump(mode="json"),
+    )

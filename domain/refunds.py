@@ -1,0 +1,83 @@
+"""Who may have money back, how much, and who has to agree."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.payments import Purpose
+
+COURSE_COOLING_OFF = timedelta(days=7)
+"""A course that is not finished may be given back within a week: Treum's own rule, no law gives a term."""
+
+TWO_PEOPLE_ABOVE = 50_000_00
+"""Paise. Above it two people of finance agree (`api.md`, billing)."""
+
+
+class Authority(StrEnum):
+    """On whose word a refund is asked for."""
+
+    CUSTOMER = "customer"
+    SUPPORT = "support"
+    FINANCE = "finance"
+    SYSTEM = "system"
+    """A process that owes the money: a cancelled subscription, a capture that nobody wants."""
+
+
+def course_grant(left: int, captured_at: datetime, enrollment_status: str, now: datetime) -> int:
+    """Paise that the customer may have back of a course by their own word."""
+    in_time = now - captured_at <= COURSE_COOLING_OFF
+    return left if in_time and enrollment_status in ("active", "on_hold", "withdrawn") else 0
+
+
+def subscription_grant(
+    amount: int,
+    left: int,
+    period_start: datetime | None,
+    period_end: datetime | None,
+    status: str,
+    now: datetime,
+) -> int:
+    """Paise of a cancelled subscription's unexpired part, pro rata by the second, rounded down (SEBI: a
+    research analyst's client who leaves gets back what was paid for the unexpired period)."""
+    if status != "cancelled" or period_start is None or period_end is None or now >= period_end:
+        return 0
+    whole = int((period_end - period_start).total_seconds())
+    rest = int((period_end - max(now, period_start)).total_seconds())
+    return min(left, amount * rest // whole)
+
+
+def grant(
+    purpose: Purpose,
+    *,
+    amount: int,
+    left: int,
+    captured_at: datetime,
+    status: str,
+    period_start: datetime | None,
+    period_end: datetime | None,
+    now: datetime,
+) -> int:
+    """What the cancellation rules grant a customer of a payment at `now`, in paise."""
+    match purpose:
+        case Purpose.COURSE:
+            return course_grant(left, captured_at, status, now)
+        case Purpose.SUBSCRIPTION:
+            return subscription_grant(amount, left, period_start, period_end, status, now)
+
+
+def approvals_due(authority: Authority, amount: int) -> int:
+    """How many people of finance have to agree besides the requester.
+
+    One agrees to what support asks, two above the limit; a requester who is of finance counts as one.
+    What the rules grant, or a process owes, needs nobody up to the limit; a customer's larger refund needs
+    both, a process's none, since the law sets its sum.
+    """
+    large = amount > TWO_PEOPLE_ABOVE
+    match authority:
+        case Authority.SUPPORT:
+            return 2 if large else 1
+        case Authority.FINANCE:
+            return 1 if large else 0
+        case Authority.CUSTOMER:
+            return 2 if large else 0
+        case Authority.SYSTEM:
+            return 0

@@ -1,0 +1,487 @@
+"""Payment: one checkout, from the order at the gateway to the captured money, its invoice and its books.
+
+Callback, webhook and poll race here. Each is only a hint: the gateway is read again, and what it says is
+done once. Nothing goes back; a failed payment may still become authorized for three days.
+"""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+
+with workflow.unsafe.imports_passed_through():
+    from domain.errors import RateLimited, Rejected, TreumError, Unknown
+    from domain.payments import LATE_AUTHORISATION, PaymentStatus
+    from models.contracts.identifiers import Prefix, mint
+    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
+    from models.contracts.queues import Queue
+    from models.contracts.workflow_ids import Kind, workflow_id
+    from models.messages.billing import (
+        Advance,
+        Advanced,
+        BookCapture,
+        BookedCapture,
+        CaptureCommand,
+        Checkout,
+        ConfirmCheckout,
+        CreateOrder,
+        GatewayEvent,
+        GatewayPayment,
+        OpenedPayment,
+        Opening,
+        OpenPayment,
+        PaymentCaptured,
+        PaymentEnded,
+        PaymentInput,
+        PaymentOutcome,
+        PaymentState,
+        ReadOrder,
+        RefundInput,
+        VerifyCheckout,
+        VoidAttempt,
+    )
+    from workflows.failures import outcome, refuse
+    from workflows.ports.billing import BillingPort, GatewayPort
+    from workflows.visible import show, waiting, working
+
+FIRST_POLL = timedelta(seconds=3)
+LAST_POLL = timedelta(hours=1)
+REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)]
+REREAD += [timedelta(days=1)] * 5
+"""When a capture of unknown outcome is looked for; after the last, a person is told."""
+SURELY_OVER = timedelta(seconds=30)
+"""A capture still unseen this long after its deadline of 12 s did not happen."""
+AGAIN = timedelta(seconds=1)
+"""Between two attempts of which the first surely changed nothing."""
+ANSWER_WITHIN = timedelta(seconds=2)
+SETTLED = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED})
+
+
+@workflow.defn(name="Payment")
+class PaymentWorkflow:
+    @workflow.init
+    def __init__(self, given: PaymentInput) -> None:
+        self._given = given
+        self._opened: OpenedPayment | None = None
+        self._checkout: Checkout | None = None
+        self._refused: str | None = None
+        self._status: PaymentStatus | None = None
+        self._invoice_id: str | None = None
+        self._hint: str | None = None
+        """What last told us that something moved: callback, webhook."""
+        self._attempt = 0
+        self._over = False
+
+    @workflow.run
+    async def run(self, given: PaymentInput) -> PaymentOutcome:
+        if await self._open():
+            await self._collect()
+        self._over = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return PaymentOutcome(
+            payment_id=given.payment_id,
+            status=self._status,
+            refused=self._refused,
+            invoice_id=self._invoice_id,
+        )
+
+    # Messages
+
+    @workflow.update
+    async def open(self, _: OpenPayment) -> Checkout:
+        """The checkout, or the refusal that ended this run."""
+        await workflow.wait_condition(lambda: self._checkout is not None or self._refused is not None)
+        if self._checkout is None:
+            raise refuse(self._refused or "refused")
+        return self._checkout
+
+    @workflow.update
+    async def confirm(self, callback: ConfirmCheckout) -> PaymentState:
+        """The browser came back: a hint, believed only with the gateway's signature over our order."""
+        if self._checkout is None:
+            raise refuse("payment_not_open")
+        genuine = await workflow.execute_local_activity_method(
+            BillingPort.verify_checkout,
+            VerifyCheckout(gateway_order_id=self._checkout.gateway_order_id, callback=callback),
+            **BOOK.local(),
+        )
+        if not genuine:
+            raise refuse("signature_invalid")
+        self._hint = "callback"
+        try:
+            await workflow.wait_condition(
+                lambda: self._status in SETTLED or self._over, timeout=ANSWER_WITHIN
+            )
+        except TimeoutError:
+            working("the callback is genuine; the gateway has not told the outcome yet")
+        return PaymentState(payment_id=self._given.payment_id, status=self._status or PaymentStatus.CREATED)
+
+    @workflow.signal
+    def gateway_event(self, _: GatewayEvent) -> None:
+        """A webhook named this payment: read the gateway again."""
+        self._hint = "webhook"
+
+    # The story
+
+    async def _open(self) -> bool:
+        """Checks, row and order at the gateway; False where the payment was refused."""
+        given = self._given
+        self._opened = await workflow.execute_local_activity_method(
+            BillingPort.open_payment,
+            Opening(payment=given, process=workflow.info().workflow_id, at=workflow.now()),
+            **BOOK.local(),
+        )
+        if self._opened.refused is not None:
+            return self._refuse(self._opened.refused)
+        self._status = PaymentStatus.CREATED
+        try:
+            self._checkout = await workflow.execute_activity_method(
+                GatewayPort.create_order,
+                CreateOrder(
+                    payment_id=given.payment_id,
+                    user_id=given.user_id,
+                    amount=self._opened.amount,
+                    currency=self._opened.currency,
+                    mandate_max=self._opened.mandate_max,
+                ),
+                task_queue=Queue.RAZORPAY,
+                summary=f"order for {given.payment_id}",
+                **READ_PROVIDER.options(),
+            )
+        except ActivityError as error:
+            await self._advance(PaymentStatus.EXPIRED, "gateway", failure_code=outcome(error).code)
+            return self._refuse("gateway_refused")
+        show(
+            state=PaymentStatus.CREATED,
+            customer=given.user_id,
+            amount=self._opened.amount,
+            reference=[given.payment_id, given.reference_id, self._checkout.gateway_order_id],
+        )
+        return True
+
+    def _refuse(self, code: str) -> bool:
+        self._refused = code
+        show(state="refused")
+        working(f"refused: `{code}`")
+        return False
+
+    async def _collect(self) -> None:
+        """Watches the order until its money is ours, is on its way back, or will never come."""
+        pause = FIRST_POLL
+        while True:
+            source = await self._news(pause)
+            pause = min(pause * 2, LAST_POLL)
+            seen = await self._read()
+            if seen is None and workflow.now() >= self._deadline:
+                return await self._end(PaymentStatus.EXPIRED, "timer")
+            if seen is None:
+                continue
+            if seen.amount != self._amount:
+                return await self._let_lapse(seen, source, "amount_mismatch", attention=True)
+            if seen.captured and seen.status != "refunded":
+                return await self._book(seen, source)
+            match seen.status:
+                case "authorized":
+                    return await self._authorised(seen, source)
+                case "failed":
+                    await self._note_failure(seen, source)
+                    if workflow.now() >= self._deadline:
+                        return await self._end(PaymentStatus.EXPIRED, "timer")
+                case "refunded":
+                    return await self._end(PaymentStatus.REFUNDED, source)
+                case _ if workflow.now() >= self._deadline:
+                    return await self._end(PaymentStatus.EXPIRED, "timer")
+                case _:
+                    continue
+
+    async def _note_failure(self, seen: GatewayPayment, source: str) -> None:
+        if self._status is not PaymentStatus.FAILED:
+            code = (seen.error_code or "payment_failed").lower()
+            await self._advance(PaymentStatus.FAILED, source, failure_code=code)
+            show(state=PaymentStatus.FAILED)
+
+    async def _authorised(self, seen: GatewayPayment, source: str) -> None:
+        """The bank holds the money: take it if the thing is still wanted, else let it go back."""
+        checked = await self._advance(PaymentStatus.AUTHORIZED, source, seen.id)
+        if checked.refused is not None:
+            return await self._let_lapse(seen, source, checked.refused)
+        if not checked.wanted:
+            return await self._let_lapse(seen, source, "no_longer_wanted")
+        taken = await self._capture(seen)
+        if taken.captured and taken.status != "refunded":
+            return await self._book(taken, source)
+        return await self._let_lapse(taken, "gateway", "capture_refused")
+
+    async def _capture(self, seen: GatewayPayment) -> GatewayPayment:
+        """Captures once; a lost answer is looked for and never just repeated. Gives what stands."""
+        while True:
+            self._attempt += 1
+            working(f"capturing, attempt {self._attempt}")
+            begun = workflow.now()
+            try:
+                return await workflow.execute_activity_method(
+                    GatewayPort.capture,
+                    CaptureCommand(
+                        payment_id=self._given.payment_id,
+                        gateway_payment_id=seen.id,
+                        amount=seen.amount,
+                        currency=self._currency,
+                        attempt=self._attempt,
+                        at=begun,
+                    ),
+                    task_queue=Queue.RAZORPAY,
+                    summary=f"capture {seen.id}",
+                    **IRREVERSIBLE.options(),
+                )
+            except ActivityError as error:
+                found = await self._resolve(seen, outcome(error), begun)
+            if found.status != "authorized":
+                return found
+
+    async def _resolve(self, seen: GatewayPayment, error: TreumError, begun: datetime) -> GatewayPayment:
+        """What became of a capture without an answer: captured, gone, or proven not to have happened."""
+        uncertain = isinstance(error, Unknown)
+        if uncertain:
+            await self._advance(PaymentStatus.UNKNOWN, "gateway", seen.id, error.code)
+        for delay in REREAD:
+            await self._wait_until_reread(delay, error)
+            found = await self._read() or seen
+            if found.status != "authorized":
+                return found
+            absent = not uncertain or workflow.now() - begun >= SURELY_OVER
+            if absent and not (isinstance(error, Rejected) and delay < timedelta(hours=1)):
+                await self._void(error.code)
+                await workflow.sleep(error.retry_after if isinstance(error, RateLimited) else AGAIN)
+                return found
+        return await self._ask_person(seen)
+
+    async def _wait_until_reread(self, delay: timedelta, error: TreumError) -> None:
+        if not delay:
+            return
+        waiting(
+            f"the outcome of capture attempt {self._attempt} (`{error.code}`)",
+            since=workflow.now(),
+            otherwise=f"the gateway is read again within {delay}, after five days a person is told",
+            who="nobody needs to",
+        )
+        self._hint = None
+        await self._hinted(delay)
+
+    async def _ask_person(self, seen: GatewayPayment) -> GatewayPayment:
+        """The schedule is spent: staff settle it with the gateway, and we go on reading it once a day."""
+        while True:
+            show(attention=True)
+            waiting(
+                f"the gateway's word on payment {seen.id}: is it captured?",
+                since=workflow.now(),
+                otherwise="the money goes back to the customer by itself three days after authorisation",
+                who="finance, with the gateway's support",
+            )
+            await self._hinted(timedelta(days=1))
+            found = await self._read()
+            if found is not None and found.status != "authorized":
+                show(attention=False)
+                return found
+
+    async def _book(self, seen: GatewayPayment, source: str) -> None:
+        """Row, journal, invoice and event in one transaction; then the reference is told."""
+        booked: BookedCapture = await workflow.execute_local_activity_method(
+            BillingPort.book_capture,
+            BookCapture(payment_id=self._given.payment_id, gateway=seen, source=source, at=workflow.now()),
+            **BOOK.local(),
+        )
+        self._status = booked.status
+        self._invoice_id = booked.invoice_id
+        show(
+            state=booked.status,
+            reference=[
+                self._given.payment_id,
+                self._given.reference_id,
+                seen.order_id or "",
+                seen.id,
+                booked.invoice_number,
+            ],
+        )
+        working(f"captured; invoice {booked.invoice_number}")
+        told = await self._tell(
+            "payment_captured",
+            PaymentCaptured(
+                payment_id=self._given.payment_id,
+                purpose=self._given.purpose,
+                reference_id=self._given.reference_id,
+                amount=seen.amount,
+                captured_at=booked.captured_at,
+                token_id=seen.token_id,
+                gateway_customer_id=seen.customer_id,
+                method=seen.method,
+            ),
+        )
+        if not told or not booked.wanted:
+            await self._give_back("reference_closed" if not told else "no_longer_wanted")
+
+    async def _give_back(self, reason: str) -> None:
+        """Captured money that buys nothing any more goes back, whatever becomes of this run."""
+        refund_id = mint(Prefix.REFUND, workflow.uuid7())
+        try:
+            await workflow.start_child_workflow(
+                "Refund",
+                RefundInput(
+                    refund_id=refund_id,
+                    payment_id=self._given.payment_id,
+                    requested_by="payment",
+                    authority="system",
+                    reason_code=reason,
+                    assertion_key=self._given.assertion_key,
+                ),
+                id=workflow_id(Kind.REFUND, refund_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"Refund of {self._given.payment_id}: {reason}",
+            )
+        except ChildWorkflowError:
+            show(attention=True)
+            working(f"the refund {refund_id} could not be started; finance starts it by hand")
+
+    async def _let_lapse(
+        self, seen: GatewayPayment, source: str, reason: str, *, attention: bool = False
+    ) -> None:
+        """Held money that we do not take goes back by itself within three days (Razorpay), free of charge."""
+        await self._advance(PaymentStatus.REFUND_PENDING, source, seen.id, reason)
+        await self._tell_ended(PaymentStatus.REFUND_PENDING)
+        show(state=PaymentStatus.REFUND_PENDING, attention=attention)
+        since = workflow.now()
+        while workflow.now() - since < 2 * LATE_AUTHORISATION:
+            waiting(
+                f"the gateway to release {seen.id} (`{reason}`)",
+                since=since,
+                otherwise="after six days finance asks the gateway",
+                who="nobody needs to",
+            )
+            await self._hinted(timedelta(hours=12))
+            found = await self._read()
+            if found is not None and found.status == "refunded":
+                await self._advance(PaymentStatus.REFUNDED, "gateway", found.id)
+                show(state=PaymentStatus.REFUNDED, attention=False)
+                return
+        show(attention=True)
+        working(f"`{reason}`: the gateway has not released {seen.id} in six days; finance asks it")
+
+    async def _end(self, status: PaymentStatus, source: str) -> None:
+        await self._advance(status, source)
+        show(state=status)
+        working(f"ended: {status}")
+        await self._tell_ended(status)
+
+    # Steps
+
+    async def _news(self, pause: timedelta) -> str:
+        """Waits for a hint, at most until the next poll; what told us."""
+        if self._hint is None:
+            waiting(
+                f"the customer at the gateway's checkout (order {self._order_id})",
+                since=self._opened_at,
+                otherwise=f"the payment expires at {self._deadline.isoformat(timespec='seconds')}",
+                who="the customer",
+                link=f"GET /v1/payments/{self._given.payment_id}/status",
+            )
+        return await self._hinted(min(pause, max(self._deadline - workflow.now(), timedelta(0)))) or "poll"
+
+    async def _hinted(self, at_most: timedelta) -> str | None:
+        """Takes the hint that came within the time, or None."""
+        try:
+            await workflow.wait_condition(lambda: self._hint is not None, timeout=at_most)
+        except TimeoutError:
+            return None
+        hint, self._hint = self._hint, None
+        return hint
+
+    async def _read(self) -> GatewayPayment | None:
+        """The payment that counts among those tried on our order, as the gateway knows it now."""
+        answer = await workflow.execute_activity_method(
+            GatewayPort.read_order,
+            ReadOrder(payment_id=self._given.payment_id, gateway_order_id=self._order_id),
+            task_queue=Queue.RAZORPAY,
+            summary=f"read {self._order_id}",
+            **READ_PROVIDER.options(),
+        )
+        return min(answer.payments, key=_weight, default=None)
+
+    async def _advance(
+        self,
+        status: PaymentStatus,
+        source: str,
+        gateway_payment_id: str | None = None,
+        failure_code: str | None = None,
+    ) -> Advanced:
+        after: Advanced = await workflow.execute_local_activity_method(
+            BillingPort.advance,
+            Advance(
+                payment_id=self._given.payment_id,
+                status=status,
+                source=source,
+                at=workflow.now(),
+                gateway_payment_id=gateway_payment_id,
+                failure_code=failure_code,
+            ),
+            **BOOK.local(),
+        )
+        self._status = after.status
+        return after
+
+    async def _void(self, code: str) -> None:
+        await workflow.execute_local_activity_method(
+            BillingPort.void_attempt,
+            VoidAttempt(
+                kind="capture",
+                object_id=self._given.payment_id,
+                number=self._attempt,
+                code=code,
+                at=workflow.now(),
+            ),
+            **BOOK.local(),
+        )
+
+    async def _tell_ended(self, status: PaymentStatus) -> None:
+        ended = PaymentEnded(
+            payment_id=self._given.payment_id, reference_id=self._given.reference_id, status=status
+        )
+        await self._tell("payment_ended", ended)
+
+    async def _tell(self, signal: str, message: PaymentCaptured | PaymentEnded) -> bool:
+        """Signals the reference's process; False where it has ended."""
+        handle = workflow.get_external_workflow_handle(self._reference_workflow)
+        try:
+            await handle.signal(signal, message)
+        except ApplicationError:
+            return False
+        return True
+
+    @property
+    def _order_id(self) -> str:
+        return self._checkout.gateway_order_id if self._checkout else ""
+
+    @property
+    def _amount(self) -> int:
+        return self._checkout.amount if self._checkout else 0
+
+    @property
+    def _currency(self) -> str:
+        return self._checkout.currency if self._checkout else ""
+
+    @property
+    def _reference_workflow(self) -> str:
+        return self._opened.reference_workflow if self._opened else ""
+
+    @property
+    def _opened_at(self) -> datetime:
+        created = self._opened.created_at if self._opened else None
+        return created or workflow.info().start_time
+
+    @property
+    def _deadline(self) -> datetime:
+        return self._opened_at + LATE_AUTHORISATION
+
+
+def _weight(payment: GatewayPayment) -> tuple[int, str]:
+    """What counts first: money taken, money held, money gone back, then a try under way, then a failure."""
+    order = {"captured": 0, "authorized": 1, "refunded": 2, "created": 3, "failed": 4}
+    return order.get(payment.status, 5), payment.id

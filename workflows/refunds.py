@@ -1,0 +1,382 @@
+"""Refund: from the request through policy and approvals to the money's return, one saga, one trail.
+
+Once accepted by the gateway, or refused by it and so owed by bank transfer, the credit note stands and the
+books say so; nothing is undone after that.
+"""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from domain.errors import Rejected, TreumError, Unknown
+    from domain.payments import RefundStatus
+    from models.contracts.assertions import Assertion, ForgedAssertion, check
+    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
+    from models.contracts.queues import Queue
+    from models.messages.billing import (
+        AdvancedRefund,
+        AdvanceRefund,
+        FindRefund,
+        GatewayEvent,
+        GatewayRefund,
+        OpenedRefund,
+        PaymentRefunded,
+        RefundInput,
+        RefundOpening,
+        RefundState,
+        RequestRefund,
+        SendRefund,
+        StaffDecision,
+        VoidAttempt,
+    )
+    from workflows.failures import outcome, refuse
+    from workflows.ports.billing import BillingPort, RefundGatewayPort, RefundPort
+    from workflows.visible import show, waiting, working
+
+LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5)]
+LOOK_AGAIN += [timedelta(hours=1)] + [timedelta(days=1)] * 5
+SURELY_OVER = timedelta(seconds=30)
+"""A refund still unseen this long after its deadline of 12 s did not happen."""
+FIRST_POLL = timedelta(seconds=5)
+LAST_POLL = timedelta(hours=12)
+ATTEMPTS_PAUSE = timedelta(seconds=2)
+ANSWER_WITHIN = timedelta(seconds=2)
+DECIDED = frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED})
+
+
+@workflow.defn(name="Refund")
+class RefundWorkflow:
+    @workflow.init
+    def __init__(self, given: RefundInput) -> None:
+        self._given = given
+        self._opened: OpenedRefund | None = None
+        self._status = RefundStatus.REQUESTED
+        self._approvers: list[str] = []
+        self._rejected_by: str | None = None
+        self._utr: str | None = None
+        self._paid_by: str | None = None
+        self._hinted = False
+        self._attempt = 0
+
+    @workflow.run
+    async def run(self, given: RefundInput) -> RefundState:
+        if await self._open() and await self._agree():
+            sent = await self._send()
+            await (self._follow(sent) if sent is not None else self._pay_by_bank())
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._answer()
+
+    # Messages
+
+    @workflow.update
+    async def request(self, _: RequestRefund) -> RefundState:
+        """The state reached within the time of an answer, or the refusal that ended this run."""
+        await workflow.wait_condition(lambda: self._opened is not None)
+        if self._opened is not None and self._opened.refused is not None:
+            raise refuse(self._opened.refused)
+        if self._opened is not None and self._opened.approvals_due == 0:
+            try:
+                await workflow.wait_condition(lambda: self._status in DECIDED, timeout=ANSWER_WITHIN)
+            except TimeoutError:
+                return self._answer()
+        return self._answer()
+
+    @workflow.update
+    async def approve(self, decision: StaffDecision) -> RefundState:
+        self._approvers.append(self._signed(decision, "approve").subject)
+        await workflow.wait_condition(
+            lambda: len(self._approvers) < self._due or self._status is not RefundStatus.REQUESTED
+        )
+        return self._answer()
+
+    @approve.validator
+    def _may_approve(self, decision: StaffDecision) -> None:
+        who = self._signed(decision, "approve").subject
+        self._must_be_open()
+        if who == self._given.requested_by or who in self._approvers:
+            raise refuse("second_person_required")
+
+    @workflow.update
+    async def reject(self, decision: StaffDecision) -> RefundState:
+        self._rejected_by = self._signed(decision, "reject").subject
+        await workflow.wait_condition(lambda: self._status is not RefundStatus.REQUESTED)
+        return self._answer()
+
+    @reject.validator
+    def _may_reject(self, decision: StaffDecision) -> None:
+        self._signed(decision, "reject")
+        self._must_be_open()
+
+    @workflow.update
+    async def paid_out(self, decision: StaffDecision) -> RefundState:
+        """Finance has paid by bank transfer; `utr` proves it."""
+        self._paid_by = self._signed(decision, "paid_out").subject
+        self._utr = decision.utr
+        await workflow.wait_condition(lambda: self._status is RefundStatus.PROCESSED)
+        return self._answer()
+
+    @paid_out.validator
+    def _may_pay_out(self, decision: StaffDecision) -> None:
+        self._signed(decision, "paid_out")
+        if self._status is not RefundStatus.MANUAL_PAYOUT:
+            raise refuse("no_payout_due")
+        if not decision.utr or self._utr is not None:
+            raise refuse("utr_required" if not decision.utr else "already_paid_out")
+
+    @workflow.signal
+    def gateway_event(self, _: GatewayEvent) -> None:
+        """A webhook named this refund: look at the gateway again."""
+        self._hinted = True
+
+    # The story
+
+    async def _open(self) -> bool:
+        opened = await workflow.execute_local_activity_method(
+            RefundPort.open_refund,
+            RefundOpening(refund=self._given, at=workflow.now()),
+            **BOOK.local(),
+        )
+        self._status, self._opened = opened.status, opened
+        if opened.refused is not None:
+            show(state="refused")
+            working(f"refused: `{opened.refused}`")
+            return False
+        show(
+            state=self._status,
+            customer=opened.user_id,
+            amount=opened.amount,
+            reference=[self._given.refund_id, self._given.payment_id, opened.gateway_payment_id],
+        )
+        return True
+
+    async def _agree(self) -> bool:
+        """Waits for as many people of finance as are due; False where one of them says no."""
+        while self._status is RefundStatus.REQUESTED:
+            show(attention=True)
+            waiting(
+                f"finance: {self._due - len(self._approvers)} more to agree",
+                since=workflow.info().start_time,
+                otherwise="nothing is paid back",
+                who="finance, not the requester, each person once",
+                link=f"POST /v1/finance/refunds/{self._given.refund_id}/approve",
+            )
+            await workflow.wait_condition(
+                lambda: self._rejected_by is not None or len(self._approvers) >= self._due
+            )
+            if self._rejected_by is not None:
+                await self._advance(RefundStatus.REJECTED, approver=self._rejected_by)
+            else:
+                for person in self._approvers:
+                    await self._advance(RefundStatus.APPROVED, approver=person)
+            show(state=self._status, attention=False)
+        working(f"{self._status}")
+        return self._status is not RefundStatus.REJECTED
+
+    async def _send(self) -> GatewayRefund | None:
+        """Gives the money back through the gateway, once; None where it refuses for good."""
+        while True:
+            self._attempt += 1
+            begun = workflow.now()
+            try:
+                return await workflow.execute_activity_method(
+                    RefundGatewayPort.send,
+                    SendRefund(
+                        refund_id=self._given.refund_id,
+                        gateway_payment_id=self._gateway_payment_id,
+                        amount=self._amount,
+                        speed=self._given.speed,
+                        attempt=self._attempt,
+                        at=begun,
+                    ),
+                    task_queue=Queue.RAZORPAY,
+                    summary=f"refund {self._given.refund_id}",
+                    **IRREVERSIBLE.options(),
+                )
+            except ActivityError as error:
+                failure = outcome(error)
+            found = await self._resolve(failure, begun)
+            if found is not None:
+                return found
+            if isinstance(failure, Rejected):
+                return None
+
+    async def _resolve(self, error: TreumError, begun: datetime) -> GatewayRefund | None:
+        """What became of a refund without an answer: found by our receipt, or proven not to have happened."""
+        for delay in LOOK_AGAIN:
+            if delay:
+                waiting(
+                    f"the outcome of refund attempt {self._attempt} (`{error.code}`)",
+                    since=begun,
+                    otherwise="the gateway is asked again, after five days a person is told",
+                    who="nobody needs to",
+                )
+                await self._wait(delay)
+            found = await self._find()
+            if found is not None:
+                return found
+            if not isinstance(error, Unknown) or workflow.now() - begun >= SURELY_OVER:
+                return await self._void(error.code)
+        show(attention=True)
+        return await self._void(error.code)
+
+    async def _follow(self, refund: GatewayRefund) -> None:
+        """The gateway has taken it on: credit note and reversal now, the payout when it is processed."""
+        after = await self._advance(RefundStatus.PENDING, gateway=refund)
+        await self._tell(after.full)
+        show(
+            state=self._status,
+            reference=[
+                self._given.refund_id,
+                self._given.payment_id,
+                refund.id,
+                after.credit_note_number or "",
+            ],
+        )
+        pause = FIRST_POLL
+        while refund.status == "pending":
+            waiting(
+                f"the bank to take refund {refund.id}",
+                since=workflow.now(),
+                otherwise="the gateway is asked again, at longest every twelve hours",
+                who="nobody needs to",
+            )
+            await self._wait(pause)
+            pause = min(2 * pause, LAST_POLL)
+            refund = await self._find() or refund
+        if refund.status == "failed":
+            return await self._pay_by_bank()
+        await self._advance(RefundStatus.PROCESSED, gateway=refund)
+        return self._done()
+
+    async def _pay_by_bank(self) -> None:
+        """The gateway cannot (most refuse after six months): finance pays and gives the UTR."""
+        told = self._status is RefundStatus.PENDING
+        after = await self._advance(RefundStatus.MANUAL_PAYOUT, failure_code="gateway_refused")
+        if not told:
+            await self._tell(after.full)
+        show(state=self._status, attention=True)
+        waiting(
+            "finance to pay by bank transfer and give the UTR",
+            since=workflow.now(),
+            otherwise="the amount stays in refunds payable",
+            who="finance",
+            link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/paid_out",
+        )
+        await workflow.wait_condition(lambda: self._utr is not None)
+        await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
+        show(attention=False)
+        self._done()
+
+    def _done(self) -> None:
+        show(state=self._status)
+        working("paid back")
+
+    # Steps
+
+    async def _wait(self, at_most: timedelta) -> None:
+        try:
+            await workflow.wait_condition(lambda: self._hinted, timeout=at_most)
+        except TimeoutError:
+            return
+        self._hinted = False
+
+    async def _find(self) -> GatewayRefund | None:
+        answer = await workflow.execute_activity_method(
+            RefundGatewayPort.find,
+            FindRefund(refund_id=self._given.refund_id, gateway_payment_id=self._gateway_payment_id),
+            task_queue=Queue.RAZORPAY,
+            **READ_PROVIDER.options(),
+        )
+        return answer.refund
+
+    async def _void(self, code: str) -> None:
+        await workflow.execute_local_activity_method(
+            BillingPort.void_attempt,
+            VoidAttempt(
+                kind="refund",
+                object_id=self._given.refund_id,
+                number=self._attempt,
+                code=code,
+                at=workflow.now(),
+            ),
+            **BOOK.local(),
+        )
+        await workflow.sleep(ATTEMPTS_PAUSE)
+
+    async def _advance(
+        self,
+        status: RefundStatus,
+        *,
+        approver: str | None = None,
+        gateway: GatewayRefund | None = None,
+        failure_code: str | None = None,
+        utr: str | None = None,
+    ) -> AdvancedRefund:
+        after = await workflow.execute_local_activity_method(
+            RefundPort.advance,
+            AdvanceRefund(
+                refund_id=self._given.refund_id,
+                status=status,
+                at=workflow.now(),
+                approver=approver,
+                gateway=gateway,
+                failure_code=failure_code,
+                utr=utr,
+            ),
+            **BOOK.local(),
+        )
+        self._status = after.status
+        return after
+
+    async def _tell(self, full: bool) -> None:
+        """The reference changes what the customer may use; one that has ended has nothing to change."""
+        if self._opened is None or not self._opened.reference_workflow:
+            return
+        message = PaymentRefunded(
+            payment_id=self._given.payment_id,
+            reference_id=self._opened.reference_id,
+            refund_id=self._given.refund_id,
+            amount=self._amount,
+            full=full,
+        )
+        handle = workflow.get_external_workflow_handle(self._opened.reference_workflow)
+        try:
+            await handle.signal("payment_refunded", message)
+        except ApplicationError:
+            working("the reference's process has ended; its access is governed by its own state")
+
+    def _signed(self, decision: StaffDecision, action: str) -> Assertion:
+        try:
+            who = check(
+                decision.assertion,
+                self._given.assertion_key,
+                workflow_id=workflow.info().workflow_id,
+                action=action,
+                now=workflow.now(),
+            )
+        except ForgedAssertion:
+            raise refuse("assertion_invalid") from None
+        if who.role != "finance":
+            raise refuse("role_required")
+        return who
+
+    def _must_be_open(self) -> None:
+        if self._opened is None or self._status is not RefundStatus.REQUESTED or self._rejected_by:
+            raise refuse("not_awaiting_approval")
+
+    def _answer(self) -> RefundState:
+        return RefundState(refund_id=self._given.refund_id, status=self._status)
+
+    @property
+    def _due(self) -> int:
+        return self._opened.approvals_due if self._opened else 0
+
+    @property
+    def _amount(self) -> int:
+        return self._opened.amount if self._opened else 0
+
+    @property
+    def _gateway_payment_id(self) -> str:
+        return self._opened.gateway_payment_id if self._opened else ""
