@@ -52,6 +52,12 @@ DYNAMIC_CONFIG = (
         100000,
         "after the default of 200 skips a run hangs, across continue-as-new too",
     ),
+    DynamicSetting(
+        "history.workflowIdReuseMinimalInterval",
+        "0s",
+        "default 1 s holds back a run that is continued within a real second, and on virtual time by as much"
+        " again as was skipped: renewals came months late",
+    ),
 )
 
 SQLITE_PRAGMAS = {
@@ -92,7 +98,7 @@ def dynamic_config_file() -> str:
         f"# {setting.reason}\n{setting.key}:\n  - value: {json.dumps(setting.value)}\n"
         for setting in DYNAMIC_CONFIG
     ]
-    return "\n".join(["# Made from temporal/server.py; a test keeps the two alike.\n", *blocks])
+    return "\n".join(["# Made by `python -m temporal.server`; a test keeps the two alike.\n", *blocks])
 
 
 async def set_retention(client: "Client", retention: timedelta = RETENTION) -> None:
@@ -106,3 +112,7 @@ async def set_retention(client: "Client", retention: timedelta = RETENTION) -> N
     await client.workflow_service.update_namespace(
         UpdateNamespaceRequest(namespace=client.namespace, config=config)
     )
+
+
+if __name__ == "__main__":
+    print(dynamic_config_file(), end="")
