@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import HTTPConnection
 
@@ -81,6 +81,8 @@ class World:
         self.prefixes: list[str] = []
         # Calls that a `slow` fault holds up before they execute: a provider may call them "in progress".
         self.in_flight: set[HTTPConnection] = set()
+        # What can be found again from the database: lost on restart, emptied by a reset.
+        self.cache: dict[str, Any] = {}
         self.on_reset: list[Callable[[], None]] = []
         self._events: dict[str, asyncio.Event] = {}
         self.faults: Faults = faults.Faults(self)
@@ -168,5 +170,6 @@ class World:
             for table in tables:
                 if table["name"].startswith(owned):
                     db.execute(f'DELETE FROM "{table["name"]}"')  # noqa: S608 (names of our own tables)
+        self.cache.clear()
         for forget in self.on_reset:
             forget()

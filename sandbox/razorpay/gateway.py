@@ -53,7 +53,7 @@ class Call:
         self.request.state.effect = effect
 
 
-Handler = Callable[[Call], Awaitable[Entity]]
+Handler = Callable[[Call], Awaitable[Entity | Response]]
 
 
 def endpoint(gateway: Gateway, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -68,7 +68,7 @@ def endpoint(gateway: Gateway, handler: Handler) -> Callable[[Request], Awaitabl
         except RazorpayError as refusal:
             request.state.effect = None
             return refusal.response()
-        return JSONResponse(answer)
+        return answer if isinstance(answer, Response) else JSONResponse(answer)
 
     return serve
 

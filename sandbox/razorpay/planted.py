@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.razorpay.dates import at_time
 from sandbox.razorpay.gateway import Gateway
 from sandbox.razorpay.objects import Entity
-from sandbox.razorpay.settlements import add_line
+from sandbox.razorpay.settlements import add_line, forget_pages
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS razorpay_plants (
@@ -63,6 +63,7 @@ def _apply_one(gateway: Gateway, day: date, row: Any) -> Entity | None:
     before = json.loads(found["line"])
     if row["kind"] == "missing_line":
         db.execute("DELETE FROM razorpay_recon WHERE seq = ?", (found["seq"],))
+        forget_pages(gateway)
         return {"entity_id": before["entity_id"], "before": before, "after": None}
     name = "amount" if row["kind"] == "wrong_amount" else "fee"
     wrong = before[name] + DEFAULT_DIFFERENCE_PAISE if row["amount"] is None else row["amount"]

@@ -1,5 +1,6 @@
 """A real sandbox process for the tests, and a web server that receives what it sends."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tests.sandbox.kite_user import KiteUser
 from tests.sandbox.receiver import Receiver
 
 ROOT = Path(__file__).resolve().parents[2]
+TEST_NUMBERS = itertools.count(1)
 CONTROL = {"X-Sandbox-Control": "1"}
 
 
@@ -116,8 +118,10 @@ def clean(sandbox: Sandbox, hooks_server: Receiver) -> Sandbox:
 
 @pytest.fixture
 def hooks(clean: Sandbox, hooks_server: Receiver) -> Receiver:
-    """The receiver, emptied after the sandbox was."""
-    hooks_server.clear()
+    """The receiver, emptied after the sandbox was; webhooks go to a path of this test's own."""
+    path = f"/razorpay/{next(TEST_NUMBERS)}"
+    clean.control("POST", "/razorpay/webhook", {"url": hooks_server.url + path})
+    hooks_server.clear(path)
     return hooks_server
 
 

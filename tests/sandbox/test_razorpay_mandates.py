@@ -227,3 +227,21 @@ def test_updates_and_their_limits(shop: Shop) -> None:
         shop.client.subscription.edit(upi, {"quantity": 2})
     with pytest.raises(BadRequestError, match="interval must be at least 7"):
         shop.plan(period="daily", interval=6)
+
+
+def test_an_approval_may_come_before_the_debit(shop: Shop) -> None:
+    held = shop.mandate(START, method="card")
+    order = shop.noticed(held, 2_000_000, "2026-02-25T00:00:00Z")
+    assert shop.play("approve", order_id=order["id"])["payments"] == []
+    assert shop.debit(held, order, "2026-02-28T06:30:00Z")["status"] == "captured"
+
+
+def test_a_debit_is_told_by_the_merchants_own_subscription(shop: Shop) -> None:
+    customer = shop.client.customer.create({"contact": "+919000000008"})
+    fields = {"customer_id": customer["id"], "method": "upi", "token": {"frequency": "monthly"}}
+    first = shop.paid(99_900, START, notes={"subscription_id": "sub_018f"}, **fields)
+    told = shop.play("debit", subscription="sub_018f", outcome="failure")
+    assert (told["token_id"], told["fired"]) == (first["token_id"], [])
+    held = {"customer_id": customer["id"], "token_id": first["token_id"]}
+    order = shop.noticed(held, 99_900, "2026-02-26T00:00:00Z")
+    assert shop.debit(held, order, "2026-02-28T06:30:00Z")["status"] == "failed"

@@ -355,3 +355,35 @@ def test_the_journal_holds_every_call_with_its_body(shop: Shop) -> None:
     assert calls[0]["body"] == {"amount": 118_000, "currency": "INR", "receipt": "r1"}
     assert [one["effect"] for one in calls] == [{"order_id": order["id"]}, None]
     assert json.dumps(calls).count(shop.client.auth[1]) == 0
+
+
+WEIRD: list[Any] = [None, True, -1, 1.5, 10**30, "", "१००", [1], {"a": {"b": 1}}, {"token_id": [1]}, "\u0000"]
+
+
+def test_no_malformed_call_is_a_server_error(shop: Shop) -> None:
+    payment, plan = shop.paid(), shop.plan()
+    bodies: dict[str, dict[str, Any]] = {
+        "/orders": {
+            **{"amount": 100, "currency": "INR", "receipt": "r", "notes": {}, "payment": {}, "method": "upi"},
+            **{"payment_capture": 1, "customer_id": None, "token": {"max_amount": 1}, "notification": {}},
+        },
+        "/payments/create/recurring": {
+            **{"amount": 100, "currency": "INR", "order_id": payment["order_id"], "recurring": True},
+            **{"customer_id": "cust_x", "token": "token_x", "contact": "1", "notes": {}},
+        },
+        "/customers": {"name": "a", "email": "b", "contact": "c", "gstin": "d", "fail_existing": "0"},
+        "/plans": {
+            "period": "monthly",
+            "interval": 1,
+            "item": {"name": "a", "amount": 100, "currency": "INR"},
+        },
+        "/subscriptions": {"plan_id": plan["id"], "total_count": 3, "start_at": 1_990_000_000, "quantity": 1},
+        f"/payments/{payment['id']}/refund": {"amount": 100, "speed": "normal", "receipt": "r"},
+        f"/payments/{payment['id']}/capture": {"amount": 100, "currency": "INR"},
+    }
+    for path, body in bodies.items():
+        for wrong in [*WEIRD, *({**body, name: value} for name in body for value in WEIRD)]:
+            answer = shop.sandbox.http.post(f"/razorpay/v1{path}", json=wrong, auth=shop.client.auth)
+            assert answer.status_code in (200, 400), (path, wrong)
+            if answer.status_code == 400:
+                assert answer.json()["error"]["code"] == "BAD_REQUEST_ERROR"

@@ -1,6 +1,7 @@
 """Webhooks: signed, at once, at least once, with each planted fault."""
 
 import json
+import sqlite3
 import time
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_events_are_signed_and_shaped(shop: Shop, hooks: Receiver) -> None:
     payment = shop.paid()
     items = hooks.wait(lambda items: len(items) == 3)
     for item in items:
-        assert item.path == "/razorpay"
+        assert item.path == hooks.razorpay_path
         assert verify(shop, item.body, item.headers["x-razorpay-signature"])
     assert len({item.headers["x-razorpay-event-id"] for item in items}) == 3
     paid = next(event_of(item) for item in items if event_of(item)["event"] == "order.paid")
@@ -106,12 +107,11 @@ def test_a_disabled_endpoint_hears_nothing_until_enabled(shop: Shop, hooks: Rece
 
 def test_delivery_does_not_wait_for_a_tick(shop: Shop, hooks: Receiver) -> None:
     taken = []
-    for _ in range(5):
+    for number in range(1, 6):
         order = shop.order()
-        hooks.clear()
         began = time.monotonic()
         shop.play("checkout", order_id=order["id"])
-        hooks.wait(lambda items: len(items) == 1)
+        hooks.wait_count(number)
         taken.append(time.monotonic() - began)
     # A poll of even 100 ms would show in the quickest of five.
     assert min(taken) < 0.1
@@ -139,3 +139,37 @@ def test_sigkill_loses_no_order_payment_or_webhook(tmp_path: Path, hooks_server:
             assert (event, payment["id"]) in heard
     assert ("payment.authorized", late["razorpay_payment_id"]) in heard
     own.stop()
+
+
+def test_a_day_of_failures_disables_the_endpoint(tmp_path: Path, hooks_server: Receiver) -> None:
+    hooks_server.clear()
+    own = Sandbox(tmp_path / "own.db", hooks_server.url, worlds="razorpay")
+    shop = Shop(own)
+    hooks_server.answers[:] = [500] * 1000
+    shop.play("checkout", order_id=shop.order()["id"])
+    hooks_server.wait(lambda items: len(items) >= 2)
+    own.kill()
+    with sqlite3.connect(own.database) as db:  # as if the first attempt had been a day ago
+        db.execute("UPDATE razorpay_webhooks SET first_at = first_at - 86400, next_at = 0")
+    db.close()
+    hooks_server.clear()
+    hooks_server.answers[:] = [500]
+    own.restart()
+    hooks_server.wait(lambda items: len(items) == 1)
+    deadline = time.monotonic() + 10
+    while (told := _webhook_states(own)) != ["disabled"]:
+        assert time.monotonic() < deadline, told
+    shop.play("checkout", order_id=shop.order()["id"])
+    assert _webhook_states(own) == ["disabled"]  # nothing is queued while it is off
+    shop.play("webhook", enabled=True)
+    shop.play("checkout", order_id=shop.order()["id"])
+    hooks_server.wait(lambda items: len(items) == 2)
+    own.stop()
+
+
+def _webhook_states(own: Sandbox) -> list[str]:
+    own.http.get("/health")  # paces the look-ups
+    db = sqlite3.connect(own.database)
+    states = [row[0] for row in db.execute("SELECT state FROM razorpay_webhooks ORDER BY id")]
+    db.close()
+    return states
