@@ -49,6 +49,10 @@ class Changes:
                 if not self._waiting[object_id]:
                     del self._waiting[object_id]
 
+    def watched(self, object_id: str) -> bool:
+        """Whether a reader waits for this object."""
+        return object_id in self._waiting
+
     async def _listen(self) -> None:
         connection = await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=2)
         async with connection:

@@ -73,7 +73,9 @@ class CheckedRoute(APIRoute):
 def check_routes(router: APIRouter) -> APIRouter:
     """Puts every route of a column's router, however it was declared, under the order of checks."""
     for route in router.routes:
-        if type(route) is APIRoute:
+        if isinstance(within := getattr(route, "original_router", None), APIRouter):
+            check_routes(within)
+        elif type(route) is APIRoute:
             route.__class__ = CheckedRoute
             route.app = request_response(route.get_route_handler())
     return router

@@ -17,6 +17,7 @@ from api.identity.shapes import Register, Registered, Resend, Verified, Verify
 from api.identity.timing import same_time
 from api.platform import Platform, PlatformDep
 from api.problems import Problem
+from domain.errors import Unavailable
 from domain.identity import Channel
 from models.contracts.commands import Drive, Promise
 from models.contracts.commands import Request as CommandRequest
@@ -152,7 +153,7 @@ class Registration:
     async def _begin(self, promise: Promise) -> None:
         try:
             await self._platform.envelope.fulfil(promise)
-        except Pending:
+        except (Pending, Unavailable):
             log.info("registration_left_to_the_sweeper", command=promise.command_id)
 
 
