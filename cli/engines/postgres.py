@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SETTINGS = {
     "wal_level": "logical",
     "fsync": "on",
     "synchronous_commit": "on",
+    # After a kill every file is made durable before recovery: one by one that took 2 s of 1,600 files.
+    **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     "timezone": "UTC",
     "log_min_messages": "warning",
     "log_checkpoints": "off",
