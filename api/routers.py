@@ -4,11 +4,15 @@ from fastapi import FastAPI
 
 from api import health, not_built
 from api.identity import router as identity
+from api.onboarding import router as onboarding
 from api.routing import check_routes
+from api.trading import router as trading
 
 ROUTERS = [
     health.router,
     identity,
+    onboarding,
+    trading,
 ]
 
 

@@ -82,8 +82,8 @@ ADULT_YEARS = 18
 PROOF_OF_ADDRESS_MONTHS = 6
 PROOF_OF_INCOME_MONTHS = 3
 
-PAN = re.compile(r"[A-Z]{3}P[A-Z][0-9]{4}[A-Z]")
-"""A person's PAN (Income Tax Rules, 114): the fourth letter is the kind of holder, P a person."""
+PAN = re.compile(r"[A-Z]{5}[0-9]{4}[A-Z]")
+"""Shape of a PAN (Income Tax Rules, 114)."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +166,55 @@ def is_adult(born: date, on: date) -> bool:
     return (on.year - born.year) - ((on.month, on.day) < (born.month, born.day)) >= ADULT_YEARS
 
 
+def is_persons_pan(pan: str) -> bool:
+    """Whether the fourth letter, the kind of holder, is a person's."""
+    return pan[3:4] == "P"
+
+
 def is_fresh(issued_on: date, on: date, months: int) -> bool:
     """Whether a proof issued then is under that many months old; one of tomorrow is none."""
     year, month = divmod(issued_on.year * 12 + issued_on.month - 1 + months, 12)
     end = (month + 1, issued_on.day)
     return issued_on <= on and (on.year, on.month, on.day) < (year, *end)
+
+
+PROOFS_OF_ADDRESS = frozenset(
+    {"address_proof", "proof_of_address", "utility_bill", "bank_statement", "rent_agreement", "passport"}
+)
+PROOFS_OF_INCOME = frozenset(
+    {"income_proof", "proof_of_income", "salary_slip", "itr", "form_16", "net_worth_certificate"}
+)
+VIDEO_CALLS = frozenset({"video_kyc", "video_call", "video"})
+"""Types of documents; the content of a video call is the provider's reference to it."""
+
+_FORMATS = (b"%PDF-", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+def is_readable(content: bytes) -> bool:
+    """Whether a file is one that a person can look at: PDF, JPEG or PNG."""
+    return content.startswith(_FORMATS)
+
+
+def judge_proof(
+    found: list[tuple[date | None, bytes]], *, months: int, on: date, name: str
+) -> tuple[Result, list[str]]:
+    """What the proofs of one kind come to: the first that will do counts; a stale one is refuted.
+
+    `found` holds (date of issue, content); codes begin with `name`.
+    """
+    if not found:
+        return Result.UNFIT, [f"{name}_missing"]
+    codes: list[tuple[Result, str]] = []
+    for issued_on, content in found:
+        if not is_readable(content):
+            codes.append((Result.UNFIT, f"{name}_unreadable"))
+        elif issued_on is None:
+            codes.append((Result.UNFIT, f"{name}_undated"))
+        elif not is_fresh(issued_on, on, months):
+            codes.append((Result.REJECTED, f"{name}_too_old"))
+        else:
+            return Result.PASSED, []
+    return worst(result for result, _ in codes), [code for _, code in codes]
 
 
 class NameMatch(StrEnum):

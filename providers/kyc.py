@@ -1,12 +1,17 @@
-"""PAN verification, face match and the KRA and CKYC registries. All are reads: asking twice does no harm."""
+"""PAN verification, face match and the KRA and CKYC registries.
+
+All are reads, so asking twice changes nothing; a PAN check is charged, once for each reference of ours.
+"""
 
 from datetime import date, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Protocol
 
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from domain.errors import Unavailable
 from providers.calls import ProviderCalls
 
 TIMEOUT_SECONDS = 10.0
@@ -79,9 +84,18 @@ class KycProvider(Protocol):
     """
 
     async def check_pan(
-        self, pan: str, name: str, date_of_birth: date, *, as_of: datetime | None = None
+        self,
+        pan: str,
+        name: str,
+        date_of_birth: date,
+        *,
+        reference: str = "",
+        as_of: datetime | None = None,
     ) -> PanAnswer:
-        """Status of a PAN and whether name and date of birth are its holder's."""
+        """Status of a PAN and whether name and date of birth are its holder's.
+
+        `reference` is ours: the same question under it again is neither charged nor answered anew.
+        """
 
     async def check_face(self, reference: str, *, as_of: datetime | None = None) -> FaceAnswer:
         """Result of the video call known by `reference`."""
@@ -98,6 +112,9 @@ class KycProvider(Protocol):
         To be pinned once, when an installation is set up, never fetched beside a file that it shall judge.
         """
 
+    async def clock(self) -> datetime:
+        """The provider's own time: what the age of its files is judged by, never the host's clock."""
+
 
 class HttpKyc:
     """KYC providers over HTTP, below `base_url` (`.../kyc`)."""
@@ -108,10 +125,18 @@ class HttpKyc:
         self._calls = ProviderCalls(client, base_url, "kyc", timeout_seconds)
 
     async def check_pan(
-        self, pan: str, name: str, date_of_birth: date, *, as_of: datetime | None = None
+        self,
+        pan: str,
+        name: str,
+        date_of_birth: date,
+        *,
+        reference: str = "",
+        as_of: datetime | None = None,
     ) -> PanAnswer:
         """See `KycProvider`."""
         body = {"pan": pan, "name": name, "dob": date_of_birth.isoformat()}
+        if reference:
+            body["reference"] = reference
         return await self._calls.ask(PanAnswer, "POST", "/pan", json=body, as_of=as_of)
 
     async def check_face(self, reference: str, *, as_of: datetime | None = None) -> FaceAnswer:
@@ -129,3 +154,11 @@ class HttpKyc:
     async def aadhaar_certificate(self) -> str:
         """See `KycProvider`."""
         return (await self._calls.send("GET", "/aadhaar/certificate", repeatable=True)).text
+
+    async def clock(self) -> datetime:
+        """See `KycProvider`; learnt from the answer's `Date`."""
+        answer = await self._calls.send("GET", "/aadhaar/certificate", repeatable=True)
+        try:
+            return parsedate_to_datetime(answer.headers["date"])
+        except (KeyError, ValueError):
+            raise Unavailable("kyc_unavailable") from None

@@ -29,6 +29,7 @@ class KycStanding:
     user_id: str
     status: Status
     tier: Tier | None
+    submission_id: str | None
     in_force: bool
     limits: Limits | None
     verified_at: datetime | None
@@ -43,7 +44,8 @@ async def kyc_of(connection: Connection, user_id: str, as_of: datetime | None = 
     `as_of`: when to judge the expiry by, where the caller's time is not the process's.
     """
     cursor = await connection.execute(
-        """SELECT user_id, status, tier, verified_at, expires_at, frozen_at, updated_at, version
+        """SELECT user_id, status, tier, submission_id, verified_at, expires_at, frozen_at, updated_at,
+                  version
            FROM user_management.kyc_status WHERE user_id = %s""",
         (user_id,),
     )
@@ -58,6 +60,7 @@ async def kyc_of(connection: Connection, user_id: str, as_of: datetime | None = 
         user_id=user_id,
         status=Status(row["status"]),
         tier=tier,
+        submission_id=row["submission_id"],
         in_force=in_force,
         limits=limits_of(tier, on) if tier is not None and in_force else None,
         verified_at=row["verified_at"],
@@ -154,10 +157,12 @@ async def step(connection: Connection, submission_id: str, step: Step) -> tuple[
 
 
 async def standing_row(connection: Connection, user_id: str) -> dict[str, Any] | None:
-    """All that staff may see of a standing, with its steps: columns of `kyc_status`, `steps`, `hits`."""
+    """All that staff may see of a customer's KYC, with `steps` and `hits`; None for an unknown person."""
     cursor = await connection.execute(
-        """SELECT s.user_id, s.status, s.tier, s.submission_id, s.reason_code, s.verified_at, s.expires_at,
-                  s.risk_score, s.list_version, s.screened_at, s.frozen_at, s.updated_at, s.version,
+        """SELECT u.user_id, coalesce(s.status, 'pending') AS status, s.tier, s.submission_id,
+                  s.reason_code, s.verified_at, s.expires_at,
+                  s.risk_score, s.list_version, s.screened_at, s.frozen_at, s.updated_at,
+                  coalesce(s.version, 0) AS version,
                   (SELECT requested.tier FROM user_management.kyc_submissions requested
                    WHERE requested.submission_id = s.submission_id) AS requested_tier,
                   coalesce((SELECT jsonb_agg(jsonb_build_object('step', t.step, 'result', t.result,
@@ -166,8 +171,9 @@ async def standing_row(connection: Connection, user_id: str) -> dict[str, Any] |
                       AS steps,
                   coalesce((SELECT jsonb_agg(jsonb_build_object('entry_id', h.entry_id, 'state', h.state,
                                 'programme', h.programme, 'score', h.score, 'list_version', h.list_version))
-                            FROM user_management.kyc_hits h WHERE h.user_id = s.user_id), '[]') AS hits
-           FROM user_management.kyc_status s WHERE s.user_id = %s""",
+                            FROM user_management.kyc_hits h WHERE h.user_id = u.user_id), '[]') AS hits
+           FROM user_management.users u LEFT JOIN user_management.kyc_status s USING (user_id)
+           WHERE u.user_id = %s AND u.deleted_at IS NULL""",
         (user_id,),
     )
     return await cursor.fetchone()

@@ -55,7 +55,11 @@ async def keep_hits(
 
 
 async def write(
-    connection: Connection, user_id: str, submission_id: str | None, risk_score: int | None, case: CaseMove,
+    connection: Connection,
+    user_id: str,
+    submission_id: str | None,
+    risk_score: int | None,
+    case: CaseMove,
     now: datetime,
 ) -> None:
     """Brings a case's row, and the hits it is about, to where the move says."""
@@ -87,9 +91,10 @@ async def write(
     )
     if case.hits is not None:
         await connection.execute(
-            """UPDATE user_management.kyc_hits SET state = %s, decided_by = %s, decided_at = %s
-               WHERE user_id = %s AND state = 'open'""",
-            (case.hits, case.decided_by, now, user_id),
+            """UPDATE user_management.kyc_hits SET state = %(hits)s, decided_by = %(by)s, decided_at = %(now)s
+               WHERE user_id = %(user)s
+                 AND (state = 'open' OR (state = 'confirmed' AND %(hits)s = 'cleared'))""",
+            {"hits": case.hits, "by": case.decided_by, "now": now, "user": user_id},
         )
     await touch(connection, case.case_id)
 
@@ -97,21 +102,23 @@ async def write(
 async def reviews(
     connection: Connection,
     *,
+    viewer: str,
     status: str | None,
     after: str | None,
     start: datetime | None,
     end: datetime | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Cases by id, newest first; without a status the undecided ones."""
+    """Cases by id, newest first, but the viewer's own; without a status the undecided ones."""
     cursor = await connection.execute(
         f"""SELECT {COLUMNS} FROM user_management.kyc_cases
             WHERE CASE WHEN %(status)s::text IS NULL THEN decided_at IS NULL ELSE status = %(status)s END
+              AND user_id <> %(viewer)s
               AND (%(after)s::text IS NULL OR case_id < %(after)s)
               AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
               AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)
             ORDER BY case_id DESC LIMIT %(limit)s""",  # noqa: S608
-        {"status": status, "after": after, "start": start, "end": end, "limit": limit},
+        {"viewer": viewer, "status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()
 

@@ -204,9 +204,7 @@ async def begin_check(
     return row["answer"] if row else None
 
 
-async def end_check(
-    connection: Connection, reference: str, answer: dict[str, Any], now: datetime
-) -> None:
+async def end_check(connection: Connection, reference: str, answer: dict[str, Any], now: datetime) -> None:
     """Marks a check as `sent` with its answer (codes only, no personal data); a repeat keeps the first."""
     await connection.execute(
         """UPDATE user_management.kyc_checks SET state = 'sent', answer = %s, answered_at = %s

@@ -8,6 +8,8 @@ class Kind(StrEnum):
 
     ONBOARDING = "onboarding"
     ERASURE = "erasure"
+    RESCREENING = "rescreening"
+    COMPLAINT = "complaint"
     PAYMENT = "payment"
     SUBSCRIPTION = "subscription"
     REFUND = "refund"

@@ -17,6 +17,8 @@ class Reason(StrEnum):
     TRIES_EXHAUSTED = "tries_exhausted"
     APPEAL = "appeal"
     RESCREENING_HIT = "rescreening_hit"
+    PROVIDER_REFUSED = "provider_refused"
+    """A provider will not judge what was handed in."""
 
 
 class CaseStatus(StrEnum):
@@ -84,6 +86,8 @@ class OnboardingState(BaseModel):
     frozen: bool = False
     rejected_by: str | None = None
     list_version: str | None = None
+    listed: str | None = None
+    """A newer version of the list that was told of and not searched yet."""
     case: Case | None = None
     moves: int = 0
     version: int = 0
@@ -128,6 +132,10 @@ def decision_action(case_id: str, decision: str) -> str:
     return f"decide:{case_id}:{decision}"
 
 
+class WithdrawConsent(BaseModel):
+    """The customer took back the consent under which the submission was handed in."""
+
+
 class ListChanged(BaseModel):
     """The watchlist in force has another version than the one that the customer was searched in."""
 
@@ -156,6 +164,15 @@ class Checked(BaseModel):
     user_id: str
     submission_id: str
     as_of: AwareDatetime
+
+
+class Judged(BaseModel):
+    """What all the checks of a submission came to."""
+
+    results: dict[Step, Result]
+    open_hits: int = 0
+    sanction_hits: int = 0
+    list_version: str | None = None
 
 
 class StepResult(BaseModel):
@@ -215,7 +232,7 @@ class RescreenPage(BaseModel):
     after: str = ""
 
 
-class Rescreening(BaseModel):
+class RescreenRound(BaseModel):
     """Where a round of re-screening stands; None: the list in force has to be asked for."""
 
     list_version: str | None = None

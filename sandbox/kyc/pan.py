@@ -2,8 +2,12 @@
 
 `pan_status` E: existing and valid; X: deactivated; N: not in the Income Tax database. Name and date of
 birth are matched, never told. `aadhaar_seeding_status` Y: linked; R: not linked (inoperative); NA.
+
+A check is charged. One that carries the caller's `reference` is charged once: the same reference with the
+same question gets the first answer again, as verification services dedupe by their clients' task id.
 """
 
+import json
 import re
 import unicodedata
 
@@ -19,6 +23,9 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS kyc_pans (
   pan TEXT PRIMARY KEY, full_name TEXT NOT NULL, date_of_birth TEXT NOT NULL, status TEXT NOT NULL,
   kra TEXT NOT NULL, ckyc TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS kyc_pan_checks (
+  reference TEXT PRIMARY KEY, asked TEXT NOT NULL, answer TEXT NOT NULL
 );
 """
 
@@ -55,6 +62,12 @@ def routes(world: World) -> list[BaseRoute]:
             pan, name, born = _pan_of(body), text(body, "name"), day(body, "dob")
         except BadCall as bad:
             return refuse(400, bad.code)
+        reference, asked = str(body.get("reference") or ""), f"{pan} {name} {born}"
+        first = world.db.execute("SELECT * FROM kyc_pan_checks WHERE reference = ?", (reference,)).fetchone()
+        if first and first["asked"] != asked:
+            return refuse(409, "reference_reused")
+        if first:
+            return JSONResponse(json.loads(first["answer"]))
         found = stored(pan)
         known = found["status"] != "unknown"
         matches = {
@@ -63,16 +76,19 @@ def routes(world: World) -> list[BaseRoute]:
         }
         check_id = world.new_id("pan_")
         request.state.effect = {"check_id": check_id}
-        return JSONResponse(
-            {
-                "check_id": check_id,
-                "pan": pan,
-                "status": found["status"],
-                "pan_status": PAN_STATUS[found["status"]],
-                **{key: "" if match is None else "Y" if match else "N" for key, match in matches.items()},
-                "aadhaar_seeding_status": SEEDING[found["status"]],
-            }
-        )
+        answer = {
+            "check_id": check_id,
+            "pan": pan,
+            "status": found["status"],
+            "pan_status": PAN_STATUS[found["status"]],
+            **{key: "" if match is None else "Y" if match else "N" for key, match in matches.items()},
+            "aadhaar_seeding_status": SEEDING[found["status"]],
+        }
+        if reference:
+            world.db.execute(
+                "INSERT INTO kyc_pan_checks VALUES (?, ?, ?)", (reference, asked, json.dumps(answer))
+            )
+        return JSONResponse(answer)
 
     async def kra(request: Request) -> JSONResponse:
         try:

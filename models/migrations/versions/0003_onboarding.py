@@ -48,8 +48,7 @@ CREATE TABLE user_management.kyc_status (
     moves bigint NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL DEFAULT 1,
-    CHECK ((tier IS NULL) = (verified_at IS NULL)),
-    CHECK (tier IS NULL OR (expires_at IS NOT NULL AND legal_name IS NOT NULL)),
+    CHECK (tier IS NULL OR (verified_at IS NOT NULL AND expires_at IS NOT NULL AND legal_name IS NOT NULL)),
     CHECK (status <> 'verified' OR tier IS NOT NULL),
     CHECK (status NOT IN ('rejected', 'expired') OR tier IS NULL)
 );

@@ -1,0 +1,9 @@
+"""KYC over HTTP: handing in, reading, appealing, deciding."""
+
+from fastapi import APIRouter
+
+from api.onboarding import reviews, standing, submitting
+
+router = APIRouter(prefix="/v1", tags=["onboarding"])
+for part in (submitting, standing, reviews):
+    router.include_router(part.router)
