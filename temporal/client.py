@@ -32,7 +32,7 @@ async def connect(settings: Settings, *, sdk_metrics_port: int = 0) -> Client:
     """
     runtime = None
     if sdk_metrics_port:
-        endpoint = PrometheusConfig(bind_address=f"127.0.0.1:{sdk_metrics_port}")
+        endpoint = PrometheusConfig(bind_address=f"{settings.host}:{sdk_metrics_port}")
         runtime = Runtime(telemetry=TelemetryConfig(metrics=endpoint))
     return await Client.connect(
         settings.temporal,
