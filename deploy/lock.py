@@ -17,7 +17,8 @@ LOCKS = {"requirements.lock": ["--extra", "sandbox"], "requirements-dev.lock": [
 def compile_lock(name: str, target: Path) -> None:
     """Resolves into `target`, keeping the versions that it already holds."""
     command = ["uv", "pip", "compile", "pyproject.toml", *LOCKS[name], "--generate-hashes", "--universal"]
-    command += ["--no-emit-index-url", "--no-header", "--no-annotate", "--quiet", "--output-file", str(target)]
+    command += ["--no-emit-index-url", "--no-header", "--no-annotate", "--quiet"]
+    command += ["--output-file", str(target)]
     for package in UNUSED:
         command += ["--no-emit-package", package]
     uv = Path(sys.executable).with_name("uv")

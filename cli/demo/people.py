@@ -141,8 +141,9 @@ def step_kyc(stage: Stage, customer: Person, resembling: Person) -> str:
     officer = stage.staff("compliance")
     sign_in(stage, officer)
     cases = stage.call("GET", "/kyc/reviews", officer)["items"]
-    case = next((c for c in cases if c["user_id"] == resembling.user_id), None)
-    promise(case, "the case stands in the compliance queue")
+    own = [case for case in cases if case["user_id"] == resembling.user_id]
+    promise(len(own) == 1, "the case stands in the compliance queue, once")
+    case = own[0]
     stage.call("POST", f"/kyc/reviews/{case['case_id']}/decision", resembling, expect=(403, 404), json={})
     stage.call(
         "POST",

@@ -119,8 +119,9 @@ class Supervisor:
 
     async def _start(self, program: Program, restarts: int) -> Child:
         variables = dict(program.environment)
-        if restarts:
-            # A kill point fires once: what comes back has to live through the same step.
+        if restarts and not variables.get("TREUM_CRASH_AT", "").startswith("@"):
+            # A kill point fires once: what comes back has to live through the same step. One in a file
+            # disarms itself.
             variables.pop("TREUM_CRASH_AT", None)
         child = await self._spawn(program, variables)
         self.children[program.name] = child
