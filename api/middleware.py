@@ -8,16 +8,20 @@ import time
 
 import structlog
 from fastapi.openapi.docs import get_swagger_ui_html
-from opentelemetry import trace
-from starlette.datastructures import MutableHeaders
+from opentelemetry import propagate, trace
+from prometheus_client import Histogram
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.failures import problem_of
 from api.limits import OPENAPI_PATH, Limits
-from api.problems import document, instance
+from api.problems import document
 
 log = structlog.get_logger()
+tracer = trace.get_tracer("treum.api")
+
+SECONDS = Histogram("treum_api_request_seconds", "Time to answer", ["method", "route", "status"])
 
 
 SECURITY = {
@@ -59,16 +63,21 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        context = propagate.extract(Headers(scope=scope))
+        with tracer.start_as_current_span(scope["method"], context, trace.SpanKind.SERVER):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         state = scope.setdefault("state", {})
         state["trace_id"] = trace_id = _trace_id()
         request = Request(scope, receive)
         began = time.perf_counter()
-        status = 0
+        status, route = 0, ""
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, route
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, route = message["status"], _template(scope)
                 await _add_headers(MutableHeaders(scope=message), request, status)
             await send(message)
 
@@ -81,7 +90,7 @@ class Edge:
                     raise
                 await problem(scope, receive, answer)
             finally:
-                _log(request, status, time.perf_counter() - began)
+                _record(request.method, route, status, time.perf_counter() - began)
 
 
 async def _add_headers(headers: MutableHeaders, request: Request, status: int) -> None:
@@ -105,13 +114,17 @@ def _trace_id() -> str:
     return trace.format_trace_id(context.trace_id) if context.is_valid else secrets.token_hex(16)
 
 
-def _log(request: Request, status: int, seconds: float) -> None:
-    # The route's template, not the path or the query: they may hold what identifies a person.
-    route = request.scope.get("route")
-    log.info(
-        "request",
-        method=request.method,
-        route=getattr(route, "path", "") or instance(request)[:3],
-        status=status,
-        ms=round(seconds * 1000, 1),
-    )
+def _record(method: str, route: str, status: int, seconds: float) -> None:
+    """The request's span, metric and log line. All carry the route's template, never the path or the
+    query: those may hold what identifies a person."""
+    span = trace.get_current_span()
+    span.update_name(f"{method} {route}")
+    span.set_attributes({"http.route": route, "http.response.status_code": status})
+    SECONDS.labels(method, route, status).observe(seconds)
+    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+def _template(scope: Scope) -> str:
+    # While a router's included route answers, FastAPI keeps its whole path beside the inner one.
+    whole = scope.get("fastapi", {}).get("effective_route_context")
+    return getattr(whole, "path", "") or getattr(scope.get("route"), "path", "") or "unmatched"

@@ -24,8 +24,8 @@ from api.problems import FieldError, Problem
 BODY_LIMIT = 10 * 1024 * 1024
 
 KEY_DUE = re.compile(
-    r"POST /v1/(payments/(create|refund)|trading/orders|signals/\{\w+\}/act"
-    r"|trading/accounts/\{\w+\}/kill-switch|finance/breaks/\{\w+\}/resolve)"
+    r"POST /v1/(payments/(create|refund)|trading/orders|signals/[^/]+/act"
+    r"|trading/accounts/[^/]+/kill-switch|finance/breaks/[^/]+/resolve)"
 )
 """Calls that need an ``Idempotency-Key`` (api.md): its absence is told before the body is looked at."""
 
@@ -55,14 +55,15 @@ class CheckedRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             verdict = await _count(request)
-            if self.body_field is not None or self.path.startswith("/v1/webhooks/"):
+            path = request.url.path
+            if self.body_field is not None or path.startswith("/v1/webhooks/"):
                 await solve_dependencies(
                     request=request,
                     dependant=guards,
                     async_exit_stack=request.scope["fastapi_inner_astack"],
                     embed_body_fields=False,
                 )
-                if KEY_DUE.fullmatch(f"{request.method} {self.path}"):
+                if KEY_DUE.fullmatch(f"{request.method} {path}"):
                     idempotency_key(request, required=True)
                 await _read_body(request, json=self.body_field is not None)
             return await (serve if verdict.allowed else refuse)(request)

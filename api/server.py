@@ -4,11 +4,13 @@ import uvicorn
 
 from api.app import create_app
 from models.settings import settings
+from temporal.telemetry import configure
 
 
 def main() -> None:
     """Serves until told to stop, then finishes what is under way (at most 10 s)."""
     own = settings()
+    configure("api", own)
     uvicorn.run(
         create_app(own),
         host=own.host,
@@ -17,7 +19,7 @@ def main() -> None:
         http="httptools",
         ws="none",
         access_log=False,
-        log_level=own.log_level.lower(),
+        log_config=None,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=10,

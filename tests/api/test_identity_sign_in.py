@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import timedelta
 
+import httpx
 import pyotp
 
 from tests.api.conftest import PASSWORD, Api
@@ -185,7 +186,7 @@ async def test_two_uses_of_one_refresh_token_at_once_leave_one_living_pair(api: 
                WHERE s.user_id = %s AND spent_at IS NULL AND voided_at IS NULL""",
             (person.user_id,),
         )
-        assert (await cursor.fetchone())["n"] == 1
+        assert await cursor.fetchone() == {"n": 1}
 
 
 async def test_signing_out_ends_the_access_token_at_once(api: Api) -> None:
@@ -231,5 +232,5 @@ async def test_a_wrong_code_does_not_activate_totp(api: Api) -> None:
     assert (await api.sign_in(person)).status_code == 200
 
 
-async def _refresh(api: Api, token: str):
+async def _refresh(api: Api, token: str) -> httpx.Response:
     return await api.post("/v1/auth/refresh", json={"refresh_token": token})

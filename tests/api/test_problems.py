@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
@@ -114,7 +115,7 @@ async def person(probe: Api) -> Person:
     return await probe.signed_in()
 
 
-def assert_problem(answer, status: int, code: str) -> dict:
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
