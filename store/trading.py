@@ -71,6 +71,16 @@ async def acted_before(connection: Connection, signal_id: str, account_id: str) 
     return await cursor.fetchone() is not None
 
 
+async def signal_of(connection: Connection, signal_id: str) -> dict[str, Any] | None:
+    """What an order has to know of a signal that was published and has not closed."""
+    cursor = await connection.execute(
+        """SELECT signal_id, entry_price, published_at, expires_at FROM signals.trading_signals
+           WHERE signal_id = %s AND published_at IS NOT NULL AND status IN ('published', 'live')""",
+        (signal_id,),
+    )
+    return await cursor.fetchone()
+
+
 async def read(connection: Connection, order_id: str) -> Stored | None:
     cursor = await connection.execute("SELECT * FROM trading.orders WHERE order_id = %s", (order_id,))
     row = await cursor.fetchone()

@@ -65,18 +65,15 @@ async def store_list(connection: Connection, broker: str, day: date, rows: list[
 
 async def fresh_quote(
     connection: Connection, broker: str, exchange: str, symbol: str
-) -> tuple[MarketQuote, datetime] | None:
-    """A quote read less than `QUOTE_FRESH` ago by the record's clock, and the broker's time of it."""
+) -> MarketQuote | None:
+    """A quote read less than `QUOTE_FRESH` ago, by the record's clock."""
     cursor = await connection.execute(
-        """SELECT last_price, close, lower_limit, upper_limit, quoted_at FROM trading.quotes
+        """SELECT exchange, symbol, last_price, close, lower_limit, upper_limit FROM trading.quotes
            WHERE broker = %s AND exchange = %s AND symbol = %s AND read_at > clock_timestamp() - %s""",
         (broker, exchange, symbol, QUOTE_FRESH),
     )
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    quoted_at = row.pop("quoted_at")
-    return MarketQuote(exchange=exchange, symbol=symbol, **row), quoted_at
+    return MarketQuote(**row) if row else None
 
 
 async def store_quote(connection: Connection, broker: str, quote: MarketQuote, quoted_at: datetime) -> None:

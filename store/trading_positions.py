@@ -5,9 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from psycopg.rows import class_row
-
 from domain.positions import Position, Trade, fold
+from domain.trading import Side
 from models.messages.trading import BrokerTrade
 from store.changes import touch
 from store.database import Connection
@@ -66,13 +65,12 @@ async def project(connection: Connection, account_id: str, key: Key) -> Position
 
 
 async def trades_of(connection: Connection, account_id: str, key: Key) -> list[Trade]:
-    cursor = connection.cursor(row_factory=class_row(Trade))
-    await cursor.execute(
+    cursor = await connection.execute(
         """SELECT trade_id, side, quantity, price, traded_at FROM trading.trades
            WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s""",
         (account_id, *key),
     )
-    return await cursor.fetchall()
+    return [Trade(**{**row, "side": Side(row["side"])}) for row in await cursor.fetchall()]
 
 
 async def rebuild(connection: Connection, account_id: str) -> None:

@@ -5,6 +5,8 @@ from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import OrderInput, OrderTerms, Place, SignalOrigin
 from models.settings import settings
+from store import trading
+from store.database import Connection
 
 
 def order_drive(
@@ -66,3 +68,9 @@ def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin:
             "product": "CNC" if delivered else "NRML",
         }
     )
+
+
+async def origin_of(connection: Connection, signal_id: str) -> SignalOrigin | None:
+    """A published signal as an order answers it; None where there is none that lives."""
+    row = await trading.signal_of(connection, signal_id)
+    return SignalOrigin(**row) if row else None

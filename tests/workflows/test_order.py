@@ -1,0 +1,217 @@
+"""An order on the real server against the sandbox's exchange: each way it can go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from models.contracts.identifiers import Prefix, mint
+from models.messages.trading import SignalOrigin
+from store import trading_positions
+from tests.workflows.traders import Floor, Trader, floor_of, working
+
+
+@pytest.fixture(scope="module")
+async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
+    async with floor_of(engines) as floor, working(engines):
+        yield floor
+
+
+@pytest.fixture
+async def by_hand(floor: Floor) -> AsyncIterator[Floor]:
+    """INFY is matched by hand only, so that the test decides about fills."""
+    await floor.market(manual=True)
+    yield floor
+    await floor.market(manual=False)
+
+
+async def live(floor: Floor, trader: Trader, **terms: Any) -> dict[str, Any]:
+    """An order that rests at the exchange; its row."""
+    answer = await floor.place(trader, **terms)
+    return await floor.reaches(answer["order_id"], "open", "trigger_pending")
+
+
+async def test_an_order_is_placed_filled_and_becomes_a_position(floor: Floor) -> None:
+    trader = await floor.trader()
+    answer = await floor.place(trader, price=Decimal(1500))
+    assert answer["status"] in ("submitting", "open", "filled")
+    assert answer["broker_order_id"]
+    row = await floor.reaches(answer["order_id"], "filled")
+    assert (row["filled_quantity"], row["average_price"]) == (10, Decimal(1500))
+    position = await floor.position(trader)
+    assert (position["quantity"], position["cost"], position["realised"]) == (10, 15_000_00, 0)
+    assert len(await floor.placed(answer["order_id"])) == 1
+    result = await floor.handle(answer["order_id"]).result()
+    assert result["status"] == "filled"
+
+
+async def test_a_partial_fill_is_seen_and_then_the_rest(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader, quantity=5)
+    await by_hand.fill(row["broker_order_id"], 2)
+    part = await by_hand.reaches(row["order_id"], "partially_filled")
+    assert part["filled_quantity"] == 2
+    await by_hand.fill(row["broker_order_id"], 3)
+    assert (await by_hand.reaches(row["order_id"], "filled"))["filled_quantity"] == 5
+    trades = await by_hand.rows("SELECT * FROM trading.trades WHERE order_id = %s", row["order_id"])
+    assert sorted(trade["quantity"] for trade in trades) == [2, 3]
+    assert (await by_hand.position(trader))["quantity"] == 5
+
+
+async def test_a_round_trip_realises_its_profit_and_rebuilds_the_same(floor: Floor) -> None:
+    trader = await floor.trader()
+    for side, price in (("BUY", 1500), ("SELL", 1510)):
+        await floor.market(price=price)
+        answer = await floor.place(trader, side=side, price=Decimal(price), product="MIS")
+        await floor.reaches(answer["order_id"], "filled")
+    await floor.market(price=1500)
+    before = await floor.position(trader)
+    assert (before["quantity"], before["cost"], before["realised"]) == (0, 0, 10 * 10_00)
+    async with floor.database.transaction() as connection:
+        await trading_positions.rebuild(connection, trader.account_id)
+    after = await floor.position(trader)
+    assert {name: after[name] for name in after if name != "version"} == {
+        name: before[name] for name in before if name != "version"
+    }
+
+
+async def test_a_cancel_ends_what_is_not_filled(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader)
+    answer = await by_hand.update(row["order_id"], "cancel")
+    assert answer.body["status"] in ("cancel_pending", "cancelled")
+    assert (await by_hand.reaches(row["order_id"], "cancelled"))["filled_quantity"] == 0
+    again = await by_hand.update(row["order_id"], "cancel")
+    assert again.refused in ("order_closed", "process_closed")
+
+
+async def test_a_cancel_that_races_a_fill_loses_to_it(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader)
+    _, answer = await asyncio.gather(
+        by_hand.fill(row["broker_order_id"], 10), by_hand.update(row["order_id"], "cancel")
+    )
+    assert answer.refused in (None, "order_closed", "process_closed")
+    ended = await by_hand.reaches(row["order_id"], "filled", "cancelled")
+    assert ended["filled_quantity"] == (10 if ended["status"] == "filled" else 0)
+
+
+async def test_a_modification_changes_the_price_at_the_broker(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader, price=Decimal(1490))
+    answer = await by_hand.update(row["order_id"], "modify", price="1495")
+    assert answer.refused is None, answer
+    changed = await by_hand.order(row["order_id"])
+    assert (changed["price"], changed["modifications"]) == (Decimal(1495), 1)
+    await by_hand.market(manual=False, price=1495)
+    assert (await by_hand.reaches(row["order_id"], "filled"))["average_price"] == 1495
+    await by_hand.market(price=1500)
+
+
+async def test_the_exchange_rejects_and_says_why(floor: Floor) -> None:
+    """INFY's limit price protection is 10 %: inside the day's band of the quote, refused by the exchange."""
+    trader = await floor.trader()
+    await floor.market("SBIN", price=900, close=840)
+    answer = await floor.place(trader, symbol="SBIN", side="SELL", product="MIS", price=Decimal(800))
+    row = await floor.reaches(answer["order_id"], "rejected", "risk_rejected")
+    assert (row["status"], row["reason_code"]) == ("rejected", "limit_price_protection")
+    await floor.market("SBIN", price=880, close=880)
+
+
+async def test_a_broker_that_refuses_ends_the_order(floor: Floor) -> None:
+    """Shares that nobody holds cannot be sold for delivery: Kite answers with a HoldingException."""
+    trader = await floor.trader()
+    answer = await floor.place(trader, side="SELL")
+    assert (answer["status"], answer["reason_code"]) == ("rejected", "insufficient_holding")
+    assert await floor.placed(answer["order_id"]) == []
+
+
+async def test_an_order_waits_for_the_market_and_can_be_dropped(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.clock("2026-11-23T08:00:00+05:30")
+    try:
+        answer = await floor.place(trader)
+        assert answer["status"] == "awaiting_market"
+        assert await floor.sent(trader) == []
+        dropped = await floor.update(answer["order_id"], "cancel")
+        assert dropped.body["status"] == "cancelled"
+    finally:
+        await floor.clock()
+    assert await floor.sent(trader) == []
+
+
+async def test_an_order_leaves_when_the_market_opens(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.clock("2026-11-23T09:14:58+05:30")
+    answer = await floor.place(trader)
+    assert answer["status"] == "awaiting_market"
+    await floor.reaches(answer["order_id"], "filled")
+    await floor.clock()
+    assert len(await floor.placed(answer["order_id"])) == 1
+
+
+async def test_an_expired_token_makes_the_order_wait_for_a_new_login(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.fault("", "expired_token")
+    answer = await floor.place(trader)
+    assert answer["status"] == "awaiting_session"
+    account = await floor.rows("SELECT * FROM trading.accounts WHERE account_id = %s", trader.account_id)
+    assert (account[0]["status"], account[0]["access_token"]) == ("expired", None)
+    await floor.begin(trader.user_id, account_id=trader.account_id)
+    assert (await floor.complete(trader.account_id, trader.broker_user)).body["status"] == "connected"
+    await floor.reaches(answer["order_id"], "filled")
+    assert len(await floor.placed(answer["order_id"])) == 1
+
+
+async def test_an_order_of_a_strategy_waits_for_the_customers_yes(floor: Floor) -> None:
+    trader = await floor.trader()
+    asked = await floor.place(trader, confirmed=False)
+    assert asked["status"] == "awaiting_confirmation"
+    other = await floor.update(asked["order_id"], "confirm", user_id="usr_other")
+    assert other.refused == "not_found"
+    said = await floor.update(asked["order_id"], "confirm", user_id=trader.user_id)
+    assert said.refused is None, said
+    row = await floor.reaches(asked["order_id"], "filled")
+    assert row["confirmed_at"] is not None
+
+
+async def test_a_no_ends_an_order_of_a_strategy(floor: Floor) -> None:
+    trader = await floor.trader()
+    asked = await floor.place(trader, confirmed=False)
+    said = await floor.update(asked["order_id"], "decline", user_id=trader.user_id)
+    assert (said.body["status"], said.body["reason_code"]) == ("cancelled", "declined")
+    assert await floor.sent(trader) == []
+
+
+def signal(entry: int, lives: timedelta = timedelta(hours=1)) -> SignalOrigin:
+    now = datetime.now(UTC)
+    published = now - timedelta(minutes=5)
+    return SignalOrigin(
+        signal_id=mint(Prefix.SIGNAL), entry_price=Decimal(entry), published_at=published, expires_at=now + lives
+    )
+
+
+async def test_a_signal_is_checked_again_when_its_order_leaves(floor: Floor) -> None:
+    trader = await floor.trader()
+    late = await floor.place(trader, origin=signal(1500, timedelta(seconds=-1)))
+    assert (late["status"], late["reason_code"]) == ("risk_rejected", "signal_expired")
+    far = await floor.place(trader, origin=signal(1400), price=Decimal(1400))
+    assert (far["status"], far["reason_code"]) == ("risk_rejected", "signal_drifted")
+    assert await floor.sent(trader) == []
+    near = await floor.place(trader, origin=signal(1500))
+    await floor.reaches(near["order_id"], "filled")
+
+
+async def test_a_day_order_that_nobody_fills_has_expired_after_the_close(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader)
+    await by_hand.clock("2026-11-23T15:30:01+05:30")
+    try:
+        ended = await by_hand.reaches(row["order_id"], "expired", "cancelled")
+        assert (ended["status"], ended["reason_code"]) == ("expired", "day_ended")
+    finally:
+        await by_hand.clock()
