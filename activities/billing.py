@@ -28,7 +28,7 @@ from models.messages.billing import (
 from providers.razorpay import Razorpay
 from store import attempts, captures, payments
 from store.database import Connection, Database
-from store.identity_users import contacts
+from store.identity_users import contact_of
 from store.invoices import Supplier
 from store.onboarding import kyc_of
 from store.references import Reference, buyer_of, reference_of
@@ -234,6 +234,7 @@ class GatewayActivities(GatewayPort):
             command.payment_id,
             command.amount,
             command.currency,
+            reference_id=command.reference_id,
             customer_id=customer_id,
             mandate_max=command.mandate_max,
         )
@@ -241,7 +242,7 @@ class GatewayActivities(GatewayPort):
     async def _customer(self, user_id: str) -> str:
         async with self._database.reading() as connection:
             known = await payments.gateway_customer(connection, user_id)
-            contact = None if known else await contacts(connection, self._vault, user_id)
+            contact = None if known else await contact_of(connection, self._vault, user_id)
         if known is not None:
             return known
         if contact is None:

@@ -95,12 +95,14 @@ class Razorpay:
         amount: int,
         currency: str,
         *,
+        reference_id: str,
         customer_id: str | None = None,
         mandate_max: int | None = None,
     ) -> str:
         """Makes an order, captured by us and not by itself. Its answer lost: Unavailable, search first."""
         order: dict[str, Any] = {"amount": amount, "currency": currency, "receipt": receipt}
         order["payment"] = {"capture": "manual"}
+        order["notes"] = {"reference_id": reference_id}
         if customer_id and mandate_max:
             order["customer_id"] = customer_id
             order["token"] = {"max_amount": mandate_max, "frequency": "as_presented"}

@@ -11,6 +11,11 @@ from store.identity_profiles import billing_of
 from store.vault import Vault
 
 
+UNATTENDED_LIMIT = 15_000_00
+"""Paise that a mandate may debit without the customer (RBI e-mandate framework, 21 April 2026): what a new
+mandate is registered for at least, so that a small change of price needs no new one."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """An enrollment or a subscription, as far as a payment needs it. Amounts in paise, GST included."""
@@ -95,7 +100,7 @@ async def _subscription(connection: Connection, subscription_id: str) -> Referen
         workflow_id=workflow_id(Kind.SUBSCRIPTION, subscription_id),
         plan_id=row["plan_id"],
         recurring=True,
-        mandate_max=row["mandate_max"] or row["amount"],
+        mandate_max=row["mandate_max"] or max(row["amount"], UNATTENDED_LIMIT),
         period_start=row["current_period_start"],
         period_end=row["current_period_end"],
     )

@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.errors import RateLimited, Rejected, TreumError, Unknown
+    from domain.errors import RateLimited, TreumError, Unknown
     from domain.payments import LATE_AUTHORISATION, PaymentStatus
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
@@ -46,13 +46,12 @@ with workflow.unsafe.imports_passed_through():
 
 FIRST_POLL = timedelta(seconds=3)
 LAST_POLL = timedelta(hours=1)
-REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)]
-REREAD += [timedelta(days=1)] * 5
-"""When a capture of unknown outcome is looked for; after the last, a person is told."""
+REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
+"""When a capture of unknown outcome is looked for; unseen at the last, it did not happen."""
 SURELY_OVER = timedelta(seconds=30)
 """A capture still unseen this long after its deadline of 12 s did not happen."""
-AGAIN = timedelta(seconds=1)
-"""Between two attempts of which the first surely changed nothing."""
+AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
+"""Between attempts that surely changed nothing; after the last, a person is told."""
 ANSWER_WITHIN = timedelta(seconds=2)
 SETTLED = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED})
 
@@ -126,23 +125,25 @@ class PaymentWorkflow:
     async def _open(self) -> bool:
         """Checks, row and order at the gateway; False where the payment was refused."""
         given = self._given
-        self._opened = await workflow.execute_local_activity_method(
+        opened: OpenedPayment = await workflow.execute_local_activity_method(
             BillingPort.open_payment,
             Opening(payment=given, process=workflow.info().workflow_id, at=workflow.now()),
             **BOOK.local(),
         )
-        if self._opened.refused is not None:
-            return self._refuse(self._opened.refused)
+        if opened.refused is not None:
+            return self._refuse(opened.refused)
+        self._opened = opened
         self._status = PaymentStatus.CREATED
         try:
-            self._checkout = await workflow.execute_activity_method(
+            checkout: Checkout = await workflow.execute_activity_method(
                 GatewayPort.create_order,
                 CreateOrder(
                     payment_id=given.payment_id,
                     user_id=given.user_id,
-                    amount=self._opened.amount,
-                    currency=self._opened.currency,
-                    mandate_max=self._opened.mandate_max,
+                    reference_id=given.reference_id,
+                    amount=opened.amount,
+                    currency=opened.currency,
+                    mandate_max=opened.mandate_max,
                 ),
                 task_queue=Queue.RAZORPAY,
                 summary=f"order for {given.payment_id}",
@@ -151,11 +152,12 @@ class PaymentWorkflow:
         except ActivityError as error:
             await self._advance(PaymentStatus.EXPIRED, "gateway", failure_code=outcome(error).code)
             return self._refuse("gateway_refused")
+        self._checkout = checkout
         show(
             state=PaymentStatus.CREATED,
             customer=given.user_id,
-            amount=self._opened.amount,
-            reference=[given.payment_id, given.reference_id, self._checkout.gateway_order_id],
+            amount=opened.amount,
+            reference=[given.payment_id, given.reference_id, checkout.gateway_order_id],
         )
         return True
 
@@ -214,7 +216,7 @@ class PaymentWorkflow:
 
     async def _capture(self, seen: GatewayPayment) -> GatewayPayment:
         """Captures once; a lost answer is looked for and never just repeated. Gives what stands."""
-        while True:
+        for pause in AGAIN:
             self._attempt += 1
             working(f"capturing, attempt {self._attempt}")
             begun = workflow.now()
@@ -234,9 +236,14 @@ class PaymentWorkflow:
                     **IRREVERSIBLE.options(),
                 )
             except ActivityError as error:
-                found = await self._resolve(seen, outcome(error), begun)
+                failure = outcome(error)
+            found = await self._resolve(seen, failure, begun)
             if found.status != "authorized":
                 return found
+            await self._hinted(
+                timedelta(seconds=failure.retry_after) if isinstance(failure, RateLimited) else pause
+            )
+        return await self._ask_person(seen)
 
     async def _resolve(self, seen: GatewayPayment, error: TreumError, begun: datetime) -> GatewayPayment:
         """What became of a capture without an answer: captured, gone, or proven not to have happened."""
@@ -248,12 +255,10 @@ class PaymentWorkflow:
             found = await self._read() or seen
             if found.status != "authorized":
                 return found
-            absent = not uncertain or workflow.now() - begun >= SURELY_OVER
-            if absent and not (isinstance(error, Rejected) and delay < timedelta(hours=1)):
-                await self._void(error.code)
-                await workflow.sleep(error.retry_after if isinstance(error, RateLimited) else AGAIN)
-                return found
-        return await self._ask_person(seen)
+            if not uncertain or workflow.now() - begun >= SURELY_OVER:
+                break
+        await self._void(error.code)
+        return seen
 
     async def _wait_until_reread(self, delay: timedelta, error: TreumError) -> None:
         if not delay:
@@ -261,7 +266,7 @@ class PaymentWorkflow:
         waiting(
             f"the outcome of capture attempt {self._attempt} (`{error.code}`)",
             since=workflow.now(),
-            otherwise=f"the gateway is read again within {delay}, after five days a person is told",
+            otherwise=f"the gateway is read again within {delay}; after five days of trying a person is told",
             who="nobody needs to",
         )
         self._hint = None

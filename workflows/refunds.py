@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.errors import Rejected, TreumError, Unknown
+    from domain.errors import RateLimited, Rejected, TreumError, Unknown
     from domain.payments import RefundStatus
     from models.contracts.assertions import Assertion, ForgedAssertion, check
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
@@ -35,13 +35,14 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ports.billing import BillingPort, RefundGatewayPort, RefundPort
     from workflows.visible import show, waiting, working
 
-LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5)]
-LOOK_AGAIN += [timedelta(hours=1)] + [timedelta(days=1)] * 5
+LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
+"""When a refund of unknown outcome is looked for; unseen at the last, it did not happen."""
 SURELY_OVER = timedelta(seconds=30)
 """A refund still unseen this long after its deadline of 12 s did not happen."""
 FIRST_POLL = timedelta(seconds=5)
 LAST_POLL = timedelta(hours=12)
-ATTEMPTS_PAUSE = timedelta(seconds=2)
+SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
+"""Between attempts that surely changed nothing; after the last, a person pays by bank."""
 ANSWER_WITHIN = timedelta(seconds=2)
 DECIDED = frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED})
 
@@ -64,7 +65,8 @@ class RefundWorkflow:
     async def run(self, given: RefundInput) -> RefundState:
         if await self._open() and await self._agree():
             sent = await self._send()
-            await (self._follow(sent) if sent is not None else self._pay_by_bank())
+            if sent is None or not await self._follow(sent):
+                await self._pay_by_bank()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._answer()
 
@@ -176,7 +178,7 @@ class RefundWorkflow:
 
     async def _send(self) -> GatewayRefund | None:
         """Gives the money back through the gateway, once; None where it refuses for good."""
-        while True:
+        for pause in SEND_AGAIN:
             self._attempt += 1
             begun = workflow.now()
             try:
@@ -201,6 +203,8 @@ class RefundWorkflow:
                 return found
             if isinstance(failure, Rejected):
                 return None
+            await workflow.sleep(failure.retry_after if isinstance(failure, RateLimited) else pause)
+        return None
 
     async def _resolve(self, error: TreumError, begun: datetime) -> GatewayRefund | None:
         """What became of a refund without an answer: found by our receipt, or proven not to have happened."""
@@ -217,12 +221,13 @@ class RefundWorkflow:
             if found is not None:
                 return found
             if not isinstance(error, Unknown) or workflow.now() - begun >= SURELY_OVER:
-                return await self._void(error.code)
-        show(attention=True)
-        return await self._void(error.code)
+                break
+        await self._void(error.code)
+        return None
 
-    async def _follow(self, refund: GatewayRefund) -> None:
-        """The gateway has taken it on: credit note and reversal now, the payout when it is processed."""
+    async def _follow(self, refund: GatewayRefund) -> bool:
+        """The gateway has taken it on: credit note and reversal now, the payout when it is processed. False
+        where the bank turned it down after all."""
         after = await self._advance(RefundStatus.PENDING, gateway=refund)
         await self._tell(after.full)
         show(
@@ -246,9 +251,10 @@ class RefundWorkflow:
             pause = min(2 * pause, LAST_POLL)
             refund = await self._find() or refund
         if refund.status == "failed":
-            return await self._pay_by_bank()
+            return False
         await self._advance(RefundStatus.PROCESSED, gateway=refund)
-        return self._done()
+        self._done()
+        return True
 
     async def _pay_by_bank(self) -> None:
         """The gateway cannot (most refuse after six months): finance pays and gives the UTR."""
@@ -303,7 +309,6 @@ class RefundWorkflow:
             ),
             **BOOK.local(),
         )
-        await workflow.sleep(ATTEMPTS_PAUSE)
 
     async def _advance(
         self,

@@ -90,6 +90,7 @@ class CreateOrder(BaseModel):
 
     payment_id: str
     user_id: str
+    reference_id: str
     amount: int
     currency: str
     mandate_max: int | None = None

@@ -1,0 +1,226 @@
+"""The payment's process on the real server, the real gateway protocol and the real books."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from tests.workflows.shop import AMOUNT, Shop, eventually, refusal, shop
+
+
+@pytest.fixture(scope="module")
+async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Shop]:
+    async with shop(engines, database) as made:
+        yield made
+
+
+async def test_a_confirmed_checkout_is_captured_booked_and_invoiced(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    assert one.checkout["amount"] == AMOUNT
+    answer = await place.confirm(handle, await place.pay(one))
+    assert answer == {"payment_id": one.payment_id, "status": "captured"}
+    result = await handle.result()
+    (invoice,) = await place.documents(one)
+    assert result["invoice_id"] == invoice["invoice_id"]
+    assert (invoice["total"], invoice["igst"], invoice["taxable"]) == (AMOUNT, 30493, 169407)
+    assert invoice["place_of_supply"] == "MH"
+    assert await place.book(one.payment_id) == {
+        "gateway_clearing": AMOUNT,
+        "deferred_revenue": -169407,
+        "output_igst": -30493,
+    }
+    assert one.buyer is not None
+    heard = await one.buyer.query("heard")
+    assert [said["signal"] for said in heard] == ["captured"]
+    assert heard[0]["token_id"]
+    assert len(await place.effects("captured", (await place.payment(one))["gateway_payment_id"])) == 1
+
+
+async def test_callback_webhook_and_poll_race_to_one_capture_and_one_invoice(place: Shop) -> None:
+    purchases = await asyncio.gather(*(place.purchase() for _ in range(8)))
+
+    async def race(number: int) -> None:
+        one = purchases[number]
+        handle = await place.open(one)
+        brought = await place.pay(one)
+        told = [place.hint(handle) for _ in range(3)]
+        if number % 4:
+            told += [place.confirm(handle, brought) for _ in range(2)]
+        await asyncio.gather(*told, return_exceptions=True)
+        await handle.result()
+
+    await asyncio.gather(*(race(number) for number in range(len(purchases))))
+    for one in purchases:
+        row = await place.payment(one)
+        assert row["status"] == "captured"
+        assert len(await place.documents(one)) == 1
+        assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+    rows = await place.rows("SELECT sequence FROM finance.invoices WHERE kind = 'invoice' ORDER BY sequence")
+    assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
+
+
+async def test_the_poll_finds_what_nobody_told(place: Shop) -> None:
+    one = await place.purchase()
+    await place.open(one)
+    await place.pay(one)
+    row = await place.status(one, "captured")
+    timeline = await place.rows(
+        "SELECT status, source FROM finance.payment_timeline WHERE payment_id = %s ORDER BY number",
+        one.payment_id,
+    )
+    assert [(step["status"], step["source"]) for step in timeline] == [
+        ("created", "checkout"),
+        ("authorized", "poll"),
+        ("captured", "poll"),
+    ]
+    assert row["fee"] > 0
+
+
+async def test_a_lost_answer_to_the_capture_is_looked_up_and_never_repeated(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    await place.control(
+        "/faults", target="razorpay", match="/capture", fault="timeout_after", times=1, seconds=0
+    )
+    await place.confirm(handle, brought)
+    row = await place.status(one, "captured")
+    assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+    attempts = await place.rows(
+        "SELECT number, state FROM finance.attempts WHERE kind = 'capture' AND object_id = %s", one.payment_id
+    )
+    assert [(one["number"], one["state"]) for one in attempts] == [(1, "sent")]
+    assert len(await place.documents(one)) == 1
+
+
+async def test_a_capture_that_never_left_is_sent_again(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    await place.control("/faults", target="razorpay", match="/capture", fault="error_429", times=1)
+    await place.confirm(handle, brought)
+    row = await place.status(one, "captured")
+    assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+    attempts = await place.rows(
+        "SELECT state FROM finance.attempts WHERE kind = 'capture' AND object_id = %s ORDER BY number",
+        one.payment_id,
+    )
+    assert [attempt["state"] for attempt in attempts] == ["void", "sent"]
+
+
+async def test_a_lost_answer_to_the_order_makes_no_second_order(place: Shop) -> None:
+    one = await place.purchase()
+    await place.control(
+        "/faults", target="razorpay", match="/v1/orders", fault="timeout_after", times=1, seconds=0
+    )
+    await place.open(one)
+    answer = await place.http.get("/_control/journal", params={"target": "razorpay"})
+    made = [
+        item
+        for item in answer.json()["items"]
+        if item["effect"]
+        and "order_id" in item["effect"]
+        and (item["body"] or {}).get("receipt") == one.payment_id
+    ]
+    assert len(made) == 1
+    assert made[0]["effect"]["order_id"] == one.order_id
+
+
+async def test_a_late_authorisation_after_a_failure_is_captured(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    await place.pay(one, "late_authorized", delay_ms=700)
+    await place.hint(handle)
+    row = await place.status(one, "failed")
+    assert row["failure_code"]
+
+    async def captured() -> str:
+        await place.hint(handle)
+        return str((await place.payment(one))["status"])
+
+    await eventually(captured, lambda status: status == "captured")
+    await handle.result()
+    timeline = await place.rows(
+        "SELECT status FROM finance.payment_timeline WHERE payment_id = %s ORDER BY number", one.payment_id
+    )
+    assert [step["status"] for step in timeline] == ["created", "failed", "authorized", "captured"]
+
+
+async def test_money_for_what_is_no_longer_wanted_is_not_taken(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    async with place.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE finance.user_subscriptions SET status = 'cancelled' WHERE subscription_id = %s",
+            (one.subscription_id,),
+        )
+    answer = await place.confirm(handle, brought)
+    assert answer["status"] == "refund_pending"
+    assert (await place.payment(one))["failure_code"] == "no_longer_wanted"
+    assert await place.effects("captured", brought["razorpay_payment_id"]) == []
+    assert await place.documents(one) == []
+    await handle.terminate()
+
+
+async def test_money_whose_buyer_is_gone_goes_back(place: Shop) -> None:
+    one = await place.purchase(waits=False)
+    handle = await place.open(one)
+    await place.confirm(handle, await place.pay(one))
+    row = await place.status(one, "refunded")
+    assert row["amount_refunded"] == AMOUNT
+    assert len(await place.effects("refunded", row["gateway_payment_id"])) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"razorpay_signature": "0" * 64},
+        {"razorpay_payment_id": "pay_00000000000000"},
+        {"razorpay_order_id": "order_0000000000000"},
+    ],
+)
+async def test_a_forged_callback_is_refused(place: Shop, spoil: dict[str, str]) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one, delay_ms=60_000)
+    assert await refusal(place.confirm(handle, {**brought, **spoil})) == "signature_invalid"
+    assert (await place.payment(one))["status"] == "created"
+    await handle.terminate()
+
+
+async def test_the_callback_of_another_payment_is_refused(place: Shop) -> None:
+    mine, other = await place.purchase(), await place.purchase()
+    handle = await place.open(mine)
+    theirs = await place.open(other)
+    brought = await place.pay(other)
+    assert await refusal(place.confirm(handle, brought)) == "signature_invalid"
+    await theirs.result()
+    await handle.terminate()
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"kyc": False}, "kyc_tier_required"),
+        ({"amount": 50_000_01}, "kyc_tier_required"),
+        ({"state": None}, "billing_state_required"),
+        ({"state": "Atlantis"}, "billing_state_required"),
+    ],
+)
+async def test_what_may_not_be_paid_ends_as_refused(place: Shop, given: dict, code: str) -> None:
+    one = await place.purchase(**given)
+    assert await refusal(place.open(one)) == code
+    result = await place.client.get_workflow_handle(f"payment:{one.payment_id}").result()
+    assert result["refused"] == code
+    assert await place.rows("SELECT FROM finance.payments WHERE payment_id = %s", one.payment_id) == []
+
+
+async def test_the_day_limit_refuses_the_payment_that_would_exceed_it(place: Shop) -> None:
+    first = await place.bought(amount=50_000_00)
+    for _ in range(3):
+        more = await place.again(first, 50_000_00)
+        await place.confirm(await place.open(more), await place.pay(more))
+    assert await refusal(place.open(await place.again(first, 1_00))) == "limit_exceeded"
