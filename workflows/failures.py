@@ -12,13 +12,13 @@ def refuse(code: str, detail: str = "") -> ApplicationError:
     return ApplicationError(detail or code, code, type=REFUSAL, non_retryable=True)
 
 
-def outcome(error: ActivityError) -> TreumError:
-    """What a failed activity means.
+def outcome(error: ActivityError | ApplicationError) -> TreumError:
+    """What a failed activity means. A local activity fails with the `ApplicationError` itself.
 
     Anything that is not an answer (a timeout, a missed heartbeat, a lost worker, a defect) is `Unknown`:
     for an irreversible step that is the only safe reading, and the others retry until they have an answer.
     """
-    cause = error.cause
+    cause = error.cause if isinstance(error, ActivityError) else error
     if not isinstance(cause, ApplicationError):
         return Unknown("no_answer")
     code = str(cause.details[0]) if cause.details else "defect"

@@ -5,11 +5,12 @@ wins and one that comes after gets the money back, and what is unknown is looked
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributePair
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import billing_calendar as calendar
@@ -41,6 +42,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.renewals import Collection, give_back
     from workflows.visible import show, waiting, working
 
+REFUSAL_LIFE = timedelta(minutes=1)
+"""How long a refused run stays for the update that made it."""
+
 
 @workflow.defn(name="Subscription")
 class Subscription:
@@ -52,6 +56,7 @@ class Subscription:
         )
         self._opened = given.state is not None
         self._refused = ""
+        self._told = False
         self._paid: PaymentCaptured | None = None
         self._changes = 0
         self._hints = 0
@@ -81,14 +86,20 @@ class Subscription:
             opened = await workflow.execute_local_activity_method(
                 SubscriptionsPort.open, self._given, **BOOK.local()
             )
-        except ActivityError as error:
+        except ApplicationError as error:
             self._refused = outcome(error).code
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._tell_refusal()
             return False
         self._state.plan, self._state.version = opened.plan, opened.version
         self._state.opened_at = self._state.since = workflow.now()
         self._opened = True
         return True
+
+    async def _tell_refusal(self) -> None:
+        """The caller's update may come after the run has begun: it is awaited, so that it is answered."""
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._told, timeout=REFUSAL_LIFE)
+        await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _first_payment(self) -> None:
         now = workflow.now()
@@ -100,6 +111,7 @@ class Subscription:
         expired = self._paid is None and await self._sleep(until)
         if self._paid is not None and self._state.status is Status.AWAITING_PAYMENT:
             await self._begin(self._paid)
+            await self._continue(self._paid.payment_id)
         elif expired:
             await self._end(Status.EXPIRED)
 
@@ -127,7 +139,6 @@ class Subscription:
             self._state.version = begun.version
             if self._state.mandate is not None:
                 self._state.mandate.max_amount = begun.mandate_max
-            self._show(reference=[paid.payment_id])
 
     async def _next_period(self) -> None:
         """Up to the end of the paid period, through the renewal that follows it."""
@@ -209,8 +220,8 @@ class Subscription:
                     self._state.withdraw()
                 case _:
                     await self._missed(result)
-        if result.status is DebitStatus.CAPTURED:
-            await self._continue()
+        if result.status is not DebitStatus.WITHDRAWN:
+            await self._continue(result.payment_id)
 
     async def _await_approval(self) -> None:
         async with self._writing:
@@ -251,13 +262,13 @@ class Subscription:
             Miss(state=self._state, result=result, next_debit_at=self._state.next_debit(now), as_of=now),
             **BOOK.local(),
         )
-        self._show()
 
     # --- commands ------------------------------------------------------------------------------------
 
     @workflow.update
     async def subscribe(self, _: Subscribe) -> SubscriptionView:
         await workflow.wait_condition(lambda: self._opened or bool(self._refused))
+        self._told = True
         if self._refused:
             raise refuse(self._refused)
         return self._state.view(workflow.now())
@@ -296,7 +307,7 @@ class Subscription:
                 wanted = await workflow.execute_local_activity_method(
                     SubscriptionsPort.plan, asked.plan_id, **BOOK.local()
                 )
-            except ActivityError as error:
+            except ApplicationError as error:
                 raise refuse(outcome(error).code) from None
             state, present = self._state, self._state.terms()
             if wanted.amount * present.cycle.months > present.amount * wanted.cycle.months:
@@ -370,9 +381,9 @@ class Subscription:
         self._show()
         return self._state.view(now)
 
-    def _show(self, reference: list[str] | None = None) -> None:
+    def _show(self) -> None:
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at
-        show(state=self._state.status, plan=self._state.terms().plan_id, due=due, reference=reference)
+        show(state=self._state.status, plan=self._state.terms().plan_id, due=due, attention=False)
 
     async def _sleep(self, until: datetime) -> bool:
         """True when the time has come, False when a command or a payment came first."""
@@ -385,8 +396,8 @@ class Subscription:
             return True
         return False
 
-    async def _continue(self) -> None:
-        """One run a billing cycle. What staff search by goes along without events of its own."""
+    async def _continue(self, payment_id: str = "") -> None:
+        """One run a billing cycle, and one a debit that failed. Search attributes go along at no event."""
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.status in ENDED:
             return
@@ -395,6 +406,8 @@ class Subscription:
             SearchAttributePair(Attribute.STATE.value, self._state.status),
             SearchAttributePair(Attribute.PLAN.value, self._state.terms().plan_id),
             SearchAttributePair(Attribute.DUE.value, due),
+            SearchAttributePair(Attribute.NEEDS_ATTENTION.value, False),
+            *([SearchAttributePair(Attribute.REFERENCE.value, [payment_id])] if payment_id else []),
         )
         workflow.continue_as_new(
             self._given.model_copy(update={"state": self._state}), search_attributes=attributes

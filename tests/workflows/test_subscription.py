@@ -1,0 +1,189 @@
+"""A subscription's story on the real server: first payment, renewals in virtual time, dunning, cancels."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from tests.workflows.subscribers import Town, longest_run, refusal, town
+
+
+@pytest.fixture(scope="module")
+async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Town]:
+    async with town(engines, database) as made:
+        yield made
+
+
+async def test_the_first_payment_makes_it_active_and_entitles(place: Town) -> None:
+    one = await place.subscribe()
+    assert (await place.row(one))["status"] == "awaiting_payment"
+    await place.pay(one)
+    row = await place.status(one, "active")
+    assert row["period"] == 1
+    assert row["token_id"] == one.token_id
+    assert row["mandate_max"] == 15_000_00
+    assert timedelta(days=28) <= row["current_period_end"] - row["current_period_start"] <= timedelta(days=31)
+    held = await place.rows("SELECT * FROM finance.entitlements WHERE user_id = %s", one.user_id)
+    assert [item["plan_tier"] for item in held] == ["premium"]
+
+
+async def test_a_year_of_renewals_with_one_failure_that_recovers(place: Town) -> None:
+    one = await place.active()
+    await place.forward(one, timedelta(days=100))
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, timedelta(days=280))
+    row = await place.status(one, "active")
+    debits = await place.debits(one)
+    captured = [debit for debit in debits if debit["state"] == "captured"]
+    assert row["period"] == 13
+    assert len(captured) == 12
+    assert [debit["state"] for debit in debits].count("failed") == 1
+    assert len(await place.charges(one)) == 12
+    for debit in debits:
+        assert debit["due_at"] - debit["noticed_at"] >= timedelta(hours=24)
+    sent = await place.rows("SELECT message_id FROM platform.messages WHERE person_id = %s", one.user_id)
+    assert {item["message_id"] for item in sent} >= {debit["message_id"] for debit in debits}
+    books = await place.rows(
+        """SELECT count(*) AS payments, count(i.invoice_id) AS invoices, count(e.entry_id) AS entries
+           FROM finance.payments p LEFT JOIN finance.invoices i USING (payment_id)
+           LEFT JOIN finance.journal_entries e ON e.business_key = 'capture:' || p.payment_id
+           WHERE p.reference_id = %s AND p.status = 'captured'""",
+        one.subscription_id,
+    )
+    assert books[0] == {"payments": 13, "invoices": 13, "entries": 13}
+    counts = await longest_run(place.client, one.handle.id)
+    assert max(counts) <= 40, counts
+
+
+async def test_four_failed_debits_halt_it_and_a_resumption_starts_anew(place: Town) -> None:
+    one = await place.active(method="upi")
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure", times=4)
+    await place.forward(one, timedelta(days=40))
+    row = await place.status(one, "halted")
+    debits = await place.debits(one)
+    assert [debit["state"] for debit in debits] == ["failed"] * 4
+    first = debits[0]["due_at"]
+    for number, debit in enumerate(debits):
+        assert debit["due_at"] - debit["noticed_at"] >= timedelta(hours=25)
+        assert debit["due_at"] >= first + timedelta(days=number)
+    held = await place.rows("SELECT * FROM finance.entitlements WHERE reference = %s", one.subscription_id)
+    assert held[0]["revoked_at"] is not None
+    assert row["next_debit_at"] is None
+    await one.handle.execute_update("resume", {})
+    await place.forward(one, timedelta(days=5))
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    # Nothing is owed for the time without access: the period begins when it was paid.
+    assert row["current_period_start"] > debits[-1]["due_at"]
+    held = await place.rows("SELECT * FROM finance.entitlements WHERE reference = %s", one.subscription_id)
+    assert held[0]["revoked_at"] is None
+    assert len(await place.charges(one)) == 1
+
+
+async def test_a_cancel_before_the_debit_leaves_always_wins(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    before_debit = row["current_period_end"] - row["current_period_start"] - timedelta(hours=1)
+    await place.forward(one, before_debit)
+    assert [debit["state"] for debit in await place.debits(one)] == ["noticed"]
+    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    assert answer["status"] == "active"
+    assert answer["next_debit_at"] is None
+    await place.forward(one, timedelta(days=3))
+    assert (await place.row(one))["status"] == "cancelled"
+    assert [debit["state"] for debit in await place.debits(one)] == ["withdrawn"]
+    assert await place.charges(one) == []
+    assert await one.handle.result() == "cancelled"
+
+
+async def test_cancel_now_ends_access_now(place: Town) -> None:
+    one = await place.active()
+    answer = await one.handle.execute_update("cancel", {"at_period_end": False})
+    assert answer["status"] == "cancelled"
+    held = await place.rows("SELECT * FROM finance.entitlements WHERE reference = %s", one.subscription_id)
+    assert held[0]["revoked_at"] is not None
+
+
+async def test_a_paused_subscription_is_not_debited(place: Town) -> None:
+    one = await place.active()
+    await one.handle.execute_update("pause", {})
+    await place.forward(one, timedelta(days=10))
+    assert await refusal(one.handle.execute_update("pause", {})) == "invalid_state"
+    await one.handle.execute_update("resume", {})
+    await place.forward(one, timedelta(days=25))
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    await one.handle.execute_update("pause", {})
+    await place.forward(one, timedelta(days=35))
+    assert (await place.row(one))["status"] == "paused"
+    assert len(await place.charges(one)) == 1
+
+
+async def test_a_cheaper_plan_begins_with_the_next_period(place: Town) -> None:
+    one = await place.active()
+    assert (
+        await refusal(one.handle.execute_update("change_plan", {"plan_id": "pln_enterprise_monthly"}))
+        == "upgrade_not_built"
+    )
+    assert await refusal(one.handle.execute_update("change_plan", {"plan_id": "none"})) == "plan_unknown"
+    answer = await one.handle.execute_update("change_plan", {"plan_id": "pln_premium_basic_monthly"})
+    assert (answer["plan_id"], answer["next_plan_id"]) == (
+        "pln_premium_monthly", "pln_premium_basic_monthly",
+    )  # fmt: skip
+    await place.forward(one, timedelta(days=32))
+    row = await place.status(one, "active")
+    assert row["plan_id"] == "pln_premium_basic_monthly"
+    assert [debit["amount"] for debit in await place.debits(one)] == [999_00]
+
+
+async def test_without_consent_or_beside_another_it_is_refused(place: Town) -> None:
+    assert await refusal(place.subscribe(user_id=await place.person(consents=False))) == "consent_required"
+    one = await place.subscribe()
+    assert await refusal(place.subscribe(user_id=one.user_id)) == "already_subscribed"
+
+
+async def test_what_is_never_paid_expires(place: Town) -> None:
+    one = await place.subscribe()
+    await place.forward(one, timedelta(hours=25))
+    assert (await place.row(one))["status"] == "expired"
+    assert await one.handle.result() == "expired"
+
+
+async def test_above_the_limit_the_customer_approves_each_debit(place: Town) -> None:
+    one = await place.active("pln_premium_yearly")
+    row = await place.row(one)
+    year = row["current_period_end"] - row["current_period_start"]
+    await place.forward(one, year + timedelta(hours=1))
+    await place.status(one, "awaiting_approval")
+    assert await place.charges(one) == []
+    order_id = (await place.debits(one))[0]["gateway_order_id"]
+    now = (await place.skipper.get_current_time(one.handle)).isoformat()
+    await place.control("/razorpay/approve", order_id=order_id, now=now)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+
+
+async def test_a_lost_answer_is_looked_up_and_never_sent_again(place: Town) -> None:
+    one = await place.active()
+    await place.control(
+        "/faults", target="razorpay", match="create/recurring", fault="timeout_after", times=1, seconds=8
+    )
+    await place.forward(one, timedelta(days=32))
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    assert len(await place.charges(one)) == 1
+    assert [debit["state"] for debit in await place.debits(one)] == ["captured"]
+
+
+async def test_a_debit_that_never_arrived_goes_again_after_a_fresh_notice(place: Town) -> None:
+    one = await place.active()
+    await place.control(
+        "/faults", target="razorpay", match="create/recurring", fault="timeout_before", times=1, seconds=8
+    )
+    await place.forward(one, timedelta(days=35))
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    assert len(await place.charges(one)) == 1
+    assert [debit["state"] for debit in await place.debits(one)] == ["void", "captured"]
