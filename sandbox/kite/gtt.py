@@ -90,7 +90,7 @@ def _own(caller: Caller) -> sqlite3.Row:
     ).fetchone()
     if row is None:
         raise KiteError("GeneralException", "Trigger not found.", 404)
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def _active(caller: Caller) -> sqlite3.Row:

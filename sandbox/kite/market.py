@@ -32,7 +32,7 @@ def state(db: sqlite3.Connection, instrument: Instrument, now: datetime) -> sqli
             ),
         )
         row = db.execute("SELECT * FROM kite_market WHERE token = ?", (instrument.token,)).fetchone()
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def last_price(db: sqlite3.Connection, instrument: Instrument, now: datetime) -> int:

@@ -89,7 +89,7 @@ def _own(caller: Caller, table: str, key: str) -> sqlite3.Row:
     ).fetchone()
     if row is None:
         raise KiteError("GeneralException", f"Couldn't find that `{key}`.", 404)
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def _all(caller: Caller, table: str) -> Response:
