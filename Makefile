@@ -39,3 +39,6 @@ lock: install-dev
 format: install-dev
 	$(BIN)/ruff check --fix $(SOURCES) deploy
 	$(BIN)/ruff format $(SOURCES) deploy
+
+bench: install-dev
+	$(BIN)/python -m bench.overhead
