@@ -52,6 +52,8 @@ STATUS_OF_CODE: dict[str, int] = {
     "kyc_tier_required": 403,
     "limit_exceeded": 403,
     "billing_state_required": 422,
+    "plan_unknown": 422,
+    "upgrade_not_built": 501,
     "own_case": 403,
     "same_officer": 403,
     "temporarily_unavailable": 503,

@@ -272,10 +272,12 @@ async def listing(
 async def process_of(
     connection: Connection, *, gateway_order_id: str | None, gateway_payment_id: str | None
 ) -> str | None:
-    """The workflow that owns what the gateway speaks of."""
+    """The workflow that owns what the gateway speaks of; none for a renewal that is captured, whose
+    process has read the answer itself and awaits nothing more."""
     cursor = await connection.execute(
         """SELECT process FROM finance.payments
-           WHERE gateway_order_id = %s OR gateway_payment_id = %s LIMIT 1""",
+           WHERE (gateway_order_id = %s OR gateway_payment_id = %s)
+             AND NOT (renewal AND status = 'captured') LIMIT 1""",
         (gateway_order_id, gateway_payment_id),
     )
     row = await cursor.fetchone()

@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from api.billing import finance, invoices, payments, refunds, webhooks
+from api.billing import finance, invoices, payments, refunds, subscriptions, webhooks
 
 ROUTERS: list[APIRouter] = [
     payments.router,
+    subscriptions.router,
     refunds.router,
     invoices.router,
     webhooks.router,

@@ -24,7 +24,7 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.subscriptions import Cancel, ChangePlan, Pause, Resume, Subscribe, SubscriptionInput
 from store import plans, subscriptions
 
-router = APIRouter()
+router = APIRouter(prefix="/v1/billing", tags=["billing"])
 
 STAFF = ("support", "finance")
 
@@ -86,7 +86,7 @@ async def owned(request: Request, subscription_id: str) -> str:
 Owned = Annotated[str, Depends(owned)]
 
 
-@router.get("/billing/plans")
+@router.get("/plans")
 async def offers(platform: PlatformDep) -> dict[str, Any]:
     """What can be subscribed to; open to everyone."""
     async with platform.database.reading() as connection:
@@ -97,7 +97,7 @@ async def offers(platform: PlatformDep) -> dict[str, Any]:
     )  # fmt: skip
 
 
-@router.post("/billing/subscriptions", status_code=201)
+@router.post("/subscriptions", status_code=201)
 async def take(
     body: NewSubscription, principal: CurrentUser, commander: Commanding, platform: PlatformDep
 ) -> JSONResponse:
@@ -137,7 +137,7 @@ async def subscribe(
     return JSONResponse(view, 201, replayed)
 
 
-@router.get("/billing/subscriptions")
+@router.get("/subscriptions")
 async def listing(principal: CurrentUser, query: Page, platform: PlatformDep) -> dict[str, Any]:
     """The caller's subscriptions, newest first."""
     async with platform.database.reading() as connection:
@@ -154,7 +154,7 @@ async def listing(principal: CurrentUser, query: Page, platform: PlatformDep) ->
     return page([to_jsonable_python(View.of(row)) for row in shown], cursor)
 
 
-@router.get("/billing/subscriptions/{subscription_id}")
+@router.get("/subscriptions/{subscription_id}")
 async def one(subscription_id: Owned, wait: Wait, platform: PlatformDep) -> View:
     async def read() -> View:
         async with platform.database.reading() as connection:
@@ -166,7 +166,7 @@ async def one(subscription_id: Owned, wait: Wait, platform: PlatformDep) -> View
     return await until(read, wait, lambda v: v.version, lambda v: v.status in ENDED, platform)
 
 
-@router.post("/billing/subscriptions/{subscription_id}/cancel")
+@router.post("/subscriptions/{subscription_id}/cancel")
 async def cancel(
     subscription_id: Owned, commander: Commanding, body: Annotated[CancelBody | None, Body()] = None
 ) -> JSONResponse:
@@ -175,21 +175,21 @@ async def cancel(
     return await commander.run(subscription_id, lambda found: _update(found, "cancel", asked), status=200)
 
 
-@router.post("/billing/subscriptions/{subscription_id}/pause")
+@router.post("/subscriptions/{subscription_id}/pause")
 async def pause(
     subscription_id: Owned, commander: Commanding, body: Annotated[NoBody | None, Body()] = None
 ) -> JSONResponse:
     return await commander.run(subscription_id, lambda found: _update(found, "pause", Pause()), status=200)
 
 
-@router.post("/billing/subscriptions/{subscription_id}/resume")
+@router.post("/subscriptions/{subscription_id}/resume")
 async def resume(
     subscription_id: Owned, commander: Commanding, body: Annotated[NoBody | None, Body()] = None
 ) -> JSONResponse:
     return await commander.run(subscription_id, lambda found: _update(found, "resume", Resume()), status=200)
 
 
-@router.post("/billing/subscriptions/{subscription_id}/change-plan")
+@router.post("/subscriptions/{subscription_id}/change-plan")
 async def change_plan(subscription_id: Owned, commander: Commanding, body: NewSubscription) -> JSONResponse:
     """To a plan that costs no more a month, from the next period on; 501 for an upgrade in mid-cycle."""
     asked = ChangePlan(plan_id=body.plan_id)
