@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     supplier_name: str = "Treum Technologies Private Limited"
     supplier_gstin: str = "29AABCT3518Q1ZS"
     supplier_state: str = "KA"
+    research_registration: str = "INH000000000"
+    """The firm's registration as a research analyst (SEBI); every signal carries it."""
 
     crash_at: str = ""
     """``<activity>:<before|after_send|after>``: tests only; the process kills itself there."""

@@ -60,6 +60,8 @@ class Promise:
     mine: bool
     """This caller holds the lease and has to drive."""
     same_body: bool
+    again: bool = False
+    """It was driven before, and whether that came through is not known."""
 
 
 Alongside = Callable[[Any, str], Awaitable[None]]

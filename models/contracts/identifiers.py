@@ -33,6 +33,8 @@ class Prefix(StrEnum):
     ATTEMPT = "att"
     CERTIFICATE = "crt"
     SIGNAL = "sig"
+    RUN = "run"
+    """Of a strategy over candles."""
     DECISION = "dec"
     ACCOUNT = "acc"
     ORDER = "ord"

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     ENROLLMENT = "enrollment"
     SIGNAL_RUN = "signal-run"
     SIGNAL = "signal"
+    MARKET_DATA = "market-data"
     ORDER = "order"
     SESSION = "session"
     KILL_SWITCH = "kill-switch"
