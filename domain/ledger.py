@@ -154,7 +154,7 @@ def refund_entry(refund_id: str, day: date, back: Split, references: tuple[str, 
 
 
 def payout_entry(
-    refund_id: str, day: date, amount: int, source: Account, references: tuple[str, ...]
+    refund_id: str, day: date, amount: int, source: Account, references: tuple[str, ...] = ()
 ) -> Entry:
     """The refund's money has left: from gateway clearing, or from the bank where the gateway refused."""
     return Entry(
