@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.methods import Methods
 from api.problems import CODES, FieldError, Problem, document, unavailable
 from domain.errors import RateLimited, Rejected, Unavailable, Unknown
 from temporal.commands import Pending
@@ -66,10 +67,19 @@ def install(app: FastAPI) -> None:
     """Answers every error that reaches the application with its document."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        return document(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status == 405 and (methods := _methods(app).of(request.url.path)):
+            problem.headers["Allow"] = ", ".join(sorted(methods))
+        return document(request, problem)
 
     for kind in (Problem, HTTPException, RequestValidationError, Rejected, psycopg.Error, *AWAY):
         app.add_exception_handler(kind, answer)
+
+
+def _methods(app: FastAPI) -> Methods:
+    if not hasattr(app.state, "methods"):
+        app.state.methods = Methods(app)
+    return app.state.methods
 
 
 def _of_http(error: HTTPException) -> Problem:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Query
 
+from api.fields import Day, Instant
 from api.problems import FieldError, Problem
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -25,8 +26,8 @@ class PageQuery:
         self,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Annotated[str | None, Query(max_length=512)] = None,
-        from_: Annotated[date | datetime | None, Query(alias="from")] = None,
-        to: Annotated[date | datetime | None, Query()] = None,
+        from_: Annotated[Day | Instant | None, Query(alias="from")] = None,
+        to: Annotated[Day | Instant | None, Query()] = None,
         status: Annotated[str | None, Query(max_length=64, pattern=r"^[a-z_]+$")] = None,
     ) -> None:
         self.limit = limit

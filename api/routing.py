@@ -11,7 +11,9 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import solve_dependencies
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, get_request_handler, request_response
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -53,6 +55,10 @@ class CheckedRoute(APIRoute):
             body_params=[],
         )
 
+        strict: TypeAdapter | None = None
+        if self.body_field is not None:
+            strict = TypeAdapter(self.body_field.field_info.annotation or object)
+
         async def handle(request: Request) -> Response:
             verdict = await _count(request)
             path = request.url.path
@@ -65,7 +71,7 @@ class CheckedRoute(APIRoute):
                 )
                 if KEY_DUE.fullmatch(f"{request.method} {path}"):
                     idempotency_key(request, required=True)
-                await _read_body(request, json=self.body_field is not None)
+                await _read_body(request, strict)
             return await (serve if verdict.allowed else refuse)(request)
 
         return handle
@@ -112,14 +118,15 @@ def _caller(principal: Principal) -> str:
     return principal.api_key_id or principal.user_id
 
 
-async def _read_body(request: Request, *, json: bool) -> None:
-    """413, 415, 400 and the 422 of texts that no column can hold; what was parsed is kept for FastAPI."""
+async def _read_body(request: Request, strict: TypeAdapter | None) -> None:
+    """413, 415, 400, and the 422 of wrong types: FastAPI itself would take ``"5"`` for a number. What was
+    read is kept for it. Without `strict` the body is raw and only bounded."""
     length = request.headers.get("content-length", "0")
     if not length.isdigit():
         raise Problem(400)
     if int(length) > BODY_LIMIT:
         raise Problem(413)
-    if json and not _is_json(request.headers.get("content-type")):
+    if strict is not None and not _is_json(request.headers.get("content-type")):
         raise Problem(415)
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -128,7 +135,7 @@ async def _read_body(request: Request, *, json: bool) -> None:
             raise Problem(413)
         chunks.append(chunk)
     body = request._body = b"".join(chunks)
-    if not json or not body:
+    if strict is None or not body:
         return
     try:
         request._json = from_json(body, allow_inf_nan=False)
@@ -136,6 +143,11 @@ async def _read_body(request: Request, *, json: bool) -> None:
         raise Problem(400) from None
     if b"\\u0000" in body:
         raise Problem(422, errors=[FieldError("", "zero_byte", "a text holds a zero byte")])
+    try:
+        strict.validate_json(body, strict=True)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from None
 
 
 def _is_json(content_type: str | None) -> bool:

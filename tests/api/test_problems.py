@@ -145,6 +145,8 @@ async def test_unknown_paths_methods_and_unbuilt_calls_are_problems(api: Api) ->
     wrong = await api.delete("/v1/auth/login")
     assert_problem(wrong, 405, "method_not_allowed")
     assert wrong.headers["Allow"] == "POST"
+    several = await api.patch("/v1/users/usr_1/profile")
+    assert several.headers["Allow"] == "GET, PUT"
 
 
 async def test_a_guard_speaks_before_the_body_is_looked_at(probe: Api, person: Person) -> None:
@@ -183,6 +185,8 @@ async def test_a_body_that_comes_without_its_length_is_still_bounded(probe: Api,
         (b'"text"', 422),
         (b'{"amount": 1, "extra": 1}', 422),
         (b'{"amount": "one"}', 422),
+        (b'{"amount": "1"}', 422),
+        (b'{"amount": true}', 422),
         (b'{"amount": 1e400}', 422),
         (b'{"amount": NaN}', 400),
         (b'{"amount": 1', 400),
