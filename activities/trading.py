@@ -15,6 +15,7 @@ from domain.errors import RateLimited, Rejected, Unavailable, Unknown
 from domain.market_calendar import trading_date
 from domain.pretrade import Refusal
 from domain.trading import AttemptStatus, OrderStatus, tag_of
+from models.contracts.killpoints import Stage, current_activity, reached
 from models.messages.trading import (
     Admission,
     AdmitOrder,
@@ -41,6 +42,7 @@ from workflows.ports.trading import OrderPort
 
 log = structlog.get_logger()
 
+PLACING = "trading.place"
 SENDERS = 8
 """Sends under way at a time in one process: each holds a database connection while it waits."""
 BUSY_SECONDS = 1.0
@@ -222,6 +224,9 @@ class OrderSending:
     async def _place(
         self, connection: Connection, command: SubmitOrder, session: Session, verdict: Verdict, tag: str
     ) -> Submission:
+        # From here on the order may have left; the kill points of this one call have a name of their own.
+        current_activity.set(PLACING)
+        reached(Stage.BEFORE, PLACING)
         try:
             placed = await session.broker.place(command.terms, tag)
         except Rejected as refused:

@@ -191,7 +191,10 @@ def signal(entry: int, lives: timedelta = timedelta(hours=1)) -> SignalOrigin:
     now = datetime.now(UTC)
     published = now - timedelta(minutes=5)
     return SignalOrigin(
-        signal_id=mint(Prefix.SIGNAL), entry_price=Decimal(entry), published_at=published, expires_at=now + lives
+        signal_id=mint(Prefix.SIGNAL),
+        entry_price=Decimal(entry),
+        published_at=published,
+        expires_at=now + lives,
     )
 
 

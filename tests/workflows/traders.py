@@ -286,6 +286,14 @@ class Crew:
             self._process.kill()
             self._process.wait()
 
+    def died_after(self, deaths: int) -> Callable[[], Awaitable[bool]]:
+        """A reading of whether it has died again."""
+
+        async def died() -> bool:
+            return self.deaths > deaths
+
+        return died
+
     def kill(self) -> None:
         """SIGKILL now; it is started again."""
         if self._process:
