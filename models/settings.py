@@ -3,9 +3,10 @@
 import base64
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -82,6 +83,18 @@ class Settings(BaseSettings):
 
     crash_at: str = ""
     """``<activity>:<before|after_send|after>``: tests only; the process kills itself there."""
+
+    @model_validator(mode="after")
+    def _no_sandbox_in_production(self) -> Self:
+        """A production platform that speaks to a stand-in would take money that is not there."""
+        if self.env == "production":
+            for name in ("razorpay_url", "kite_url"):
+                host = urlsplit(getattr(self, name)).hostname or ""
+                if host in ("", "localhost", "::1") or host.startswith("127."):
+                    raise ValueError(
+                        f"TREUM_{name.upper()} has to be the provider's own address in production"
+                    )
+        return self
 
     @property
     def razorpay_base(self) -> str:
