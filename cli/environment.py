@@ -15,6 +15,8 @@ NAMESPACE = "treum"
 RESTRICTED = {
     "TREUM_ASSERTION_KEY": {"api"},
     "TREUM_TOKEN_KEY": {"api", "live", "codec"},
+    "TREUM_CERTIFICATE_KEY": {"worker-education"},
+    "TREUM_MEDIA_KEY": {"api"},
     "TREUM_KITE_POSTBACK_SECRET": {"api"},
 }
 
@@ -64,6 +66,9 @@ def secrets_as_variables(keys: Mapping[str, Any]) -> dict[str, str]:
         "TREUM_TOKEN_KEY": keys["token_key"],
         "TREUM_ASSERTION_KEY": keys["assertion_key"],
         "TREUM_ASSERTION_PUBLIC_KEY": keys["assertion_public_key"],
+        "TREUM_MEDIA_KEY": keys["media_key"],
+        "TREUM_CERTIFICATE_KEY": keys["certificate_key"],
+        "TREUM_CERTIFICATE_PUBLIC_KEYS": keys["certificate_public_key"],
     }
 
 

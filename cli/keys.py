@@ -35,11 +35,23 @@ def _pem(key: Any) -> str:
 
 def _assertion_pair() -> tuple[str, str]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     key = Ed25519PrivateKey.generate()
+    return _pem(key), _public_pem(key)
+
+
+def _certificate_pair() -> tuple[str, str]:
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    return _pem(key), _public_pem(key)
+
+
+def _public_pem(key: Any) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return _pem(key), base64.b64encode(public).decode()
+    return base64.b64encode(public).decode()
 
 
 def _aadhaar_signer() -> tuple[str, str]:
@@ -59,6 +71,7 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "vault_keys": _ring,
     "index_key": _key,
     "token_key": _rsa_key,
+    "media_key": _key,
     "razorpay_key_id": lambda: f"rzp_test_{secrets.token_hex(7)}",
     "razorpay_key_secret": lambda: secrets.token_urlsafe(18),
     "razorpay_webhook_secrets": lambda: [secrets.token_urlsafe(24)],
@@ -76,6 +89,8 @@ def make(held: Mapping[str, Any] | None = None) -> dict[str, Any]:
             keys[name] = maker()
     if "assertion_key" not in keys:
         keys["assertion_key"], keys["assertion_public_key"] = _assertion_pair()
+    if "certificate_key" not in keys:
+        keys["certificate_key"], keys["certificate_public_key"] = _certificate_pair()
     if "aadhaar_signer" not in keys:
         keys["aadhaar_signer"], keys["aadhaar_certificate"] = _aadhaar_signer()
     return keys

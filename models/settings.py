@@ -68,6 +68,16 @@ class Settings(BaseSettings):
     assertion_key: SecretStr = SecretStr("")
     """Ed25519 private key of staff assertions, PEM in base 64; only the API holds it."""
     assertion_public_key: str = ""
+    certificate_key: SecretStr = SecretStr("")
+    """RS256 private key that signs certificates of completion, PEM in base 64; only the education pool
+    holds it."""
+    certificate_public_keys: CommaList = Field(default_factory=list)
+    """Its public half, PEM in base 64: the one in force, then former ones, so that what they signed still
+    verifies."""
+    media_key: SecretStr = SecretStr("")
+    """HMAC key of links to lessons' media, 32 bytes in base 64; the API makes and checks them."""
+    media_home: str = ""
+    """Folder of the lessons' media; empty: ``media`` in the home."""
 
     limit_factor: float = 1.0
     trusted_proxies: CommaList = Field(default_factory=lambda: ["127.0.0.1/32", "::1/128"])

@@ -30,6 +30,7 @@ class Prefix(StrEnum):
     LESSON = "les"
     ENROLLMENT = "enr"
     ASSESSMENT = "asm"
+    QUESTION = "qst"
     ATTEMPT = "att"
     CERTIFICATE = "crt"
     SIGNAL = "sig"

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     REVENUE = "revenue"
     CLOSE = "close"
     ENROLLMENT = "enrollment"
+    COURSE_EDIT = "course-edit"
     SIGNAL_RUN = "signal-run"
     SIGNAL = "signal"
     MARKET_DATA = "market-data"
