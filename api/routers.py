@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api import health, not_built
+from api.billing import router as billing
 from api.identity import router as identity
 from api.onboarding import router as onboarding
 from api.routing import check_routes
@@ -12,6 +13,7 @@ ROUTERS = [
     health.router,
     identity,
     onboarding,
+    billing,
     trading,
 ]
 

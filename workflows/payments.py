@@ -10,10 +10,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.errors import RateLimited, TreumError, Unknown
     from domain.payments import LATE_AUTHORISATION, PaymentStatus
     from models.contracts.identifiers import Prefix, mint
-    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
+    from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.billing import (
@@ -21,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
         Advanced,
         BookCapture,
         BookedCapture,
-        CaptureCommand,
         Checkout,
         ConfirmCheckout,
         CreateOrder,
@@ -38,20 +36,14 @@ with workflow.unsafe.imports_passed_through():
         ReadOrder,
         RefundInput,
         VerifyCheckout,
-        VoidAttempt,
     )
+    from workflows.capturing import Capturing
     from workflows.failures import outcome, refuse
     from workflows.ports.billing import BillingPort, GatewayPort
     from workflows.visible import show, waiting, working
 
 FIRST_POLL = timedelta(seconds=3)
 LAST_POLL = timedelta(hours=1)
-REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
-"""When a capture of unknown outcome is looked for; unseen at the last, it did not happen."""
-SURELY_OVER = timedelta(seconds=30)
-"""A capture still unseen this long after its deadline of 12 s did not happen."""
-AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
-"""Between attempts that surely changed nothing; after the last, a person is told."""
 ANSWER_WITHIN = timedelta(seconds=2)
 SETTLED = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED})
 
@@ -68,7 +60,6 @@ class PaymentWorkflow:
         self._invoice_id: str | None = None
         self._hint: str | None = None
         """What last told us that something moved: callback, webhook."""
-        self._attempt = 0
         self._over = False
 
     @workflow.run
@@ -215,78 +206,11 @@ class PaymentWorkflow:
         return await self._let_lapse(taken, "gateway", "capture_refused")
 
     async def _capture(self, seen: GatewayPayment) -> GatewayPayment:
-        """Captures once; a lost answer is looked for and never just repeated. Gives what stands."""
-        for pause in AGAIN:
-            self._attempt += 1
-            working(f"capturing, attempt {self._attempt}")
-            begun = workflow.now()
-            try:
-                return await workflow.execute_activity_method(
-                    GatewayPort.capture,
-                    CaptureCommand(
-                        payment_id=self._given.payment_id,
-                        gateway_payment_id=seen.id,
-                        amount=seen.amount,
-                        currency=self._currency,
-                        attempt=self._attempt,
-                        at=begun,
-                    ),
-                    task_queue=Queue.RAZORPAY,
-                    summary=f"capture {seen.id}",
-                    **IRREVERSIBLE.options(),
-                )
-            except ActivityError as error:
-                failure = outcome(error)
-            found = await self._resolve(seen, failure, begun)
-            if found.status != "authorized":
-                return found
-            await self._hinted(
-                timedelta(seconds=failure.retry_after) if isinstance(failure, RateLimited) else pause
-            )
-        return await self._ask_person(seen)
+        async def unsure(seen: GatewayPayment, code: str) -> None:
+            await self._advance(PaymentStatus.UNKNOWN, "gateway", seen.id, code)
 
-    async def _resolve(self, seen: GatewayPayment, error: TreumError, begun: datetime) -> GatewayPayment:
-        """What became of a capture without an answer: captured, gone, or proven not to have happened."""
-        uncertain = isinstance(error, Unknown)
-        if uncertain:
-            await self._advance(PaymentStatus.UNKNOWN, "gateway", seen.id, error.code)
-        for delay in REREAD:
-            await self._wait_until_reread(delay, error)
-            found = await self._read() or seen
-            if found.status != "authorized":
-                return found
-            if not uncertain or workflow.now() - begun >= SURELY_OVER:
-                break
-        await self._void(error.code)
-        return seen
-
-    async def _wait_until_reread(self, delay: timedelta, error: TreumError) -> None:
-        if not delay:
-            return
-        waiting(
-            f"the outcome of capture attempt {self._attempt} (`{error.code}`)",
-            since=workflow.now(),
-            otherwise=f"the gateway is read again within {delay}; after five days of trying a person is told",
-            who="nobody needs to",
-        )
-        self._hint = None
-        await self._hinted(delay)
-
-    async def _ask_person(self, seen: GatewayPayment) -> GatewayPayment:
-        """The schedule is spent: staff settle it with the gateway, and we go on reading it once a day."""
-        while True:
-            show(attention=True)
-            waiting(
-                f"the gateway's word on payment {seen.id}: is it captured?",
-                since=workflow.now(),
-                otherwise="the money goes back to the customer by itself three days after authorisation",
-                who="finance, with the gateway's support",
-            )
-            await self._hinted(timedelta(days=1))
-            found = await self._read()
-            if found is not None and found.status != "authorized":
-                show(attention=False)
-                return found
+        taking = Capturing(self._given.payment_id, self._currency, self._read, self._hinted, unsure)
+        return await taking.take(seen)
 
     async def _book(self, seen: GatewayPayment, source: str) -> None:
         """Row, journal, invoice and event in one transaction; then the reference is told."""
@@ -354,7 +278,7 @@ class PaymentWorkflow:
         await self._tell_ended(PaymentStatus.REFUND_PENDING)
         show(state=PaymentStatus.REFUND_PENDING, attention=attention)
         since = workflow.now()
-        while workflow.now() - since < 2 * LATE_AUTHORISATION:
+        while seen.status != "refunded" and workflow.now() - since < 2 * LATE_AUTHORISATION:
             waiting(
                 f"the gateway to release {seen.id} (`{reason}`)",
                 since=since,
@@ -362,13 +286,12 @@ class PaymentWorkflow:
                 who="nobody needs to",
             )
             await self._hinted(timedelta(hours=12))
-            found = await self._read()
-            if found is not None and found.status == "refunded":
-                await self._advance(PaymentStatus.REFUNDED, "gateway", found.id)
-                show(state=PaymentStatus.REFUNDED, attention=False)
-                return
+            seen = await self._read() or seen
+        if seen.status == "refunded":
+            await self._advance(PaymentStatus.REFUNDED, "gateway", seen.id)
+            return show(state=PaymentStatus.REFUNDED, attention=False)
         show(attention=True)
-        working(f"`{reason}`: the gateway has not released {seen.id} in six days; finance asks it")
+        return working(f"`{reason}`: {seen.id} is not released in six days; finance asks the gateway")
 
     async def _end(self, status: PaymentStatus, source: str) -> None:
         await self._advance(status, source)
@@ -431,19 +354,6 @@ class PaymentWorkflow:
         )
         self._status = after.status
         return after
-
-    async def _void(self, code: str) -> None:
-        await workflow.execute_local_activity_method(
-            BillingPort.void_attempt,
-            VoidAttempt(
-                kind="capture",
-                object_id=self._given.payment_id,
-                number=self._attempt,
-                code=code,
-                at=workflow.now(),
-            ),
-            **BOOK.local(),
-        )
 
     async def _tell_ended(self, status: PaymentStatus) -> None:
         ended = PaymentEnded(

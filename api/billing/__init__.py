@@ -4,12 +4,7 @@ from fastapi import APIRouter
 
 from api.billing import finance, invoices, payments, refunds, subscriptions, webhooks
 
-ROUTERS: list[APIRouter] = [
-    payments.router,
-    subscriptions.router,
-    refunds.router,
-    invoices.router,
-    webhooks.router,
-    finance.router,
-]
-"""In the order in which paths are matched."""
+router = APIRouter()
+for part in (payments, subscriptions, refunds, invoices, webhooks, finance):
+    # In the order in which paths are matched.
+    router.include_router(part.router)

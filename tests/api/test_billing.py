@@ -1,0 +1,400 @@
+"""Payments, invoices and refunds over HTTP, with the gateway's own webhooks coming in."""
+
+import asyncio
+import csv
+import hashlib
+import hmac
+import io
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from cli.embedded import EmbeddedEngines
+from models.contracts.identifiers import Prefix, mint
+from models.contracts.workflow_ids import Kind, workflow_id
+from tests.api.conftest import Api, Person
+from tests.workflows.shop import AMOUNT, Buyer, Shop, eventually, shop
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency-Key": secrets.token_hex(12)}
+
+
+@dataclass
+class Counter:
+    """Where customers pay: the API with its webhook address known to the gateway."""
+
+    api: Api
+    shop: Shop
+    url: str
+
+    async def customer(self, *, kyc: bool = True) -> tuple[Person, str]:
+        """Someone signed in, with a billing state, and a subscription that awaits its money."""
+        person = await self.api.signed_in()
+        profile = {"billing": {"name": "Asha Verma", "state": "KA"}}
+        answer = await self.api.put(
+            f"/v1/users/{person.user_id}/profile", json=profile, headers=person.headers
+        )
+        assert answer.status_code == 200, answer.text
+        if kyc:
+            await self.verify(person)
+        return person, await self.wants(person)
+
+    async def verify(self, person: Person) -> None:
+        await self.shop.rows(
+            """INSERT INTO user_management.kyc_status (user_id, status, tier, legal_name, verified_at,
+                   expires_at, updated_at)
+               VALUES (%s, 'verified', 'basic', 'sealed', now(), now() + interval '2 years', now())
+               RETURNING 1""",
+            person.user_id,
+        )
+
+    async def wants(self, person: Person) -> str:
+        other = await self.shop.purchase(waits=False)
+        await self.shop.rows(
+            "UPDATE finance.user_subscriptions SET user_id = %s WHERE subscription_id = %s RETURNING 1",
+            person.user_id,
+            other.subscription_id,
+        )
+        await self.shop.client.start_workflow(
+            Buyer.run, id=workflow_id(Kind.SUBSCRIPTION, other.subscription_id), task_queue=self.shop.queue
+        )
+        return other.subscription_id
+
+    async def create(self, person: Person, reference_id: str, **headers: str) -> httpx.Response:
+        body = {"purpose": "subscription", "reference_id": reference_id}
+        return await self.api.post(
+            "/v1/payments/create", json=body, headers={**person.headers, **key(), **headers}
+        )
+
+    async def pay(self, checkout: dict[str, Any], **more: Any) -> dict[str, Any]:
+        given = {"order_id": checkout["gateway_order_id"], "outcome": "success", **more}
+        brought = await self.shop.control("/razorpay/checkout", **given)
+        names = ("razorpay_payment_id", "razorpay_order_id", "razorpay_signature")
+        return {name: brought[name] for name in names}
+
+    async def confirm(
+        self, person: Person, checkout: dict[str, Any], brought: dict[str, Any]
+    ) -> httpx.Response:
+        return await self.api.post(
+            f"/v1/payments/{checkout['payment_id']}/confirm", json=brought, headers=person.headers
+        )
+
+    async def settled(self, person: Person, payment_id: str, status: str = "captured") -> dict[str, Any]:
+        async def read() -> dict[str, Any]:
+            path = f"/v1/payments/{payment_id}/status"
+            return (await self.api.get(path, headers=person.headers)).json()
+
+        return await eventually(read, lambda found: found["status"] == status)
+
+    async def bought(self) -> tuple[Person, dict[str, Any]]:
+        person, reference_id = await self.customer()
+        checkout = (await self.create(person, reference_id)).json()
+        await self.pay(checkout)
+        return person, await self.settled(person, checkout["payment_id"])
+
+
+@pytest.fixture(scope="module")
+async def till(engines: EmbeddedEngines, app: FastAPI, api: Api) -> AsyncIterator[Counter]:
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="warning")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    async with shop(engines, engines.settings.postgres) as place:
+        await eventually(lambda: asyncio.sleep(0, server.started), bool)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}/v1/webhooks/razorpay"
+        await place.control("/razorpay/webhook", url=url)
+        yield Counter(api, place, url)
+        await place.control("/razorpay/webhook", enabled=False)
+    server.should_exit = True
+    await serving
+
+
+async def test_a_checkout_is_paid_told_by_webhook_and_invoiced(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    created = await till.create(person, reference_id)
+    assert created.status_code == 201, created.text
+    checkout = created.json()
+    assert {name: checkout[name] for name in ("gateway", "amount", "currency", "payment_status")} == {
+        "gateway": "razorpay",
+        "amount": AMOUNT,
+        "currency": "INR",
+        "payment_status": "created",
+    }
+    assert checkout["key_id"]
+    assert checkout["mandate"] == {"max_amount": 15_000_00}
+    again = await till.create(person, reference_id)
+    assert again.json()["gateway_order_id"] == checkout["gateway_order_id"]
+
+    await till.pay(checkout)
+    status = await till.settled(person, checkout["payment_id"])
+    assert [step["status"] for step in status["timeline"]] == ["created", "authorized", "captured"]
+    assert "webhook" in {step["source"] for step in status["timeline"]}
+    listed = (await till.api.get("/v1/payments", headers=person.headers)).json()
+    assert [item["payment_id"] for item in listed["items"]] == [checkout["payment_id"]]
+
+    invoice = (
+        await till.api.get(f"/v1/billing/invoices/{status['invoice_id']}", headers=person.headers)
+    ).json()
+    assert invoice["number"].startswith("TR/")
+    assert (invoice["taxable"], invoice["cgst"], invoice["sgst"], invoice["igst"]) == (
+        169_406,
+        15_247,
+        15_247,
+        0,
+    )
+    assert (invoice["total"], invoice["place_of_supply"], invoice["rate"]) == (AMOUNT, "KA", 18)
+    pdf = await till.api.get(f"/v1/billing/invoices/{status['invoice_id']}.pdf", headers=person.headers)
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.content.startswith(b"%PDF")
+    items = (await till.api.get("/v1/billing/invoices", headers=person.headers)).json()["items"]
+    assert [item["invoice_id"] for item in items] == [status["invoice_id"]]
+    assert (await till.create(person, reference_id)).status_code in (201, 409)
+
+
+async def test_a_genuine_callback_is_answered_before_and_after_the_end(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    checkout = (await till.create(person, reference_id)).json()
+    brought = await till.pay(checkout)
+    first = await till.confirm(person, checkout, brought)
+    assert (first.status_code, first.json()["status"]) == (200, "captured")
+    later = await till.confirm(person, checkout, brought)
+    assert (later.status_code, later.json()["status"]) == (200, "captured")
+    forged = await till.confirm(person, checkout, {**brought, "razorpay_signature": "0" * 64})
+    assert (forged.status_code, forged.json()["code"]) == (422, "signature_invalid")
+    other_order = await till.confirm(
+        person, checkout, {**brought, "razorpay_order_id": "order_00000000000000"}
+    )
+    assert other_order.json()["code"] == "signature_invalid"
+
+
+async def test_a_forged_callback_changes_nothing(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    checkout = (await till.create(person, reference_id)).json()
+    forged = {
+        "razorpay_payment_id": "pay_00000000000000",
+        "razorpay_order_id": checkout["gateway_order_id"],
+        "razorpay_signature": "0" * 64,
+    }
+    answer = await till.confirm(person, checkout, forged)
+    assert (answer.status_code, answer.json()["code"]) == (422, "signature_invalid")
+    status = await till.settled(person, checkout["payment_id"], "created")
+    assert status["invoice_id"] is None
+
+
+@pytest.mark.parametrize("fault", ["duplicate_webhook", "reorder_webhooks", "tampered_webhook"])
+async def test_webhooks_that_misbehave_still_give_one_capture(till: Counter, fault: str) -> None:
+    person, reference_id = await till.customer()
+    checkout = (await till.create(person, reference_id)).json()
+    await till.shop.control("/faults", target="razorpay", match="payment.", fault=fault, times=2, seconds=0.2)
+    brought = await till.pay(checkout)
+    status = await till.settled(person, checkout["payment_id"])
+    assert status["invoice_id"]
+    assert len(await till.shop.effects("captured", brought["razorpay_payment_id"])) == 1
+
+
+async def test_two_requests_at_once_open_one_payment(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    answers = await asyncio.gather(*(till.create(person, reference_id) for _ in range(4)))
+    made = {answer.json()["gateway_order_id"] for answer in answers if answer.status_code == 201}
+    assert len(made) == 1
+    assert all(answer.status_code in (201, 409) for answer in answers)
+    rows = await till.shop.rows("SELECT 1 FROM finance.payments WHERE reference_id = %s", reference_id)
+    assert len(rows) == 1
+
+
+async def test_without_kyc_no_payment_and_with_it_one(till: Counter) -> None:
+    person, reference_id = await till.customer(kyc=False)
+    refused = await till.create(person, reference_id)
+    assert (refused.status_code, refused.json()["code"]) == (403, "kyc_tier_required")
+    await till.verify(person)
+    assert (await till.create(person, reference_id)).status_code == 201
+
+
+async def test_without_a_billing_state_no_payment(till: Counter) -> None:
+    person = await till.api.signed_in()
+    await till.verify(person)
+    refused = await till.create(person, await till.wants(person))
+    assert (refused.status_code, refused.json()["code"]) == (422, "billing_state_required")
+
+
+async def test_others_see_nothing_and_nobody_pays_for_anothers(till: Counter) -> None:
+    _, paid = await till.bought()
+    stranger, _ = await till.customer()
+    for path in (f"payments/{paid['payment_id']}/status", f"billing/invoices/{paid['invoice_id']}",
+                 f"billing/invoices/{paid['invoice_id']}.pdf"):  # fmt: skip
+        assert (await till.api.get(f"/v1/{path}", headers=stranger.headers)).status_code == 404
+        assert (await till.api.get(f"/v1/{path}")).status_code == 401
+    assert (await till.create(stranger, paid["reference_id"])).status_code == 404
+    unknown = mint(Prefix.PAYMENT)
+    assert (await till.api.get(f"/v1/payments/{unknown}/status", headers=stranger.headers)).status_code == 404
+    body = {"payment_id": paid["payment_id"], "reason": "mine"}
+    asked = await till.api.post("/v1/payments/refund", json=body, headers={**stranger.headers, **key()})
+    assert asked.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"purpose": "gift", "reference_id": "sub_1"}, 422),
+        ({"purpose": "course"}, 422),
+        ({"purpose": "course", "reference_id": "enr_1", "amount": 1}, 422),
+        ({"purpose": "course", "reference_id": 5}, 422),
+        ([], 422),
+    ],
+)
+async def test_what_is_no_payment_is_refused(till: Counter, body: Any, status: int) -> None:
+    person = await till.api.signed_in()
+    answer = await till.api.post("/v1/payments/create", json=body, headers={**person.headers, **key()})
+    assert answer.status_code == status
+    without = await till.api.post("/v1/payments/create", json=body, headers=person.headers)
+    assert (without.status_code, without.json()["code"]) == (400, "idempotency_key_required")
+
+
+# Webhooks
+
+
+def _event(order_id: str, payment_id: str = "pay_00000000000000") -> bytes:
+    entity = {
+        "id": payment_id,
+        "entity": "payment",
+        "order_id": order_id,
+        "status": "captured",
+        "captured": True,
+    }
+    return json.dumps({"entity": "event", "event": "payment.captured", "payload": {"payment": {"entity": entity}}}).encode()  # fmt: skip # noqa: E501
+
+
+async def _post(till: Counter, raw: bytes, secret: str, event_id: str) -> httpx.Response:
+    signature = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+    headers = {"X-Razorpay-Signature": signature, "x-razorpay-event-id": event_id}
+    return await till.api.post("/v1/webhooks/razorpay", content=raw, headers=headers)
+
+
+async def test_a_webhook_is_a_hint_and_never_believed(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    checkout = (await till.create(person, reference_id)).json()
+    secret = till.api.platform.settings.razorpay_webhook_secrets[0]
+    raw, event_id = _event(checkout["gateway_order_id"]), secrets.token_hex(7)
+    assert (await _post(till, raw, secret, event_id)).status_code == 200
+    assert (await _post(till, raw, secret, event_id)).status_code == 200
+    stored = await till.shop.rows("SELECT * FROM platform.events WHERE event_id = %s", event_id)
+    assert len(stored) == 1
+    assert stored[0]["workflow_id"] == f"payment:{checkout['payment_id']}"
+
+    async def done() -> Any:
+        rows = await till.shop.rows("SELECT done_at FROM platform.events WHERE event_id = %s", event_id)
+        return rows[0]["done_at"]
+
+    assert await eventually(done, lambda at: at is not None)
+    assert (await till.settled(person, checkout["payment_id"], "created"))["invoice_id"] is None
+
+
+async def test_a_webhook_without_our_signature_is_refused_and_not_kept(till: Counter) -> None:
+    secret = till.api.platform.settings.razorpay_webhook_secrets[0]
+    raw, event_id = _event("order_00000000000000"), secrets.token_hex(7)
+    refused = await _post(till, raw, "another secret", event_id)
+    assert (refused.status_code, refused.json()["code"]) == (400, "signature_invalid")
+    assert (await till.api.post("/v1/webhooks/razorpay", content=raw)).status_code == 400
+    assert await till.shop.rows("SELECT FROM platform.events WHERE event_id = %s", event_id) == []
+    for broken in (b"", b"[]", b"{", b'{"payload": {"payment": 1}}', b"\xff\x00"):
+        assert (await _post(till, broken, secret, event_id)).status_code == 400
+
+
+async def test_the_secret_before_the_rotation_still_counts(
+    till: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = till.api.platform.settings
+    current = settings.razorpay_webhook_secrets[0]
+    monkeypatch.setattr(settings, "razorpay_webhook_secrets", ["fresh", current])
+    raw = _event("order_00000000000000")
+    assert (await _post(till, raw, current, secrets.token_hex(7))).status_code == 200
+    assert (await _post(till, raw, "fresh", secrets.token_hex(7))).status_code == 200
+
+
+# Refunds and finance
+
+
+async def test_support_asks_finance_agrees_and_the_money_is_back(till: Counter) -> None:
+    person, paid = await till.bought()
+    support, finance = await till.api.staff("support"), await till.api.staff("finance")
+    body = {"payment_id": paid["payment_id"], "reason": "the customer was charged by mistake"}
+    mine = await till.api.post("/v1/payments/refund", json=body, headers={**person.headers, **key()})
+    assert (mine.status_code, mine.json()["code"]) == (403, "refund_not_granted")
+    given = key()
+    asked = await till.api.post("/v1/payments/refund", json=body, headers={**support.headers, **given})
+    assert (asked.status_code, asked.json()["status"]) == (202, "requested")
+    repeat = await till.api.post("/v1/payments/refund", json=body, headers={**support.headers, **given})
+    assert repeat.json() == asked.json()
+    assert repeat.headers["Idempotency-Replayed"] == "true"
+
+    approve = f"/v1/finance/refunds/{asked.json()['refund_id']}/approve"
+    assert (await till.api.post(approve, json={}, headers=support.headers)).status_code == 403
+    agreed = await till.api.post(approve, json={}, headers=finance.headers)
+    assert agreed.status_code == 200, agreed.text
+
+    async def read() -> dict[str, Any]:
+        path = f"/v1/payments/refunds/{asked.json()['refund_id']}?wait=5"
+        return (await till.api.get(path, headers=person.headers)).json()
+
+    refund = await eventually(read, lambda found: found["status"] == "processed")
+    assert refund["amount"] == AMOUNT
+    status = await till.settled(person, paid["payment_id"], "refunded")
+    assert status["amount_refunded"] == AMOUNT
+    documents = (await till.api.get("/v1/billing/invoices", headers=person.headers)).json()["items"]
+    assert [item["kind"] for item in documents] == ["credit_note", "invoice"]
+    assert documents[0]["original_invoice_id"] == documents[1]["invoice_id"]
+    pdf = await till.api.get(f"/v1/billing/invoices/{documents[0]['invoice_id']}.pdf", headers=person.headers)
+    assert pdf.content.startswith(b"%PDF")
+    stranger, _ = await till.customer()
+    path = f"/v1/payments/refunds/{asked.json()['refund_id']}"
+    assert (await till.api.get(path, headers=stranger.headers)).status_code == 404
+
+
+async def test_finance_reads_a_book_that_balances(till: Counter) -> None:
+    _, paid = await till.bought()
+    finance, customer = await till.api.staff("finance"), await till.api.signed_in()
+    balance = (await till.api.get("/v1/finance/trial-balance", headers=finance.headers)).json()
+    assert balance["total_debit"] == balance["total_credit"] > 0
+    assert sum(item["debit"] for item in balance["items"]) == balance["total_debit"]
+    query = {"reference": paid["payment_id"]}
+    lines = (await till.api.get("/v1/finance/ledger", params=query, headers=finance.headers)).json()["items"]
+    assert {(line["account"], line["debit"], line["credit"]) for line in lines} == {
+        ("gateway_clearing", AMOUNT, 0),
+        ("deferred_revenue", 0, 169_406),
+        ("output_cgst", 0, 15_247),
+        ("output_sgst", 0, 15_247),
+    }
+    unknown = await till.api.get("/v1/finance/ledger?account=nowhere", headers=finance.headers)
+    assert unknown.status_code == 422
+    for path in ("trial-balance", "ledger", "payments", "refunds", "payouts", "gst?period=2026-11"):
+        assert (await till.api.get(f"/v1/finance/{path}", headers=finance.headers)).status_code == 200
+        assert (await till.api.get(f"/v1/finance/{path}", headers=customer.headers)).status_code == 403
+        assert (await till.api.get(f"/v1/finance/{path}")).status_code == 401
+        as_csv = await till.api.get(f"/v1/finance/{path}", headers={**finance.headers, "Accept": "text/csv"})
+        assert as_csv.headers["content-type"].startswith("text/csv")
+        rows = list(csv.reader(io.StringIO(as_csv.text)))
+        assert all(len(row) == len(rows[0]) for row in rows)
+
+
+async def test_the_months_tax_ties_to_the_ledger(till: Counter) -> None:
+    await till.bought()
+    finance = await till.api.staff("finance")
+    rows = await till.shop.rows(
+        "SELECT DISTINCT to_char(issued_on, 'YYYY-MM') AS month FROM finance.invoices"
+    )
+    due = dict.fromkeys(("cgst", "sgst", "igst"), 0)
+    for row in rows:
+        answer = await till.api.get(f"/v1/finance/gst?period={row['month']}", headers=finance.headers)
+        for tax in due:
+            due[tax] += answer.json()[tax]
+    balance = (await till.api.get("/v1/finance/trial-balance", headers=finance.headers)).json()
+    booked = {item["account"]: item["credit"] - item["debit"] for item in balance["items"]}
+    assert due == {tax: booked[f"output_{tax}"] for tax in due}
