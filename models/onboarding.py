@@ -162,4 +162,5 @@ class Complaint(SQLModel, table=True):
     made_at: datetime = Field(sa_column=instant())
     due_at: datetime = Field(sa_column=instant())
     status: str = Field(default="open", sa_type=Text)
+    note_id: str | None = Field(default=None, sa_type=Text)
     version: int = Field(default=1, sa_type=BigInteger)

@@ -2,6 +2,7 @@
 
 import base64
 
+from activities.complaints import ComplaintsActivities
 from activities.notifications import NotificationsActivities
 from activities.onboarding import OnboardingActivities
 from activities.onboarding_checks import KycActivities
@@ -12,6 +13,7 @@ from providers.notify import HttpNotifier
 from providers.screening import HttpScreening
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.complaints import Complaint
 from workflows.notifications import Message
 from workflows.onboarding import CustomerOnboarding
 from workflows.rescreening import Rescreening
@@ -25,7 +27,8 @@ def _books(parts: Parts) -> list:
     mail = NotificationsActivities(
         parts.database, parts.vault, HttpNotifier(parts.http, parts.settings.sandbox)
     )
-    return [books.open, books.consent_held, books.move, books.to_rescreen, mail.deliver]
+    complaints = ComplaintsActivities(parts.database)
+    return [complaints.move, books.open, books.consent_held, books.move, books.to_rescreen, mail.deliver]
 
 
 def _checks(parts: Parts) -> list:
@@ -43,7 +46,7 @@ def _checks(parts: Parts) -> list:
 POOL = Pool(
     "onboarding",
     [
-        Served(Queue.ONBOARDING, [CustomerOnboarding, Rescreening, Message], _books),
+        Served(Queue.ONBOARDING, [CustomerOnboarding, Rescreening, Complaint, Message], _books),
         Served(Queue.KYC, activities=_checks),
     ],
 )

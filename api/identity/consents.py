@@ -1,5 +1,6 @@
 """Consents: given, listed, withdrawn. A purpose's document is fixed; ``current`` means its latest version."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -7,13 +8,17 @@ from fastapi import APIRouter, Body, Query
 
 from api.identity import shapes
 from api.identity.profile import Owner
+from api.onboarding.drives import withdrawal_drive
 from api.pages import Page, cut, page
-from api.platform import PlatformDep
+from api.platform import Platform, PlatformDep
 from api.principal import CurrentUser
 from api.problems import FieldError, Problem
 from domain.consents import CURRENT, version_of
+from domain.errors import Unavailable
+from models.contracts.commands import Request as CommandRequest
 from store import identity_consents
 from store.outbox import emit
+from temporal.commands import InProgress, Pending
 
 router = APIRouter()
 
@@ -69,9 +74,18 @@ async def withdraw(
         if rows:
             told = {"purpose": wanted}
             await emit(connection, "user-events", user_id, "user.consent_withdrawn", told, now)
+    if rows and wanted == "kyc":
+        await _stop_checking(platform, user_id, rows[0]["consent_id"])
     return page([shapes.Consent.model_validate(row) for row in rows])
 
 
 def _own(caller: str, user_id: str) -> None:
     if caller != user_id:
         raise Problem(403)
+
+
+async def _stop_checking(platform: Platform, user_id: str, consent_id: str) -> None:
+    """Tells the identity check to stop; it also looks at the consent before each step of its own."""
+    asked = CommandRequest(user_id, "DELETE consents", f"natural:{consent_id}", lasting=True)
+    with suppress(Pending, InProgress, Unavailable):
+        await platform.envelope.run(asked, consent_id, lambda _: withdrawal_drive(platform.settings, user_id))

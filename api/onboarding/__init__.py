@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.onboarding import reviews, standing, submitting
+from api.onboarding import complaints, reviews, standing, submitting
 
 router = APIRouter(prefix="/v1", tags=["onboarding"])
-for part in (submitting, standing, reviews):
+for part in (submitting, standing, reviews, complaints):
     router.include_router(part.router)

@@ -293,7 +293,6 @@ async def test_withdrawn_consent_stops_the_work_in_flight(api: Api, outside: Out
     await api.request(
         "DELETE", f"/v1/users/{who.user_id}/consents", params={"purpose": "kyc"}, headers=who.headers
     )
-    await process(api, who).execute_update("withdraw_consent", {})
     seen = await kyc(api, who, "pending")
     assert seen["reason_code"] == "consent_withdrawn"
     await outside.control("/reset")

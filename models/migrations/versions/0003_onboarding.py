@@ -128,7 +128,8 @@ CREATE TABLE user_management.complaints (
     about text,
     made_at timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
-    status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'resolved')),
+    status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'escalated', 'resolved')),
+    note_id text,
     version bigint NOT NULL DEFAULT 1
 );
 """
