@@ -38,18 +38,19 @@ class Commander:
         alongside: Alongside | None = None,
         status: int | Callable[[dict[str, Any]], int] = 201,
         key_required: bool = False,
+        key_ignored: bool = False,
     ) -> JSONResponse:
         """The answer of the command, new or repeated.
 
         `minted_id`: the business id if the command is new; `drive` builds the start or update from the
         id that counts. `natural_key`: what makes two requests the same one whatever their key (the body
         is then not compared across keys). `alongside`: rows written in the promise's transaction.
-        `status`: of a success, or how to tell it from the body.
+        `status`: of a success, or how to tell it from the body. `key_ignored`: calls below /auth have none.
 
         Raises:
             Problem: the refusal of the process, or of the key.
         """
-        key = idempotency_key(self._request, required=key_required)
+        key = None if key_ignored else idempotency_key(self._request, required=key_required)
         body = await self._request.body()
         if natural_key is not None and key is not None:
             await self._same_body(key, body)
@@ -58,6 +59,7 @@ class Commander:
             route=f"{self._request.method} {self._request.url.path}",
             key=f"natural:{natural_key}" if natural_key is not None else key or uuid7().hex,
             body=b"" if natural_key is not None else body,
+            lasting=natural_key is not None,
         )
         try:
             outcome = await self._platform.envelope.run(asked, minted_id, drive, alongside)

@@ -1,5 +1,7 @@
 """Turns whatever is raised below a route into a problem document, so that no answer is ever bare."""
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -59,7 +61,7 @@ def problem_of(error: Exception) -> Problem:
             log.warning("engine_away", error=type(error).__name__)
             return unavailable()
         case _:
-            log.error("unexpected_error", error=type(error).__name__, exc_info=error)
+            log.error("unexpected_error", error=type(error).__name__, where=where(error))
             return Problem(500)
 
 
@@ -74,6 +76,12 @@ def install(app: FastAPI) -> None:
 
     for kind in (Problem, HTTPException, RequestValidationError, Rejected, psycopg.Error, *AWAY):
         app.add_exception_handler(kind, answer)
+
+
+def where(error: BaseException) -> list[str]:
+    """The innermost frames of an error, without its text and without any value: both may be personal."""
+    frames = traceback.extract_tb(error.__traceback__)[-8:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _methods(app: FastAPI) -> Methods:

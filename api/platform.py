@@ -80,7 +80,7 @@ class Platform:
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self.background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("background_task_failed", error=type(error).__name__, exc_info=error)
+            log.error("background_task_failed", error=type(error).__name__)
 
     async def _connect(self) -> None:
         self._client = await connect(self.settings)

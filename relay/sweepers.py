@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from store import events, messages
+from store import events, identity_expiry, messages
 from store.commands import Commands
 from store.database import Database
 from store.vault import Vault
@@ -39,8 +39,11 @@ class Sweepers:
         SWEPT.labels("command").inc(await self._envelope.sweep())
 
     async def forget_answers(self) -> None:
-        """Answers under an idempotency key are kept for 24 hours."""
-        await self._commands.forget(datetime.now(UTC) - ANSWERS_KEPT)
+        """Answers under an idempotency key are kept for 24 hours; what sign-in no longer needs goes too."""
+        now = datetime.now(UTC)
+        await self._commands.forget(now - ANSWERS_KEPT)
+        async with self._database.transaction() as connection:
+            await identity_expiry.drop_expired(connection, now)
 
     async def deliver_events(self) -> None:
         """Events stored and not taken by their workflow yet."""

@@ -5,6 +5,7 @@ Erasing a person deletes that one key (`forget`); every sealed column of theirs 
 
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 from models.contracts.sealing import KeyRing, blind_index
 from models.settings import Settings
@@ -28,6 +29,17 @@ class Vault:
         Raises:
             PersonForgotten: the person's key was deleted and the row kept as a mark.
         """
+        # Read first: every request opens something, and only a person's first one makes a key.
+        cursor = await connection.execute(
+            "SELECT wrapped_key FROM user_management.person_keys WHERE person_id = %s", (person_id,)
+        )
+        row = await cursor.fetchone() or await self._make(connection, person_id)
+        if not row["wrapped_key"]:
+            raise PersonForgotten(person_id)
+        key = self.firm.open(bytes(row["wrapped_key"]), f"person:{person_id}")
+        return KeyRing({"p": key})
+
+    async def _make(self, connection: Connection, person_id: str) -> dict[str, Any]:
         made = self.firm.seal(os.urandom(32), f"person:{person_id}")
         cursor = await connection.execute(
             """INSERT INTO user_management.person_keys (person_id, wrapped_key, made_at)
@@ -37,10 +49,9 @@ class Vault:
             (person_id, made, datetime.now(UTC)),
         )
         row = await cursor.fetchone()
-        if row is None or not row["wrapped_key"]:
-            raise PersonForgotten(person_id)
-        key = self.firm.open(bytes(row["wrapped_key"]), f"person:{person_id}")
-        return KeyRing({"p": key})
+        if row is None:
+            raise RuntimeError("an upsert gave no row")
+        return row
 
     async def forget(self, connection: Connection, person_id: str) -> None:
         """Erases the person: the key is gone, an empty mark stays so that none is made anew."""

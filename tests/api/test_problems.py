@@ -8,6 +8,7 @@ from typing import Annotated
 
 import httpx
 import pytest
+import structlog
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
@@ -215,8 +216,11 @@ async def test_what_is_invalid_is_pointed_at_without_repeating_it(api: Api) -> N
 
 
 async def test_a_fault_of_ours_says_nothing_but_its_trace(probe: Api) -> None:
-    answer = await probe.get("/v1/test/fault")
+    with structlog.testing.capture_logs() as lines:
+        answer = await probe.get("/v1/test/fault")
     assert_problem(answer, 500, "internal")
+    assert "secret" not in repr(lines)
+    assert any("test_problems.py" in repr(line.get("where")) for line in lines)
     assert "secret" not in answer.text
     assert answer.headers["X-Frame-Options"] == "DENY"
 
