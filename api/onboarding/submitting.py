@@ -123,6 +123,7 @@ async def _submit(
             create=True,
         ),
         natural_key=natural_key,
+        key_ignored=natural_key is not None,
         alongside=write,
         status=202,
     )
