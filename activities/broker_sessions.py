@@ -2,6 +2,7 @@
 
 import base64
 import re
+from datetime import UTC
 
 from rapidfuzz import fuzz
 from temporalio import activity
@@ -114,7 +115,7 @@ class SessionActivities(SessionPort):
         if not same_holder(grant.value.holder, verified_name):
             await self._brokers.kite.end_session(grant.value.access_token)
             raise Rejected("account_holder_mismatch")
-        expires_at = session_end(grant.at)
+        expires_at = session_end(grant.at).astimezone(UTC)
         async with self._database.transaction() as connection:
             await trading_accounts.connect(
                 connection,
