@@ -218,6 +218,18 @@ async def test_without_kyc_no_payment_and_with_it_one(till: Counter) -> None:
     assert (await till.create(person, reference_id)).status_code == 201
 
 
+async def test_a_large_payment_needs_a_fresh_second_factor(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    await till.shop.rows(
+        "UPDATE finance.user_subscriptions SET amount = 5000001 WHERE subscription_id = %s RETURNING 1",
+        reference_id,
+    )
+    asked = await till.create(person, reference_id)
+    assert (asked.status_code, asked.json()["code"]) == (403, "step_up_required")
+    asked = await till.create(person, reference_id, **await till.api.stepped_up(person))
+    assert (asked.status_code, asked.json()["code"]) == (403, "kyc_tier_required")
+
+
 async def test_without_a_billing_state_no_payment(till: Counter) -> None:
     person = await till.api.signed_in()
     await till.verify(person)

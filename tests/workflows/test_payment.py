@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
+from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
 from tests.workflows.shop import AMOUNT, Shop, eventually, refusal, shop
@@ -88,10 +90,7 @@ async def test_a_lost_answer_to_the_capture_is_looked_up_and_never_repeated(plac
     await place.confirm(handle, brought)
     row = await place.status(one, "captured")
     assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
-    attempts = await place.rows(
-        "SELECT number, state FROM finance.attempts WHERE kind = 'capture' AND object_id = %s", one.payment_id
-    )
-    assert [(one["number"], one["state"]) for one in attempts] == [(1, "sent")]
+    assert [(a["number"], a["state"]) for a in await _attempts(place, one.payment_id)] == [(1, "sent")]
     assert len(await place.documents(one)) == 1
 
 
@@ -103,11 +102,7 @@ async def test_a_capture_that_never_left_is_sent_again(place: Shop) -> None:
     await place.confirm(handle, brought)
     row = await place.status(one, "captured")
     assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
-    attempts = await place.rows(
-        "SELECT state FROM finance.attempts WHERE kind = 'capture' AND object_id = %s ORDER BY number",
-        one.payment_id,
-    )
-    assert [attempt["state"] for attempt in attempts] == ["void", "sent"]
+    assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["void", "sent"]
 
 
 async def test_a_lost_answer_to_the_order_makes_no_second_order(place: Shop) -> None:
@@ -224,3 +219,51 @@ async def test_the_day_limit_refuses_the_payment_that_would_exceed_it(place: Sho
         more = await place.again(first, 50_000_00)
         await place.confirm(await place.open(more), await place.pay(more))
     assert await refusal(place.open(await place.again(first, 1_00))) == "limit_exceeded"
+
+
+async def test_an_unpaid_checkout_expires_after_three_days_and_the_buyer_is_told(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(days=3, minutes=1))
+    result = await handle.result()
+    assert result["status"] == "expired"
+    assert one.buyer is not None
+    assert [said["signal"] for said in await one.buyer.query("heard")] == ["ended"]
+    again = await place.again(one, AMOUNT)
+    assert (await place.open(again)) is not None
+
+
+async def test_a_failed_payment_stays_payable_for_three_days_then_expires(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    await place.pay(one, "failure")
+    await place.hint(handle)
+    await place.status(one, "failed")
+    skipper = TimeSkipper(place.client)
+    await skipper.fast_forward(handle, timedelta(days=2))
+    assert (await place.payment(one))["status"] == "failed"
+    await skipper.fast_forward(handle, timedelta(days=1, minutes=1))
+    assert (await handle.result())["status"] == "expired"
+
+
+async def test_a_capture_nobody_answers_is_never_sent_while_it_may_stand(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    await place.control("/faults", target="razorpay", match="/capture", fault="error_5xx", times=1)
+    answer = await place.confirm(handle, brought)
+    assert answer["status"] == "unknown"
+    # Seen once is not proof: the second attempt leaves only after the first one's deadline has long passed.
+    assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["sending"]
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(seconds=75))
+    row = await place.status(one, "captured")
+    assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["void", "sent"]
+    assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+
+
+async def _attempts(place: Shop, payment_id: str) -> list[dict]:
+    return await place.rows(
+        """SELECT number, state FROM finance.attempts
+           WHERE kind = 'capture' AND object_id = %s ORDER BY number""",
+        payment_id,
+    )
