@@ -1,8 +1,10 @@
 """How a settlement day is compared with the book, and what may become of what does not agree."""
 
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from hashlib import sha256
+
+from domain.billing_calendar import is_bank_day
 
 SECOND_PERSON_ABOVE = 50_000_00
 """Paise; a break of more than this is decided by two different people (`api.md`)."""
@@ -42,3 +44,29 @@ def break_id(day: date, kind: BreakKind, reference: str) -> str:
 def needs_second(difference: int) -> bool:
     """Whether one person's decision is not enough."""
     return abs(difference) > SECOND_PERSON_ABOVE
+
+
+def capture_days(settled_on: date, lag_days: int) -> tuple[date, date]:
+    """First and last Indian day whose captures the gateway settles on `settled_on`, `lag_days` bank days
+    after the capture (Razorpay: T+2). A day on which banks rest settles nothing: the range is empty, its
+    first day after its last.
+    """
+    if not is_bank_day(settled_on):
+        return settled_on + timedelta(days=1), settled_on
+    last = settled_on
+    for _ in range(lag_days):
+        last = _bank_day_before(last)
+    if lag_days == 0:
+        return settled_on, settled_on
+    # Captured on a day of rest counts like captured on the bank day before it: T+2 of a Sunday is Tuesday.
+    following = last + timedelta(days=1)
+    while not is_bank_day(following):
+        following += timedelta(days=1)
+    return last, following - timedelta(days=1)
+
+
+def _bank_day_before(day: date) -> date:
+    day -= timedelta(days=1)
+    while not is_bank_day(day):
+        day -= timedelta(days=1)
+    return day

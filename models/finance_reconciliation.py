@@ -23,6 +23,8 @@ class ReconciliationRow(SQLModel, table=True):
     matched: int = Field(sa_type=BigInteger)
     bank: int = Field(sa_type=BigInteger)
     """Paise that the report says went to the bank: credits less debits."""
+    settled_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the day's last settlement was made: what was captured later is not due yet."""
     started_at: datetime = Field(sa_column=instant())
     finished_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     version: int = Field(sa_type=BigInteger)
@@ -37,6 +39,8 @@ class SettlementLine(SQLModel, table=True):
     settlement_id: str = Field(primary_key=True, sa_type=Text)
     entity_id: str = Field(primary_key=True, sa_type=Text)
     """The gateway's payment, refund, transfer or adjustment."""
+    occurrence: int = Field(primary_key=True, sa_type=BigInteger)
+    """1, and more where the report holds the same thing again."""
     date: Day = Field(sa_type=Date)
     reading: int
     kind: str = Field(sa_type=Text)
@@ -49,6 +53,9 @@ class SettlementLine(SQLModel, table=True):
     fee: int = Field(sa_type=BigInteger)
     """Tax included."""
     tax: int = Field(sa_type=BigInteger)
+    verdict: str = Field(default="new", sa_type=Text)
+    expected_fee: int = Field(default=0, sa_type=BigInteger)
+    expected_tax: int = Field(default=0, sa_type=BigInteger)
     booked_bank: int = Field(default=0, sa_type=BigInteger)
     booked_fee: int = Field(default=0, sa_type=BigInteger)
     booked_tax: int = Field(default=0, sa_type=BigInteger)
@@ -71,6 +78,8 @@ class BreakRow(SQLModel, table=True):
     found: int = Field(sa_type=BigInteger)
     difference: int = Field(sa_type=BigInteger)
     """Paise left on gateway clearing by this break: positive where the gateway owes us."""
+    difference_tax: int = Field(sa_type=BigInteger)
+    """Of that, GST on a fee."""
     status: str = Field(sa_type=Text)
     resolution: str | None = Field(default=None, sa_type=Text)
     note_id: str | None = Field(default=None, sa_type=Text)

@@ -1,14 +1,18 @@
 """Recurring debits and the settlement report at Razorpay, judged by the caller's own time."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from domain.billing_calendar import ist_midnight
 from domain.errors import Unknown
 from models.messages.billing import GatewayPayment
 from providers.razorpay import Razorpay, _options, _payment, _repeatable
 
 REPORT_PAGE = 1000
 """Most lines of the combined recon report in one call (Razorpay)."""
+
+SETTLEMENTS_PAGE = 100
+"""More settlements than one day has."""
 
 
 class RazorpayMandates(Razorpay):
@@ -87,3 +91,13 @@ class RazorpayMandates(Razorpay):
         asked = {"year": day.year, "month": f"{day.month:02d}", "day": f"{day.day:02d}"}
         page = {**asked, "count": REPORT_PAGE, "skip": skip}
         return list(_repeatable(lambda: self._client.settlement.report(page, **_options()))["items"])
+
+    def last_settlement(self, day: date) -> datetime | None:
+        """When the last settlement of an Indian day was made; None where there was none."""
+        first = ist_midnight(day)
+        last = first + timedelta(days=1)
+        asked = {"from": int(first.timestamp()), "to": int(last.timestamp()) - 1, "count": SETTLEMENTS_PAGE}
+        items = _repeatable(lambda: self._client.settlement.all(asked, **_options()))["items"]
+        made = [datetime.fromtimestamp(item["created_at"], UTC) for item in items]
+        # The gateway tells whole seconds: what was captured within the last one may be in it.
+        return max(made) + timedelta(seconds=1) if made else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.billing import BillingActivities, GatewayActivities
+from activities.reconciliation import ReconciliationActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
 from models.contracts.queues import Queue
@@ -13,6 +14,7 @@ from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
 from workflows.payments import PaymentWorkflow
+from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
 from workflows.refunds import RefundWorkflow
 from workflows.subscriptions import Subscription
 
@@ -21,7 +23,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
     supplier = Supplier.of(parts.settings)
     payments = BillingActivities(parts.database, parts.vault, supplier, Razorpay(parts.settings))
     refunds = RefundActivities(parts.database, parts.vault, supplier)
-    renewals = _subscriptions(parts)
+    renewals, days = _subscriptions(parts), _reconciliation(parts)
     return [
         payments.open_payment,
         payments.advance,
@@ -37,6 +39,9 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         renewals.withdraw,
         renewals.renew,
         renewals.miss,
+        days.begin,
+        days.compare,
+        days.decide,
     ]
 
 
@@ -44,7 +49,7 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
     gateway = Razorpay(parts.settings)
     payments = GatewayActivities(parts.database, parts.vault, gateway)
     refunds = RefundGatewayActivities(parts.database, gateway)
-    renewals = _subscriptions(parts)
+    renewals, days = _subscriptions(parts), _reconciliation(parts)
     return [
         payments.create_order,
         payments.read_order,
@@ -54,6 +59,7 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
         renewals.notify,
         renewals.debit,
         renewals.look,
+        days.read,
     ]
 
 
@@ -62,10 +68,24 @@ def _subscriptions(parts: Parts) -> SubscriptionActivities:
     return SubscriptionActivities(parts.database, parts.vault, gateway, Supplier.of(parts.settings))
 
 
+def _reconciliation(parts: Parts) -> ReconciliationActivities:
+    gateway = RazorpayMandates(parts.settings)
+    return ReconciliationActivities(parts.database, gateway, parts.settings.settlement_lag_days)
+
+
+WORKFLOWS = [
+    PaymentWorkflow,
+    RefundWorkflow,
+    Subscription,
+    Reconciliation,
+    ReconciliationBreak,
+    DailyReconciliation,
+]
+
 POOL = Pool(
     name="billing",
     queues=[
-        Served(Queue.BILLING, workflows=[PaymentWorkflow, RefundWorkflow, Subscription], activities=_books),
+        Served(Queue.BILLING, workflows=WORKFLOWS, activities=_books),
         Served(Queue.RAZORPAY, activities=_gateway),
     ],
 )

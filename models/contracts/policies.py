@@ -72,3 +72,9 @@ PLACE_ORDER = Step(timedelta(seconds=20), ONCE, heartbeat=timedelta(seconds=3))
 
 READ_BROKER = Step(timedelta(seconds=15), FOREVER, heartbeat=timedelta(seconds=3))
 """The broker's book, quotes, margins; cancelling and modifying, which change nothing the second time."""
+
+REPORT = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
+"""A gateway's report of a day read to its end: up to a million lines."""
+
+COMPARE = Step(timedelta(minutes=15), FOREVER)
+"""A day's report compared with the book and booked in one transaction: up to a million lines."""

@@ -9,56 +9,63 @@ from models.contracts.assertions import SignedAssertion
 
 
 class ReconciliationInput(BaseModel):
-    """Input of `Reconciliation`: the settlement date; None is yesterday in India (the daily schedule)."""
+    """Input of `Reconciliation`: an Indian settlement date."""
 
-    date: CalendarDay | None = None
-    assertion_public_key: str = ""
+    date: CalendarDay
+    assertion_public_key: str
+
+
+class DailyInput(BaseModel):
+    """Input of `DailyReconciliation`, which a schedule starts."""
+
+    assertion_public_key: str
 
 
 class Reconcile(BaseModel):
-    """Update `reconcile`: made with the start; answered when the day is compared."""
+    """Update `reconcile`: made with the start; answered with the day as it then stands."""
 
 
 class Day(BaseModel):
     """One reading of one settlement date."""
 
     date: CalendarDay
-    reading: int
+    reading: int = 0
     as_of: AwareDatetime
 
 
-class Page(BaseModel):
-    """Input of `reconciliation.read`: lines `skip` onwards of the gateway's report."""
-
-    day: Day
-    skip: int
-
-
-class Read(BaseModel):
-    """How many lines a page had, and whether it was the last."""
-
-    lines: int
-    last: bool
-
-
 class Found(BaseModel):
-    """A discrepancy: what its break is started with."""
+    """A discrepancy: what its break is started with. `difference` is positive where the gateway owes us."""
 
     break_id: str
     date: CalendarDay
     kind: BreakKind
     reference: str
     difference: int
+    status: BreakStatus = BreakStatus.OPEN
+
+
+class Settled(BaseModel):
+    """Answer of `reconciliation.read`: lines read, and when the day's last settlement was made."""
+
+    lines: int
+    settled_until: AwareDatetime | None = None
+
+
+class Compare(BaseModel):
+    """Input of `reconciliation.compare`."""
+
+    day: Day
+    settled_until: AwareDatetime | None
 
 
 class Compared(BaseModel):
-    """Answer of `reconciliation.compare`: the day in figures, and every break that is not resolved."""
+    """The day in figures, and its breaks."""
 
     date: CalendarDay
+    status: str
     lines: int
     matched: int
     difference: int
-    status: str
     breaks: list[Found]
     version: int
 
@@ -90,7 +97,7 @@ class Resolved(BaseModel):
 class Decide(BaseModel):
     """Input of `reconciliation.decide`: one person's decision on one break."""
 
-    found: Found
+    break_id: str
     resolution: Resolution
     note_id: str
     subject: str

@@ -207,8 +207,8 @@ async def eventually(read: Callable[[], Awaitable[Any]], what: str) -> Any:
 
 
 @asynccontextmanager
-async def town(engines: EmbeddedEngines, dsn: str, *workflows: type) -> AsyncIterator[Town]:
-    """A town with its own database; its workers end with it."""
+async def town(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> AsyncIterator[Town]:
+    """A town with its own database; its workers, unless others serve the queues, end with it."""
     settings = engines.settings.model_copy(update={"postgres": dsn})
     client = await connect(settings)
     vault, gateway = Vault(settings), RazorpayMandates(settings)
@@ -224,19 +224,16 @@ async def town(engines: EmbeddedEngines, dsn: str, *workflows: type) -> AsyncIte
             done.open, done.plan, done.save, done.begin, done.notify, done.withdraw, done.debit, done.look,
             done.renew, done.miss,
         ]  # fmt: skip
-        common = {"workflow_runner": runner(), "interceptors": [ClosedErrors()]}
+        made = Town(settings, database, vault, client, TimeSkipper(client), gateway, http)
+        if not serve:
+            yield made
+            return
+        common = {"workflow_runner": runner(), "interceptors": [ClosedErrors()], "activities": methods}
         async with (
-            Worker(
-                client,
-                task_queue=Queue.BILLING,
-                workflows=[Subscription, *workflows],
-                activities=methods,
-                sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
-                **common,
-            ),  # fmt: skip
-            Worker(client, task_queue=Queue.RAZORPAY, activities=methods, **common),
+            Worker(client, task_queue=Queue.BILLING, workflows=[Subscription], **common),
+            Worker(client, task_queue=Queue.RAZORPAY, **common),
         ):
-            yield Town(settings, database, vault, client, TimeSkipper(client), gateway, http)
+            yield made
 
 
 async def refusal(work: Awaitable[Any]) -> str:

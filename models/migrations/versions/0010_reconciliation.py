@@ -13,14 +13,35 @@ CREATE TABLE finance.reconciliations (
     lines bigint NOT NULL,
     matched bigint NOT NULL,
     bank bigint NOT NULL,
+    settled_until timestamptz,
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     version bigint NOT NULL
 );
 
+-- What one reading of the report says, until it is merged. Lost after a crash of Postgres, and read again.
+CREATE UNLOGGED TABLE finance.report_lines (
+    date date NOT NULL,
+    reading integer NOT NULL,
+    number bigint NOT NULL,
+    settlement_id text NOT NULL,
+    entity_id text NOT NULL,
+    kind text NOT NULL,
+    payment_id text,
+    utr text,
+    amount bigint NOT NULL,
+    debit bigint NOT NULL,
+    credit bigint NOT NULL,
+    fee bigint NOT NULL,
+    tax bigint NOT NULL,
+    PRIMARY KEY (date, reading, number)
+);
+
 CREATE TABLE finance.settlement_lines (
     settlement_id text NOT NULL,
     entity_id text NOT NULL,
+    -- The report may hold the same thing twice: the second time is a line of its own.
+    occurrence bigint NOT NULL,
     date date NOT NULL,
     reading integer NOT NULL,
     kind text NOT NULL,
@@ -31,13 +52,17 @@ CREATE TABLE finance.settlement_lines (
     credit bigint NOT NULL,
     fee bigint NOT NULL,
     tax bigint NOT NULL,
+    verdict text NOT NULL DEFAULT 'new' CHECK (verdict IN ('new', 'matched', 'extra_line', 'wrong_amount',
+        'wrong_fee', 'gone')),
+    expected_fee bigint NOT NULL DEFAULT 0,
+    expected_tax bigint NOT NULL DEFAULT 0,
     -- What the ledger has of this line so far; a later reading books the difference only.
     booked_bank bigint NOT NULL DEFAULT 0,
     booked_fee bigint NOT NULL DEFAULT 0,
     booked_tax bigint NOT NULL DEFAULT 0,
-    PRIMARY KEY (settlement_id, entity_id)
+    PRIMARY KEY (settlement_id, entity_id, occurrence)
 );
-CREATE INDEX settlement_lines_of_day ON finance.settlement_lines (date);
+CREATE INDEX settlement_lines_of_day ON finance.settlement_lines (date, verdict);
 CREATE INDEX settlement_lines_entity ON finance.settlement_lines (entity_id);
 
 CREATE TABLE finance.breaks (
@@ -49,6 +74,7 @@ CREATE TABLE finance.breaks (
     expected bigint NOT NULL,
     found bigint NOT NULL,
     difference bigint NOT NULL CHECK (difference <> 0),
+    difference_tax bigint NOT NULL,
     status text NOT NULL CHECK (status IN ('open', 'awaiting_second', 'resolved')),
     resolution text CHECK (resolution IN ('accept', 'post_adjustment', 'claim_gateway', 'write_off')),
     note_id text,
@@ -69,6 +95,7 @@ CREATE INDEX breaks_newest ON finance.breaks (opened_at DESC);
 DOWN = """
 DROP TABLE finance.breaks;
 DROP TABLE finance.settlement_lines;
+DROP TABLE finance.report_lines;
 DROP TABLE finance.reconciliations;
 """
 
