@@ -35,6 +35,8 @@ class Drive(BaseModel):
     """The update's name; None where the start alone is the command."""
     update_id: str = ""
     argument: dict[str, Any] | None = None
+    rerun: bool = False
+    """Whether the process may run again under the same id: only where a second run changes nothing."""
     summary: str = ""
     details: str = ""
     attributes: dict[str, str | int | list[str]] = {}
