@@ -151,6 +151,19 @@ class Proposal(BaseModel):
     rationale_note: str
     disclosure_note: str
 
+    def signal(self, run: RunInput) -> SignalInput:
+        """What starts the lifecycle of the proposed signal."""
+        return SignalInput(
+            signal_id=self.signal_id,
+            analyst_id=run.requested_by,
+            source=Source.ALGORITHM,
+            run_id=run.run_id,
+            terms=self.terms,
+            rationale_note=self.rationale_note,
+            disclosure_note=self.disclosure_note,
+            assertion_public_key=run.assertion_public_key,
+        )
+
 
 class RunResult(BaseModel):
     """What a run saw and found."""
@@ -163,6 +176,32 @@ class RunResult(BaseModel):
     backtest: list[Backtest] = []
     proposals: list[Proposal] = []
     reason_code: str | None = None
+
+
+class DraftView(BaseModel):
+    """A proposed signal as the run's caller sees it."""
+
+    signal_id: str
+    status: Status
+    action: Action
+    entry_price: str
+    target_price: str | None
+    stop_loss: str | None
+    confidence: int
+    expires_at: AwareDatetime
+
+
+class RunView(BaseModel):
+    """The answer of a run: what it saw and what it drew up."""
+
+    run_id: str
+    candle_source: CandleSource
+    candle_count: int
+    first_candle_at: AwareDatetime | None
+    last_candle_at: AwareDatetime | None
+    backtest: list[Backtest]
+    reason_code: str | None
+    signals: list[DraftView]
 
 
 class OpenMarketData(BaseModel):

@@ -65,7 +65,8 @@ CREATE TABLE signals.trading_signals (
                AND published_at < expires_at)),
     CHECK ((status IN ('target', 'stop', 'expired', 'withdrawn')) = (closed_at IS NOT NULL))
 );
-CREATE INDEX trading_signals_listed ON signals.trading_signals (signal_id DESC) WHERE published_at IS NOT NULL;
+CREATE INDEX trading_signals_listed ON signals.trading_signals (signal_id DESC)
+    WHERE published_at IS NOT NULL;
 CREATE INDEX trading_signals_open ON signals.trading_signals (signal_id DESC)
     WHERE status IN ('published', 'live');
 CREATE INDEX trading_signals_analyst ON signals.trading_signals (analyst_id, signal_id DESC);
