@@ -12,17 +12,15 @@ from redis.asyncio import Redis
 
 from activities.pacing import Bucket, Gate
 from domain.errors import Rejected
-from domain.trading import Exchange
 from models.settings import Settings
 from providers.broker import Reading
-from providers.candles import HouseMarket
+from providers.candles import HouseMarket, Name
 from providers.kite import Kite
 from store import signals_market
 from store.database import Database
 from store.vault import Vault
 
 T = TypeVar("T")
-Name = tuple[Exchange, str]
 
 ACCOUNT = "house"
 """Whose pace is counted: all of the house's calls are one account's at the broker."""

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -27,7 +28,7 @@ from models.messages.signals import (
     SignalTerms,
 )
 from models.messages.trading import Instrument
-from providers.candles import INTERVALS
+from providers.candles import INTERVALS, HouseMarket
 from store import notes, signals, signals_market, trading_market
 from store.database import Connection, Database
 from store.vault import Vault
@@ -108,12 +109,10 @@ class RunActivities:
         end = now.at
         for _ in range(WINDOWS):
             start = end - span
-            read = await self._house.call(
-                Bucket.HISTORY,
-                lambda market, since=start, until=end: market.candles(
-                    instrument.token, run.timeframe, since, until
-                ),
+            ask = partial(
+                HouseMarket.candles, token=instrument.token, timeframe=run.timeframe, start=start, end=end
             )
+            read = await self._house.call(Bucket.HISTORY, ask)
             if read.value.bars:
                 sources.add(read.value.source)
             newest = bars[0].at if bars else None

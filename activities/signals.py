@@ -109,16 +109,13 @@ class MarketActivities:
     @activity.defn(name="signals.watch")
     async def watch(self, command: WatchMarket) -> Sighting:
         """Looks until a level is reached, the first price is there, or the watch is over. Changes nothing."""
-        terms = command.terms
         over = time.monotonic() + WATCH_FOR.total_seconds()
         last = Sighting()
         async with beating():
             while time.monotonic() < over and not activity.is_worker_shutdown():
                 seen = await self._look(command)
                 if seen is not None:
-                    last = seen.model_copy(
-                        update={"reached": reached(terms.levels, seen.price or terms.entry_price)}
-                    )
+                    last = seen
                     if last.reached is not None or not command.entered:
                         return last
                 await asyncio.sleep(PAUSE_SECONDS if seen is not None else SHUT_PAUSE_SECONDS)
@@ -163,4 +160,5 @@ class MarketActivities:
         # While the exchange is shut a quote repeats the last close: nobody could have traded at it.
         if found is None or not INDIA_2026.is_open(exchange, found[1]):
             return None
-        return Sighting(price=found[0], seen_at=found[1])
+        price, at = found
+        return Sighting(price=price, seen_at=at, reached=reached(command.terms.levels, price))

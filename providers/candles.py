@@ -17,6 +17,9 @@ from models.messages.trading import Instrument
 from providers.broker import Reading
 from providers.kite import Kite, listed, number
 
+Name = tuple[Exchange, str]
+"""An instrument by exchange and symbol."""
+
 INTERVALS: dict[Timeframe, tuple[str, timedelta]] = {
     Timeframe.M1: ("minute", timedelta(days=60)),
     Timeframe.M5: ("5minute", timedelta(days=100)),
@@ -62,13 +65,11 @@ class HouseMarket:
 
         return await self._kite._run(self._client, read)
 
-    async def prices(
-        self, names: Sequence[tuple[Exchange, str]]
-    ) -> Reading[dict[tuple[Exchange, str], Decimal]]:
+    async def prices(self, names: Sequence[Name]) -> Reading[dict[Name, Decimal]]:
         """Last prices of up to 1,000 instruments in one call; unknown ones are left out."""
         asked = {f"{exchange}:{symbol}": (exchange, symbol) for exchange, symbol in names}
 
-        def read() -> dict[tuple[Exchange, str], Decimal]:
+        def read() -> dict[Name, Decimal]:
             found: dict[str, Any] = self._client.ltp(*asked)
             return {asked[name]: number(row["last_price"]) for name, row in found.items() if name in asked}
 

@@ -124,18 +124,12 @@ async def close(
     row = await _held(connection, signal_id)
     if row["status"] in CLOSED:
         return await standing(connection, signal_id)
+    left_at = exit_price if row["actual_entry"] is not None else None
     gained = true_return(Action(row["action"]), row["actual_entry"], exit_price)
     await connection.execute(
         """UPDATE signals.trading_signals SET status = %s, actual_exit = %s, closed_at = %s,
                return_percent = %s, withdrawal_note = %s, version = version + 1 WHERE signal_id = %s""",
-        (
-            status,
-            exit_price if row["actual_entry"] is not None else None,
-            now,
-            gained,
-            reason_note,
-            signal_id,
-        ),
+        (status, left_at, now, gained, reason_note, signal_id),
     )
     if row["published_at"] is None:
         await touch(connection, signal_id)

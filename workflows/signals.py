@@ -1,11 +1,12 @@
-"""One signal, from an analyst's draft to its true end: published once, never edited, watched till it closes."""
+"""One signal, from an analyst's draft to its true end: published once, never edited, watched to the close."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from domain.signals import CLOSED, OPEN, Status
@@ -31,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.visible import show, waiting, working
 
 ROLE = "analyst"
+Looking = workflow.ActivityHandle[Sighting]
 LAST_LOOK = timedelta(seconds=1.5)
 """For the price at the end: a command that ends the signal answers within 3 s."""
 
@@ -91,11 +93,11 @@ class SignalLifecycle:
                 lambda: looking.done() or self._at.status in CLOSED, timeout=max(left, timedelta())
             )
         except TimeoutError:
-            looking.cancel()
+            await _stopped(looking)
             await self._close(Status.EXPIRED, await self._price_now())
             return
         if not looking.done():
-            looking.cancel()
+            await _stopped(looking)
             return
         await self._weigh(await looking)
 
@@ -142,14 +144,10 @@ class SignalLifecycle:
         )
         try:
             await workflow.wait_condition(looking.done, timeout=LAST_LOOK)
-            seen = await looking
         except TimeoutError:
-            looking.cancel()
+            await _stopped(looking)
             return self._at.last_price
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return self._at.last_price
+        seen = await looking
         return seen.price if seen.price is not None else self._at.last_price
 
     # What others ask
@@ -252,3 +250,10 @@ class SignalLifecycle:
             version=self._at.version,
             published_at=self._at.published_at,
         )
+
+
+async def _stopped(looking: Looking) -> None:
+    """Ends a watch that nobody waits for any more; its end is no news."""
+    looking.cancel()
+    with suppress(ActivityError):
+        await looking
