@@ -17,7 +17,8 @@ async def test_only_what_has_ended_long_ago_is_dropped(api: Api) -> None:
         async with api.platform.database.reading() as connection, connection.transaction(force_rollback=True):
             await identity_expiry.drop_expired(connection, at)
             cursor = await connection.execute(
-                """SELECT (SELECT count(*) FROM user_management.sessions WHERE user_id = %(user)s) AS sessions,
+                """SELECT (SELECT count(*) FROM user_management.sessions
+                           WHERE user_id = %(user)s) AS sessions,
                           (SELECT count(*) FROM user_management.refresh_tokens t
                            JOIN user_management.sessions s USING (session_id)
                            WHERE s.user_id = %(user)s) AS tokens,

@@ -7,6 +7,8 @@ from datetime import timedelta
 import httpx
 import pyotp
 
+from api.app import create_app
+from cli.embedded import EmbeddedEngines
 from tests.api.conftest import PASSWORD, Api
 
 
@@ -234,3 +236,39 @@ async def test_a_wrong_code_does_not_activate_totp(api: Api) -> None:
 
 async def _refresh(api: Api, token: str) -> httpx.Response:
     return await api.post("/v1/auth/refresh", json={"refresh_token": token})
+
+
+async def test_onboarding_is_promised_for_an_account_and_never_for_a_decoy(
+    engines: EmbeddedEngines, api: Api
+) -> None:
+    app = create_app(engines.settings.model_copy(update={"temporal": "127.0.0.1:1", "limit_factor": 1000.0}))
+    async with app.router.lifespan_context(app), Api(app) as without_temporal:
+        person = await without_temporal.verified()
+        decoy = await without_temporal.register(email=person.email)
+        assert (await without_temporal.sign_in(person)).status_code == 200
+    commands = api.platform.commands
+    async with api.platform.database.reading() as connection:
+        await connection.execute(
+            "UPDATE platform.commands SET lease_until = now() - interval '1 s' WHERE business_id IN (%s, %s)",
+            (person.user_id, decoy.user_id),
+        )
+    left = {promise.business_id: promise.drive for promise in await commands.lapsed(1000)}
+    assert left[person.user_id].workflow_id == f"onboarding:{person.user_id}"
+    assert left[person.user_id].start is not None
+    assert left[person.user_id].start.keys() >= {"user_id", "assertion_public_key"}
+    assert decoy.user_id not in left
+    drive = left[person.user_id].model_dump_json()
+    assert person.email not in drive
+    assert person.phone not in drive
+
+
+async def test_contacts_of_an_account_that_nobody_proved_are_free_after_a_day(api: Api) -> None:
+    first = await api.register()
+    async with api.platform.database.reading() as connection:
+        await connection.execute(
+            "UPDATE user_management.users SET created_at = now() - interval '25 hours' WHERE user_id = %s",
+            (first.user_id,),
+        )
+    second = await api.verified(email=first.email)
+    second.email = first.email
+    assert (await api.sign_in(second)).json()["user_id"] == second.user_id
