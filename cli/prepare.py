@@ -15,7 +15,7 @@ def migrate() -> None:
 
 
 def register() -> None:
-    """Register search attributes and the retention of histories; repeating it changes nothing."""
+    """Register search attributes, the retention of histories and what recurs; repeatable."""
     asyncio.run(_register())
     # A thread of the client may still be handing over the last answer; if the interpreter is taken
     # down under it the process dies of SIGSEGV after its work is done (temporalio/sdk-python#300).
@@ -24,11 +24,12 @@ def register() -> None:
 
 
 async def _register() -> None:
-    from temporalio.client import Client
-
+    from temporal.client import connect
+    from temporal.schedules import ensure_schedules
     from temporal.search_attributes import register as register_attributes
     from temporal.server import set_retention
 
-    client = await Client.connect(settings().temporal, namespace=settings().namespace)
+    client = await connect(settings())
     await set_retention(client)
     await register_attributes(client)
+    await ensure_schedules(client, settings())

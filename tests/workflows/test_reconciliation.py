@@ -1,23 +1,25 @@
 """A settlement day on the real server: balanced to the paisa, each break found once and resolved once."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
 from cli.embedded import EmbeddedEngines
+from domain.billing_calendar import ist_date
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.reconciliation import Compared, Found
+from temporal.schedules import RECONCILIATION, ensure_schedules
 from tests.workflows.settlements import SettlementDay, methods
-from tests.workflows.subscribers import Town, refusal, town
+from tests.workflows.subscribers import Town, eventually, refusal, town
 from workers.interceptors import ClosedErrors
 from workers.pool import runner
-from workflows.reconciliation import Reconciliation, ReconciliationBreak
+from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
 
-
-PROCESSES = [Reconciliation, ReconciliationBreak]
+PROCESSES = [Reconciliation, ReconciliationBreak, DailyReconciliation]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Town]:
             Worker(
                 made.client,
                 task_queue=Queue.BILLING,
-                workflows=[Reconciliation, ReconciliationBreak],
+                workflows=PROCESSES,
                 **common,
             ),
             Worker(made.client, task_queue=Queue.RAZORPAY, **common),
@@ -157,3 +159,21 @@ async def test_what_the_report_shows_later_is_booked_then_and_the_break_costs_no
     book = await day.book()
     assert book["bank"] == 1_000_00 - (one.fee or 0) + 7_000_00 - (other.fee or 0)
     assert book["gateway_clearing"] == -8_000_00
+
+
+async def test_each_morning_in_india_the_day_before_is_compared(place: Town) -> None:
+    await ensure_schedules(place.client, place.settings)
+    await ensure_schedules(place.client, place.settings)
+    schedule = place.client.get_schedule_handle(RECONCILIATION)
+    policy = (await schedule.describe()).schedule.policy
+    assert policy.catchup_window == timedelta(days=7)
+    await schedule.trigger()
+    yesterday = ist_date(datetime.now(UTC)) - timedelta(days=1)
+
+    async def compared() -> list[dict]:
+        query = "SELECT * FROM finance.reconciliations WHERE date = %s AND finished_at IS NOT NULL"
+        return await place.rows(query, yesterday)
+
+    await eventually(compared, "yesterday to be compared")
+    run = place.client.get_workflow_handle(workflow_id(Kind.RECONCILIATION, yesterday.isoformat()))
+    assert (await run.describe()).workflow_type == "Reconciliation"
