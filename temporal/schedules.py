@@ -1,5 +1,6 @@
 """What recurs for the whole firm: one schedule each, with a catch-up window of its own."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio.client import (
@@ -15,10 +16,13 @@ from temporalio.client import (
 )
 
 from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.onboarding import RescreenRound
 from models.messages.reconciliation import DailyInput
 from models.settings import Settings
 
 RECONCILIATION = "daily-reconciliation"
+RESCREENING = "rescreening"
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
@@ -27,15 +31,16 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
     Raises:
         RPCError: the server cannot be reached.
     """
-    daily = _daily_reconciliation(settings)
-    try:
-        await client.create_schedule(RECONCILIATION, daily)
-    except ScheduleAlreadyRunningError:
+    wanted = {RECONCILIATION: _daily_reconciliation(settings), RESCREENING: _rescreening()}
+    for name, schedule in wanted.items():
+        try:
+            await client.create_schedule(name, schedule)
+        except ScheduleAlreadyRunningError:
+            await client.get_schedule_handle(name).update(_replacing(schedule))
 
-        def replace(_: ScheduleUpdateInput) -> ScheduleUpdate:
-            return ScheduleUpdate(schedule=daily)
 
-        await client.get_schedule_handle(RECONCILIATION).update(replace)
+def _replacing(schedule: Schedule) -> Callable[[ScheduleUpdateInput], ScheduleUpdate]:
+    return lambda _: ScheduleUpdate(schedule=schedule)
 
 
 def _daily_reconciliation(settings: Settings) -> Schedule:
@@ -55,4 +60,20 @@ def _daily_reconciliation(settings: Settings) -> Schedule:
             overlap=ScheduleOverlapPolicy.ALLOW_ALL,
             catchup_window=timedelta(days=7),
         ),
+    )
+
+
+def _rescreening() -> Schedule:
+    """Each hour: a watchlist that has changed is searched for every verified customer, one that has not
+    costs one read. A missed hour needs no making up, since the next one looks at the same list."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            "Rescreening",
+            RescreenRound(),
+            id=workflow_id(Kind.RESCREENING, "hourly"),
+            task_queue=Queue.ONBOARDING,
+            static_summary="Looks whether the watchlist has changed",
+        ),
+        spec=ScheduleSpec(cron_expressions=["17 * * * *"]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
     )

@@ -76,6 +76,8 @@ async def test_basic_kyc_is_verified(api: Api, outside: Outside) -> None:
     assert "risk_score" not in seen
     told = [text for _, text in await api.letters(who.user_id)]
     assert any("identity check at Treum is complete" in text for text in told)
+    events = len((await process(api, who).fetch_history()).events)
+    assert events <= 45, "a step was added to the main path"
 
 
 async def test_a_forged_aadhaar_file_rejects_at_once_and_nothing_is_paid_for(
