@@ -1,13 +1,13 @@
 """Gathers what the checks of `domain.pretrade` ask: from our record, and from the broker's market now."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from activities.brokers import Brokers, Session
 from activities.pacing import Bucket
 from domain import pretrade
-from domain.market_calendar import INDIA, INDIA_2026, trading_date
+from domain.market_calendar import INDIA_2026, trading_date
 from domain.pretrade import Listing, Prices, Refusal, SignalBasis, Wish
 from models.messages.trading import (
     Instrument,
@@ -19,6 +19,7 @@ from models.messages.trading import (
 )
 from store import trading_market, trading_standing
 from store.database import Database
+from store.trading_standing import Facts
 
 
 def wish_of(terms: OrderTerms) -> Wish:
@@ -56,98 +57,84 @@ class MarketChecks:
     async def judge(self, command: SubmitOrder, session: Session) -> Verdict:
         """Raises what the broker's reads raise: Rejected, Unavailable, RateLimited."""
         wish = wish_of(command.terms)
-        now = await self._now(session)
-        refusal = await self._listed(wish, session, trading_date(now))
+        heard = self._brokers.clock(session.account.broker).now()
+        async with self._database.reading() as connection:
+            day = trading_date(heard or command.as_of)
+            facts = await trading_standing.facts_of(connection, command, session.account, day)
+        if facts.listing is None:
+            facts = await self._look_for(facts, wish, session)
+            if facts.listing is None:
+                return Verdict(heard or command.as_of, Refusal.INSTRUMENT_UNKNOWN)
+        quote, margin, now = await self._market(command.terms, session, facts)
+        if facts.listed_on != trading_date(now):
+            facts = await self._read_list(facts, wish, session, trading_date(now))
+        refusal = pretrade.instrument_refusal(wish, listing_of(facts.listing), trading_date(now))
         if refusal is not None:
             return Verdict(now, refusal)
-        quote, margin, now = await self._market(command.terms, session)
         if pause := _shut_for(command.terms, now):
             return Verdict(now, None, opens_in=pause)
         if command.terms.variety.value == "amo" and INDIA_2026.is_open(wish.exchange, now):
             return Verdict(now, Refusal.MARKET_OPEN)
         if quote is None:
             return Verdict(now, Refusal.INSTRUMENT_UNKNOWN)
-        return await self._weigh(command, session, quote, margin, now)
+        return _weigh(command, facts, quote, margin, now)
 
-    async def _now(self, session: Session) -> datetime:
-        """The broker's time; asked for where it was not heard in the last seconds."""
-        known = self._brokers.clock(session.account.broker).now()
-        if known is not None:
-            return known
-        asked = await self._brokers.call(session, Bucket.READ, session.broker.book())
-        return asked.at
+    async def _look_for(self, facts: Facts, wish: Wish, session: Session) -> Facts:
+        """The symbol is on no list that we have: today's list decides, read once a day."""
+        heard = self._brokers.clock(session.account.broker).now()
+        if heard is None:
+            heard = (await self._brokers.call(session, Bucket.READ, session.broker.book())).at
+        return await self._read_list(facts, wish, session, trading_date(heard))
 
-    async def _listed(self, wish: Wish, session: Session, day: date) -> Refusal | None:
+    async def _read_list(self, facts: Facts, wish: Wish, session: Session, day: date) -> Facts:
         name = session.account.broker
         async with self._database.reading() as connection:
-            found = await trading_market.instrument_of(connection, name, wish.exchange, wish.symbol, day)
-            known = found is not None or await trading_market.listed(connection, name, day)
+            known = await trading_market.listed(connection, name, day)
         if not known:
             answer = await self._brokers.call(session, Bucket.READ, session.broker.instruments())
             async with self._database.transaction() as connection:
                 await trading_market.store_list(connection, name, day, answer.value)
-                found = await trading_market.instrument_of(connection, name, wish.exchange, wish.symbol, day)
-        return pretrade.instrument_refusal(wish, listing_of(found), day)
+        async with self._database.reading() as connection:
+            listed = await trading_market.last_listed(connection, name, wish.exchange, wish.symbol)
+        return replace(facts, listing=listed[0] if listed else None, listed_on=day)
 
     async def _market(
-        self, terms: OrderTerms, session: Session
+        self, terms: OrderTerms, session: Session, facts: Facts
     ) -> tuple[MarketQuote | None, MarginAnswer, datetime]:
         quote, margin = await asyncio.gather(
-            self._quote(terms, session),
+            self._quote(terms, session, facts),
             self._brokers.call(session, Bucket.READ, session.broker.margin(terms)),
         )
         return quote, margin.value, margin.at
 
-    async def _quote(self, terms: OrderTerms, session: Session) -> MarketQuote | None:
-        name = session.account.broker
-        async with self._database.reading() as connection:
-            stored = await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol)
-        if stored is not None:
-            return stored
+    async def _quote(self, terms: OrderTerms, session: Session, facts: Facts) -> MarketQuote | None:
+        if facts.quote is not None:
+            return facts.quote
         asked = session.broker.quote(terms.exchange, terms.symbol)
         answer = await self._brokers.call(session, Bucket.QUOTE, asked)
         if answer.value is not None:
             async with self._database.reading() as connection:
+                name = session.account.broker
                 await trading_market.store_quote(connection, name, answer.value, answer.at)
         return answer.value
 
-    async def _weigh(
-        self,
-        command: SubmitOrder,
-        session: Session,
-        quote: MarketQuote,
-        margin: MarginAnswer,
-        now: datetime,
-    ) -> Verdict:
-        wish = wish_of(command.terms)
-        prices = Prices(quote.last_price, quote.lower_limit, quote.upper_limit)
-        value = pretrade.order_value(wish, quote.last_price)
-        async with self._database.reading() as connection:
-            account = session.account
-            standing = await trading_standing.standing_of(
-                connection, command.user_id, status=account.status, blocked=account.blocked_by is not None
-            )
-            limits = await trading_standing.limits_of(connection, account.account_id)
-            exposure = await trading_standing.exposure_of(
-                connection,
-                order_id=command.order_id,
-                account_id=account.account_id,
-                exchange=wish.exchange,
-                symbol=wish.symbol,
-                product=wish.product,
-                side=wish.side,
-                day_start=datetime.combine(trading_date(now), datetime.min.time(), INDIA),
-            )
-        basis = basis_of(command.origin)
-        refusal = (
-            pretrade.standing_refusal(standing)
-            or pretrade.price_refusal(wish, prices)
-            or (pretrade.signal_refusal(basis, prices, command.as_of) if basis else None)
-            or pretrade.limit_refusal(wish, value, standing, limits, exposure)
-        )
-        if refusal is None and pretrade.opening_quantity(wish, exposure.held):
-            refusal = pretrade.margin_refusal(margin.required, margin.available)
-        return Verdict(now, refusal, value)
+
+def _weigh(
+    command: SubmitOrder, facts: Facts, quote: MarketQuote, margin: MarginAnswer, now: datetime
+) -> Verdict:
+    wish = wish_of(command.terms)
+    prices = Prices(quote.last_price, quote.lower_limit, quote.upper_limit)
+    value = pretrade.order_value(wish, quote.last_price)
+    basis = basis_of(command.origin)
+    refusal = (
+        pretrade.standing_refusal(facts.standing)
+        or pretrade.price_refusal(wish, prices)
+        or (pretrade.signal_refusal(basis, prices, command.as_of) if basis else None)
+        or pretrade.limit_refusal(wish, value, facts.standing, facts.limits, facts.exposure)
+    )
+    if refusal is None and pretrade.opening_quantity(wish, facts.exposure.held):
+        refusal = pretrade.margin_refusal(margin.required, margin.available)
+    return Verdict(now, refusal, value)
 
 
 def _shut_for(terms: OrderTerms, now: datetime) -> float:

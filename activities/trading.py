@@ -134,12 +134,9 @@ class OrderRecord:
         refusal = pretrade.standing_refusal(standing) or pretrade.terms_refusal(wish)
         if refusal is None and order.origin is not None:
             refusal = await self._signal_refusal(connection, order, command.as_of)
-        listing = await trading_market.last_listed(connection, account.broker, wish.exchange, wish.symbol)
-        if refusal is None and listing is not None:
-            day = trading_date(command.as_of)
-            refusal = pretrade.instrument_refusal(wish, listing_of(listing), day)
-            if refusal is Refusal.INSTRUMENT_EXPIRED:
-                refusal = None  # the host's day is not the exchange's: decided when the order leaves
+        listed = await trading_market.last_listed(connection, account.broker, wish.exchange, wish.symbol)
+        if refusal is None and listed is not None:
+            refusal = pretrade.instrument_refusal(wish, listing_of(listed[0]), listed[1])
         if refusal is not None:
             return OrderStatus.RISK_REJECTED, refusal
         if not order.confirmed:

@@ -2,8 +2,6 @@
 
 from datetime import date, datetime, timedelta
 
-from psycopg.rows import class_row
-
 from models.messages.trading import Instrument, MarketQuote
 from store.database import Connection
 
@@ -11,29 +9,17 @@ QUOTE_FRESH = timedelta(seconds=5)
 """How old a quote may be for the checks of an order; Kite gives one a second."""
 
 
-async def instrument_of(
-    connection: Connection, broker: str, exchange: str, symbol: str, day: date
-) -> Instrument | None:
-    """The instrument on the list of `day`, None where it is not listed or that day's list was not read."""
-    cursor = connection.cursor(row_factory=class_row(Instrument))
-    await cursor.execute(
-        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry
-           FROM trading.instruments
-           WHERE broker = %s AND exchange = %s AND symbol = %s AND listed_on = %s""",
-        (broker, exchange, symbol, day),
-    )
-    return await cursor.fetchone()
-
-
-async def last_listed(connection: Connection, broker: str, exchange: str, symbol: str) -> Instrument | None:
-    """The instrument on the newest list that was read, whichever day that was."""
-    cursor = connection.cursor(row_factory=class_row(Instrument))
-    await cursor.execute(
-        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry
+async def last_listed(
+    connection: Connection, broker: str, exchange: str, symbol: str
+) -> tuple[Instrument, date] | None:
+    """The instrument on the newest list that was read, and that list's day."""
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, token, segment, kind, underlying, tick, lot, expiry, listed_on
            FROM trading.instruments WHERE broker = %s AND exchange = %s AND symbol = %s""",
         (broker, exchange, symbol),
     )
-    return await cursor.fetchone()
+    row = await cursor.fetchone()
+    return (Instrument(**row), row["listed_on"]) if row else None
 
 
 async def listed(connection: Connection, broker: str, day: date) -> bool:
@@ -63,9 +49,7 @@ async def store_list(connection: Connection, broker: str, day: date, rows: list[
             )
 
 
-async def fresh_quote(
-    connection: Connection, broker: str, exchange: str, symbol: str
-) -> MarketQuote | None:
+async def fresh_quote(connection: Connection, broker: str, exchange: str, symbol: str) -> MarketQuote | None:
     """A quote read less than `QUOTE_FRESH` ago, by the record's clock."""
     cursor = await connection.execute(
         """SELECT exchange, symbol, last_price, close, lower_limit, upper_limit FROM trading.quotes

@@ -1,7 +1,7 @@
 """Trades, append-only, and the positions folded from them."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +71,20 @@ async def trades_of(connection: Connection, account_id: str, key: Key) -> list[T
         (account_id, *key),
     )
     return [Trade(**{**row, "side": Side(row["side"])}) for row in await cursor.fetchall()]
+
+
+async def realised_since(connection: Connection, account_id: str, since: datetime) -> int:
+    """Profit in paise (a loss is negative) of the account's trades from `since` on."""
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, product, realised FROM trading.positions
+           WHERE account_id = %s AND last_traded_at >= %s""",
+        (account_id, since),
+    )
+    total = 0
+    for row in await cursor.fetchall():
+        trades = await trades_of(connection, account_id, (row["exchange"], row["symbol"], row["product"]))
+        total += row["realised"] - fold(trade for trade in trades if trade.traded_at < since).realised
+    return total
 
 
 async def rebuild(connection: Connection, account_id: str) -> None:

@@ -1,11 +1,16 @@
 """Everything that the checks before an order ask of our own record."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 
+from domain.market_calendar import INDIA
 from domain.pretrade import Exposure, Limits, Standing
 from domain.trading import TERMINAL
+from models.messages.trading import Instrument, MarketQuote, SubmitOrder
+from store import trading_market, trading_positions
 from store.database import Connection
 from store.onboarding import kyc_of
+from store.trading_accounts import Account
 
 WORKING = """
 SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %(account)s
@@ -16,11 +21,47 @@ SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %
        coalesce((SELECT sum(o.order_value * (o.quantity - o.filled_quantity) / o.quantity)
                  FROM trading.orders o WHERE o.account_id = %(account)s AND o.exchange = %(exchange)s
                    AND o.symbol = %(symbol)s AND o.side = %(side)s AND o.order_id <> %(order)s
-                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_value,
-       coalesce((SELECT -sum(p.realised) FROM trading.positions p
-                 WHERE p.account_id = %(account)s AND p.last_traded_at >= %(day_start)s), 0)::bigint
-           AS loss_today
+                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_value
 """
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What our record knows about an order that is about to leave; `quote` None: read it again."""
+
+    standing: Standing
+    limits: Limits
+    exposure: Exposure
+    listing: Instrument | None
+    listed_on: date | None
+    quote: MarketQuote | None
+
+
+async def facts_of(connection: Connection, command: SubmitOrder, account: Account, day: date) -> Facts:
+    """All of it on one connection. `day`: the broker's, as last heard; only the day's loss hangs on it."""
+    terms, name = command.terms, account.broker
+    standing = await standing_of(
+        connection, command.user_id, status=account.status, blocked=account.blocked_by is not None
+    )
+    exposure = await exposure_of(
+        connection,
+        order_id=command.order_id,
+        account_id=account.account_id,
+        exchange=terms.exchange,
+        symbol=terms.symbol,
+        product=terms.product,
+        side=terms.side,
+        day_start=datetime.combine(day, datetime.min.time(), INDIA),
+    )
+    listed = await trading_market.last_listed(connection, name, terms.exchange, terms.symbol)
+    return Facts(
+        standing=standing,
+        limits=await limits_of(connection, account.account_id),
+        exposure=exposure,
+        listing=listed[0] if listed else None,
+        listed_on=listed[1] if listed else None,
+        quote=await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol),
+    )
 
 
 async def standing_of(connection: Connection, user_id: str, *, status: str, blocked: bool) -> Standing:
@@ -67,9 +108,9 @@ async def exposure_of(
             "symbol": symbol,
             "product": product,
             "side": side,
-            "day_start": day_start,
             "terminal": [str(each) for each in TERMINAL],
         },
     )
-    row = await cursor.fetchone()
-    return Exposure(**row) if row else Exposure()
+    row = await cursor.fetchone() or {}
+    realised = await trading_positions.realised_since(connection, account_id, day_start)
+    return Exposure(**row, loss_today=max(-realised, 0))
