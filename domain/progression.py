@@ -1,11 +1,18 @@
 """How a course is gone through: what unlocks when, when an assessment may be tried, what is a pass."""
 
+import calendar
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+INDIA = ZoneInfo("Asia/Kolkata")
+
+PAYMENT_TERM = timedelta(days=7)
+"""How long an enrollment waits for its payment."""
 
 
 class EnrollmentStatus(StrEnum):
@@ -138,6 +145,14 @@ def may_follow(status: EnrollmentStatus, wanted: EnrollmentStatus) -> bool:
     return wanted in FOLLOWS[status]
 
 
+def access_end(begun_at: datetime, months: int) -> datetime:
+    """The same time of day in India, `months` calendar months later; in a shorter month its last day."""
+    local = begun_at.astimezone(INDIA)
+    year, month = divmod(local.year * 12 + local.month - 1 + months, 12)
+    day = min(local.day, calendar.monthrange(year, month + 1)[1])
+    return local.replace(year=year, month=month + 1, day=day).astimezone(begun_at.tzinfo)
+
+
 def lesson_states(lessons: Sequence[LessonOutline], done: Collection[str]) -> dict[str, LessonState]:
     """The state of each lesson: they open one after the other, in the order of the syllabus."""
     states: dict[str, LessonState] = {}
@@ -163,9 +178,7 @@ def attempts_left(terms: AssessmentTerms, attempts: Sequence[Attempt], granted: 
     return max(0, terms.attempts_allowed + granted - len(attempts))
 
 
-def next_attempt_at(
-    terms: AssessmentTerms, attempts: Sequence[Attempt], granted: int = 0
-) -> datetime | None:
+def next_attempt_at(terms: AssessmentTerms, attempts: Sequence[Attempt], granted: int = 0) -> datetime | None:
     """When the next sitting may begin; None where none may (passed, or none left).
 
     The first failure costs no time; from the second on there is a rest.

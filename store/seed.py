@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from domain.identity import Role
 from models.settings import Settings
-from store import identity_factors, identity_profiles, identity_roles, identity_users, plans
+from store import education_seed, identity_factors, identity_profiles, identity_roles, identity_users, plans
 from store.database import Connection
 from store.vault import Vault
 
@@ -39,6 +39,7 @@ async def run(settings: Settings, staff: Mapping[str, Credential] | None = None)
 async def seed(connection: Connection) -> None:
     """Adds the reference data that is not there yet."""
     await plans.seed(connection)
+    await education_seed.seed(connection)
 
 
 async def seed_staff(connection: Connection, vault: Vault, staff: Mapping[str, Credential]) -> None:

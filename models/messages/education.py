@@ -159,7 +159,7 @@ class EnrollmentView(BaseModel):
 
 
 class RecordProgress(BaseModel):
-    """The update `record_progress`; `seconds_watched` in total, a smaller figure than known changes nothing."""
+    """The update `record_progress`; `seconds_watched` in total: a smaller figure changes nothing."""
 
     command_id: str
     lesson_id: str

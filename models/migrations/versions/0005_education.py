@@ -113,7 +113,8 @@ CREATE TABLE education.questions (
 -- transaction, and from then on neither it nor any part of it may be touched.
 CREATE FUNCTION education.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '%% of a published syllabus never changes', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+    RAISE EXCEPTION '%% of a published syllabus never changes', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
 END $$;
 
 CREATE FUNCTION education.keep_sealed() RETURNS trigger LANGUAGE plpgsql AS $$
