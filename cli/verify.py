@@ -42,6 +42,8 @@ def captures(evidence: Evidence) -> Finding:
     amounts: dict[str, int] = {}
     for key in ("captured", "charged"):
         for effect in evidence.did("razorpay", key):
+            if not effect[key]:
+                continue  # a debit that the bank refused, or that waits for the customer
             taken[effect["payment_id"]] += 1
             amounts[effect["payment_id"]] = effect[key]
     booked = {row["gateway_payment_id"]: row for row in evidence.book["payments"] if row["captured"]}

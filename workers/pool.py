@@ -35,7 +35,7 @@ class Pool:
 
     name: str
     queues: Sequence[Served]
-    threads: int = 16
+    threads: int = 100
     """For activities that call a provider's blocking client."""
 
 
