@@ -15,6 +15,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.testing._timeskipping import TimeSkipper
 from temporalio.worker import Worker
 
+from activities.billing import BillingActivities
+from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
 from cli.embedded import EmbeddedEngines
 from domain.payments import Purpose
@@ -32,6 +34,7 @@ from store.vault import Vault
 from temporal.client import connect
 from workers.interceptors import ClosedErrors
 from workers.pool import runner
+from workflows.refunds import RefundWorkflow
 from workflows.subscriptions import Subscription
 
 DEADLINE_SECONDS = 20.0
@@ -228,12 +231,22 @@ async def town(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> Asy
         if not serve:
             yield made
             return
+        methods += _refunds(settings, database, vault, gateway)
         common = {"workflow_runner": runner(), "interceptors": [ClosedErrors()], "activities": methods}
         async with (
-            Worker(client, task_queue=Queue.BILLING, workflows=[Subscription], **common),
+            Worker(client, task_queue=Queue.BILLING, workflows=[Subscription, RefundWorkflow], **common),
             Worker(client, task_queue=Queue.RAZORPAY, **common),
         ):
             yield made
+
+
+def _refunds(
+    settings: Settings, database: Database, vault: Vault, gateway: RazorpayMandates
+) -> list[Callable[..., Any]]:
+    books = BillingActivities(database, vault, Supplier.of(settings), gateway)
+    refunds = RefundActivities(database, vault, Supplier.of(settings))
+    sends = RefundGatewayActivities(database, gateway)
+    return [books.void_attempt, refunds.open_refund, refunds.advance, sends.send, sends.find]
 
 
 async def refusal(work: Awaitable[Any]) -> str:

@@ -1,12 +1,13 @@
 """A subscription's story on the real server: first payment, renewals in virtual time, dunning, cancels."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from tests.workflows.subscribers import Town, longest_run, refusal, town
+from tests.workflows.subscribers import Subscriber, Town, eventually, longest_run, refusal, town
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,54 @@ async def test_a_debit_that_never_arrived_goes_again_after_a_fresh_notice(place:
     assert row["period"] == 2
     assert len(await place.charges(one)) == 1
     assert [debit["state"] for debit in await place.debits(one)] == ["void", "captured"]
+
+
+async def paid_back(place: Town, one: Subscriber) -> list[dict]:
+    """Renewals of this subscriber that were taken and given back whole."""
+    return await place.rows(
+        """SELECT * FROM finance.payments WHERE reference_id = %s AND renewal AND status = 'refunded'""",
+        one.subscription_id,
+    )
+
+
+async def test_a_cancel_after_the_debit_left_gets_the_money_back(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(minutes=5))
+    await place.control(
+        "/faults", target="razorpay", match="create/recurring", fault="slow", times=1, seconds=1.5
+    )
+    passing = asyncio.create_task(place.forward(one, timedelta(minutes=10)))
+
+    async def sending() -> bool:
+        return [debit["state"] for debit in await place.debits(one)] == ["sending"]
+
+    await eventually(sending, "the debit to leave")
+    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    assert answer["status"] == "cancelled"
+    assert await one.handle.result() == "cancelled"
+    await passing
+    assert len(await place.charges(one)) == 1
+    back = await eventually(lambda: paid_back(place, one), "the money to go back")
+    assert [payment["amount_refunded"] for payment in back] == [1_999_00]
+    assert (await place.row(one))["period"] == 1
+
+
+async def test_whichever_of_cancel_and_debit_is_first_nobody_pays_for_nothing(place: Town) -> None:
+    async def race(delay: float) -> None:
+        one = await place.active()
+        passing = asyncio.create_task(place.forward(one, timedelta(days=32)))
+        await asyncio.sleep(delay)
+        await one.handle.execute_update("cancel", {"at_period_end": False})
+        assert await one.handle.result() == "cancelled"
+        await passing
+        charged = len(await place.charges(one))
+        row = await place.row(one)
+        if row["period"] == 1 and charged:
+            # It left before the cancel and was booked after it: the period never began.
+            assert await eventually(lambda: paid_back(place, one), "the money to go back")
+        else:
+            assert charged == row["period"] - 1
+
+    for number in range(0, 12, 3):
+        await asyncio.gather(*(race(0.02 * step) for step in range(number, number + 3)))
