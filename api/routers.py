@@ -4,9 +4,11 @@ from fastapi import FastAPI
 
 from api import health, not_built
 from api.billing import router as billing
+from api.education import router as education
 from api.identity import router as identity
 from api.onboarding import router as onboarding
 from api.routing import check_routes
+from api.signals import router as signals
 from api.trading import router as trading
 
 ROUTERS = [
@@ -14,7 +16,9 @@ ROUTERS = [
     identity,
     onboarding,
     billing,
+    education,
     trading,
+    signals,
 ]
 
 

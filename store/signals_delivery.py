@@ -68,9 +68,15 @@ async def used(connection: Connection, user_id: str, day: date) -> int:
 
 
 async def standing_of(connection: Connection, sessions: Sequence[str], now: datetime) -> dict[str, str]:
-    """Tier by session, of those sessions that still hold: one read for all who listen."""
+    """Tier by session, of those sessions that still hold: one read for all who listen. Staff have no
+    allowance: they count as enterprise."""
     cursor = await connection.execute(
-        """SELECT s.session_id, coalesce(e.plan_tier, 'free') AS tier
+        """SELECT s.session_id,
+                  CASE WHEN EXISTS (
+                           SELECT FROM user_management.user_roles r
+                           WHERE r.user_id = s.user_id AND r.ended_at IS NULL
+                             AND (r.expires_at IS NULL OR r.expires_at > %(now)s))
+                       THEN 'enterprise' ELSE coalesce(e.plan_tier, 'free') END AS tier
            FROM user_management.sessions s JOIN user_management.users u USING (user_id)
            LEFT JOIN LATERAL (
                SELECT plan_tier FROM finance.entitlements
