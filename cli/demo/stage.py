@@ -12,6 +12,8 @@ from urllib.parse import quote
 import httpx
 
 WAIT_SECONDS = 30.0
+PATIENCE = 10
+"""Times that a call is asked again where the answer says when to come back."""
 
 
 class BrokenPromise(Exception):
@@ -87,11 +89,21 @@ class Stage:
         headers = {"Idempotency-Key": secrets.token_hex(8)} if method == "POST" else {}
         if who is not None:
             headers["Authorization"] = f"Bearer {who.token}"
-        answer = self.api.request(method, path, headers=headers | given.pop("headers", {}), **given)
+        answer = self._send(method, path, headers | given.pop("headers", {}), given)
         expected = expect if isinstance(expect, tuple) else (expect,)
         if answer.status_code not in expected:
             raise BrokenPromise(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
         return answer.json() if answer.content else {}
+
+    def _send(self, method: str, path: str, headers: dict[str, str], given: dict[str, Any]) -> httpx.Response:
+        """Asks again, under the same key, where the platform says when: a busy machine is no broken promise."""
+        for _ in range(PATIENCE):
+            answer = self.api.request(method, path, headers=headers, **given)
+            later = answer.headers.get("Retry-After")
+            if later is None or answer.status_code not in (409, 503):
+                break
+            time.sleep(float(later))
+        return answer
 
     def control(self, path: str, **body: Any) -> Any:
         """One call of the sandbox's control interface: what the outside world does next."""
