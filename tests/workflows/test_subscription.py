@@ -239,3 +239,42 @@ async def test_whichever_of_cancel_and_debit_is_first_nobody_pays_for_nothing(pl
 
     for number in range(0, 12, 3):
         await asyncio.gather(*(race(0.02 * step) for step in range(number, number + 3)))
+
+
+async def test_a_mandate_that_the_customer_ended_at_the_bank_leads_to_a_halt(place: Town) -> None:
+    one = await place.active()
+    await place.control("/razorpay/mandate", token_id=one.token_id, state="cancelled")
+    await place.forward(one, timedelta(days=40))
+    await place.status(one, "halted")
+    debits = await place.debits(one)
+    assert [debit["state"] for debit in debits] == ["failed"] * 4
+    assert {debit["failure_code"] for debit in debits} == {"mandate_cancelled"}
+    assert await place.charges(one) == []
+
+
+async def test_a_debit_that_nobody_approves_fails_and_is_asked_for_again(place: Town) -> None:
+    one = await place.active("pln_premium_yearly")
+    row = await place.row(one)
+    year = row["current_period_end"] - row["current_period_start"]
+    await place.forward(one, year + timedelta(days=3, hours=2))
+    await place.status(one, "past_due")
+    debits = await place.debits(one)
+    assert [debit["state"] for debit in debits] == ["failed", "noticed"]
+    assert debits[1]["due_at"] - debits[1]["noticed_at"] >= timedelta(hours=36)
+    assert await place.charges(one) == []
+
+
+async def test_a_cancel_while_the_approval_is_awaited_gives_a_late_yes_back(place: Town) -> None:
+    one = await place.active("pln_premium_yearly")
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(minutes=30))
+    await place.status(one, "awaiting_approval")
+    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    assert answer["status"] == "cancelled"
+    order_id = (await place.debits(one))[0]["gateway_order_id"]
+    now = (await place.skipper.get_current_time(one.handle)).isoformat()
+    await place.control("/razorpay/approve", order_id=order_id, now=now)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    assert await one.handle.result() == "cancelled"
+    assert len(await place.charges(one)) == 0
+    assert await eventually(lambda: paid_back(place, one), "the money to go back")
