@@ -96,7 +96,7 @@ class Stage:
         return answer.json() if answer.content else {}
 
     def _send(self, method: str, path: str, headers: dict[str, str], given: dict[str, Any]) -> httpx.Response:
-        """Asks again, under the same key, where the platform says when: a busy machine is no broken promise."""
+        """Asks again under the same key where the platform says when: a busy machine breaks no promise."""
         for _ in range(PATIENCE):
             answer = self.api.request(method, path, headers=headers, **given)
             later = answer.headers.get("Retry-After")
