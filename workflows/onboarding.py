@@ -40,7 +40,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.failures import outcome, refuse
     from workflows.onboarding_book import CONSENT_WITHDRAWN, KycBook
-    from workflows.onboarding_checks import judge, search
+    from workflows.onboarding_checks import judge, search, why
     from workflows.ports.onboarding import OnboardingPort
     from workflows.visible import show, waiting, working
 
@@ -195,13 +195,7 @@ class CustomerOnboarding:
                 unfit = Result.UNFIT in judged.results.values()
                 await self._kyc.ask("documents_incomplete" if unfit else "details_do_not_match")
             case Verdict.REVIEW:
-                await self._kyc.open_case(self._why(judged), judged.open_hits, judged.sanction_hits)
-
-    def _why(self, judged: Judged) -> Reason:
-        if judged.open_hits:
-            return Reason.SCREENING_HIT
-        over = kyc.risk_score(judged.results) > kyc.REVIEW_OVER
-        return Reason.RISK_SCORE if over else Reason.TRIES_EXHAUSTED
+                await self._kyc.open_case(why(judged), judged.open_hits, judged.sanction_hits)
 
     async def _unjudged(self, code: str) -> None:
         if code == CONSENT_WITHDRAWN:
@@ -363,7 +357,7 @@ class CustomerOnboarding:
         return self._state.listed is not None and self._state.listed != self._state.list_version
 
     async def _moved_before(self, until: datetime | None, seen: Status) -> bool:
-        """True when something moved first, False when the time has come."""
+        """True when something moved first (or the run has grown long), False when the time has come."""
         moves = self._state.moves
         left = until - workflow.now() if until is not None else None
         if left is not None and left <= timedelta():
@@ -375,6 +369,7 @@ class CustomerOnboarding:
                     or self._state.status is not seen
                     or self._state.moves != moves
                     or (seen is Status.VERIFIED and self._to_search())
+                    or workflow.info().is_continue_as_new_suggested()
                 ),
                 timeout=left,
             )
@@ -383,7 +378,10 @@ class CustomerOnboarding:
         return True
 
     async def _continue(self) -> None:
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        # A withdrawal waits for the check to stop, which only this coroutine does: it goes first.
+        await workflow.wait_condition(lambda: workflow.all_handlers_finished() or self._withdrawn)
+        if self._withdrawn or self._closed:
+            return
         attributes = workflow.info().typed_search_attributes.updated(
             SearchAttributePair(Attribute.STATE.value, self._state.status)
         )

@@ -4,11 +4,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from domain import kyc
     from domain.errors import Rejected
     from domain.kyc import Result, Step
     from models.contracts.policies import READ_PROVIDER
     from models.contracts.queues import Queue
-    from models.messages.onboarding import Checked, Judged, Screened
+    from models.messages.onboarding import Checked, Judged, Reason, Screened
     from workflows.failures import outcome
     from workflows.ports.onboarding import KycPort
 
@@ -52,3 +53,11 @@ async def search(checked: Checked) -> Screened:
     return await workflow.execute_activity_method(
         KycPort.screen, checked, task_queue=Queue.KYC, **READ_PROVIDER.options()
     )
+
+
+def why(judged: Judged) -> Reason:
+    """Why results that did not settle it go to a person."""
+    if judged.open_hits:
+        return Reason.SCREENING_HIT
+    over = kyc.risk_score(judged.results) > kyc.REVIEW_OVER
+    return Reason.RISK_SCORE if over else Reason.TRIES_EXHAUSTED

@@ -1,4 +1,4 @@
-"""A customer's KYC on the real server: every way through it, each timer, each refused update."""
+"""A customer's KYC on the real server: every way through it, and each timer."""
 
 import base64
 import io
@@ -9,16 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
-from models.contracts.assertions import Assertion, sign
-from models.messages.onboarding import Decide, ListChanged, decision_action
-from tests.api.conftest import Api, Person, eventually
+from store import onboarding
+from tests.api.conftest import Api, eventually
 from tests.journeys.people import (
     PDF,
-    Customer,
     Outside,
     customer,
     desk,
@@ -27,9 +24,7 @@ from tests.journeys.people import (
     submission,
     verified_customer,
 )
-
-LISTED = "Zorvan Maldrake"
-"""On the sandbox's list of fictional sanctions."""
+from tests.workflows.officers import case_of, decide, process, reviewed
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +36,6 @@ async def api(engines: EmbeddedEngines) -> AsyncIterator[Api]:
 @pytest.fixture
 def outside(engines: EmbeddedEngines) -> Outside:
     return Outside(engines.settings.sandbox)
-
-
-def process(api: Api, who: Customer) -> WorkflowHandle[Any, Any]:
-    return api.platform.client.get_workflow_handle(f"onboarding:{who.user_id}")
-
-
-async def case_of(api: Api, officer: Person, who: Customer) -> dict[str, Any]:
-    answer = await api.get("/v1/kyc/reviews", headers=officer.headers)
-    return next(case for case in answer.json()["items"] if case["user_id"] == who.user_id)
-
-
-async def decide(api: Api, officer: Person, case_id: str, decision: str) -> Any:
-    path, body = f"/v1/kyc/reviews/{case_id}/decision", {"decision": decision, "reason": "seen the papers"}
-    return await api.post(path, json=body, headers=officer.headers)
-
-
-async def reviewed(api: Api, outside: Outside) -> Customer:
-    """A namesake of a listed person, under review."""
-    who = await customer(api, LISTED)
-    await hand_in(api, who, await submission(outside, who))
-    await kyc(api, who, "manual_review")
-    return who
 
 
 async def test_basic_kyc_is_verified(api: Api, outside: Outside) -> None:
@@ -142,117 +115,6 @@ async def test_intermediate_needs_a_fresh_proof_of_address(api: Api, outside: Ou
     assert (await kyc(api, who, "verified"))["limits"]["single"] == 5_00_000_00
 
 
-async def test_a_hit_is_approved_by_a_person_and_the_customer_sees_nothing_of_it(
-    api: Api, outside: Outside
-) -> None:
-    who = await reviewed(api, outside)
-    seen = await kyc(api, who, "manual_review")
-    screening = [step for step in seen["steps"] if "screening" in step["step"]]
-    assert {(step["status"], step["reason_code"]) for step in screening} == {("in_progress", None)}
-    assert "hit" not in json.dumps(seen)
-    officer = await api.staff("compliance")
-    whole = (await api.get(f"/v1/users/{who.user_id}/kyc", headers=officer.headers)).json()
-    assert whole["risk_score"] == 20
-    assert [hit["state"] for hit in whole["screening"]] == ["open"]
-    case = await case_of(api, officer, who)
-    answer = await decide(api, officer, case["case_id"], "approve")
-    assert answer.status_code == 200
-    assert answer.json() == {"case_id": case["case_id"], "status": "approved", "kyc_status": "verified"}
-    await kyc(api, who, "verified")
-    late = await decide(api, officer, case["case_id"], "reject")
-    assert (late.status_code, late.json()["code"]) == (409, "case_closed")
-
-
-async def test_a_confirmed_match_rejects_freezes_and_alerts_compliance(api: Api, outside: Outside) -> None:
-    officer, colleague, third = [await api.staff("compliance") for _ in range(3)]
-    who = await reviewed(api, outside)
-    case = await case_of(api, officer, who)
-    assert (await decide(api, officer, case["case_id"], "reject")).status_code == 200
-    await kyc(api, who, "rejected")
-    whole = (await api.get(f"/v1/users/{who.user_id}/kyc", headers=officer.headers)).json()
-    assert whole["frozen_at"]
-    assert [hit["state"] for hit in whole["screening"]] == ["confirmed"]
-    assert any(
-        "sanctions match" in text or case["case_id"] in text
-        for _, text in await api.letters(colleague.user_id)
-    )
-    refused = await api.post(
-        f"/v1/users/{who.user_id}/kyc/resubmit", json=await submission(outside, who), headers=who.headers
-    )
-    assert (refused.status_code, refused.json()["code"]) == (409, "appeal_required")
-
-    appealed = await api.post(
-        f"/v1/users/{who.user_id}/kyc/appeal", json={"reason": "It is not me."}, headers=who.headers
-    )
-    assert appealed.status_code == 202
-    again = await case_of(api, colleague, who)
-    same = await decide(api, officer, again["case_id"], "approve")
-    assert (same.status_code, same.json()["code"]) == (403, "same_officer")
-    first = await decide(api, colleague, again["case_id"], "approve")
-    assert first.json()["status"] == "awaiting_second"
-    twice = await decide(api, colleague, again["case_id"], "approve")
-    assert (twice.status_code, twice.json()["code"]) == (403, "same_officer")
-    assert (await decide(api, third, again["case_id"], "approve")).json()["status"] == "approved"
-    await kyc(api, who, "verified")
-
-
-async def test_an_officer_asks_for_information(api: Api, outside: Outside) -> None:
-    who, officer = await reviewed(api, outside), await api.staff("compliance")
-    case = await case_of(api, officer, who)
-    await decide(api, officer, case["case_id"], "request_information")
-    assert (await kyc(api, who, "action_required"))["reason_code"] == "information_requested"
-    await hand_in(api, who, await submission(outside, who), again=True)
-    await kyc(api, who, "manual_review")
-    assert (await case_of(api, officer, who))["case_id"] != case["case_id"]
-
-
-async def test_nobody_decides_their_own_case(api: Api, outside: Outside) -> None:
-    officer = await api.staff("compliance")
-    who = Customer(officer, LISTED, "ABCPM1234Z")
-    await hand_in(api, who, await submission(outside, who))
-    await kyc(api, who, "manual_review")
-    colleague = await api.staff("compliance")
-    case = await case_of(api, colleague, who)
-    listed = (await api.get("/v1/kyc/reviews", headers=officer.headers)).json()["items"]
-    assert case["case_id"] not in [each["case_id"] for each in listed]
-    own = await decide(api, officer, case["case_id"], "approve")
-    assert (own.status_code, own.json()["code"]) == (403, "own_case")
-
-
-async def test_a_decision_typed_into_the_ui_is_refused(api: Api, outside: Outside) -> None:
-    who, officer = await reviewed(api, outside), await api.staff("compliance")
-    case = await case_of(api, officer, who)
-    handle = process(api, who)
-    signed = _signed(api, handle.id, officer.user_id, case["case_id"], "reject", datetime.now(UTC))
-    forged = Decide(case_id=case["case_id"], decision="approve", note_id="not_x", signed=signed)
-    with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await handle.execute_update("decide", forged)
-    assert refused.value.cause.details[0] == "forbidden"  # type: ignore[union-attr]
-
-
-async def test_an_undecided_case_escalates_after_a_day_and_can_still_be_decided(
-    api: Api, outside: Outside
-) -> None:
-    officer = await api.staff("compliance")
-    who = await reviewed(api, outside)
-    case = await case_of(api, officer, who)
-    handle = process(api, who)
-    await TimeSkipper(api.platform.client).fast_forward(handle, timedelta(hours=25))
-
-    async def read() -> dict[str, Any]:
-        return await case_of(api, officer, who)
-
-    escalated = await eventually(read, lambda found: found["status"] == "escalated")
-    assert escalated["status"] == "escalated"
-    assert datetime.fromisoformat(escalated["escalated_at"]) >= datetime.fromisoformat(case["due_at"])
-    assert any(case["case_id"] in text for _, text in await api.letters(officer.user_id))
-    later = datetime.now(UTC) + timedelta(hours=25)
-    signed = _signed(api, handle.id, officer.user_id, case["case_id"], "approve", later)
-    decision = Decide(case_id=case["case_id"], decision="approve", note_id="not_x", signed=signed)
-    await handle.execute_update("decide", decision)
-    await kyc(api, who, "verified")
-
-
 async def test_verification_ends_after_two_years_with_a_reminder_and_is_renewed(
     api: Api, outside: Outside
 ) -> None:
@@ -302,22 +164,37 @@ async def test_withdrawn_consent_stops_the_work_in_flight(api: Api, outside: Out
     await kyc(api, who, "verified")
 
 
-async def test_a_new_list_is_searched_and_a_hit_suspends(api: Api, outside: Outside) -> None:
-    who = await customer(api, "Quorin Talvexby")
-    await hand_in(api, who, await submission(outside, who))
-    await kyc(api, who, "verified")
-    entry = {"name": "Quorin Talvexby", "aliases": [], "programme": "SANCTIONS-FICTIONAL"}
-    await outside.control("/screening/list", entries=[entry], version="later-1")
-    officer = await api.staff("compliance")
-    started = await api.post("/v1/kyc/rescreenings", headers=officer.headers)
-    assert started.status_code == 202
-    await kyc(api, who, "manual_review")
-    case = await case_of(api, officer, who)
-    assert case["reason"] == "rescreening_hit"
-    await decide(api, officer, case["case_id"], "approve")
-    assert (await kyc(api, who, "verified"))["tier"] == "basic"
-    await process(api, who).signal("list_changed", ListChanged(list_version="later-2"))
-    await outside.control("/reset")
+async def test_advanced_needs_income_and_a_live_face(api: Api, outside: Outside) -> None:
+    who = await customer(api)
+    issued = (datetime.now(UTC) - timedelta(days=30)).date().isoformat()
+    call = base64.b64encode(f"call-{who.user_id}".encode()).decode()
+    documents = [
+        {"type": "utility_bill", "content_base64": PDF, "issued_on": issued},
+        {"type": "salary_slip", "content_base64": PDF, "issued_on": issued},
+        {"type": "video_kyc", "content_base64": call},
+    ]
+    await outside.control("/kyc/face", reference=f"call-{who.user_id}", match=True, live=False)
+    body = await submission(outside, who, tier="advanced", documents=documents)
+    await hand_in(api, who, body)
+    seen = await kyc(api, who, "action_required")
+    assert seen["steps"][1]["reason_code"] == "video_call_not_live"
+    await outside.control("/kyc/face", reference=f"call-{who.user_id}", match=True, live=True)
+    await hand_in(api, who, body, again=True)
+    seen = await kyc(api, who, "verified")
+    assert (seen["tier"], seen["limits"]["single"]) == ("advanced", None)
+
+
+async def test_a_tier_is_raised_while_the_lower_one_holds(api: Api, outside: Outside) -> None:
+    who = await verified_customer(api, outside)
+    await hand_in(api, who, await submission(outside, who, tier="intermediate"), again=True)
+    seen = await kyc(api, who, "action_required")
+    assert (seen["tier"], seen["limits"]["single"]) == ("basic", 50_000_00)
+    async with api.platform.database.transaction() as connection:
+        standing = await onboarding.kyc_of(connection, who.user_id)
+        name = await onboarding.legal_name(connection, api.platform.vault, who.user_id)
+    assert standing is not None
+    assert standing.in_force
+    assert name == who.full_name
 
 
 async def test_the_history_holds_nothing_personal(api: Api, outside: Outside) -> None:
@@ -364,14 +241,3 @@ def _payloads(message: Any) -> list[Any]:
     return [
         each for each in found if each.metadata.get("encoding", b"").startswith(b"binary/encrypted")
     ] or found
-
-
-def _signed(api: Api, workflow_id: str, officer: str, case_id: str, decision: str, at: datetime) -> Any:
-    assertion = Assertion(
-        subject=officer,
-        role="compliance",
-        workflow_id=workflow_id,
-        action=decision_action(case_id, decision),
-        expires_at=at + timedelta(minutes=10),
-    )
-    return sign(api.platform.settings.assertion_key.get_secret_value(), assertion)
