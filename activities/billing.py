@@ -16,6 +16,7 @@ from models.messages.billing import (
     CaptureCommand,
     Checkout,
     CreateOrder,
+    Forestall,
     GatewayPayment,
     Mandate,
     OpenedPayment,
@@ -143,6 +144,15 @@ class BillingActivities(BillingPort):
     async def verify_checkout(self, command: VerifyCheckout) -> bool:
         """Whether the gateway signed this callback for our order; reads nothing."""
         return self._gateway.checkout_signed(command.gateway_order_id, command.callback)
+
+    @activity.defn(name="billing.forestall")
+    async def forestall(self, command: Forestall) -> bool:
+        """Takes the number of an attempt that has not begun. A repeat finds the row that it made itself and
+        says False, which only costs the time of a search at the gateway."""
+        async with self._database.transaction() as connection:
+            return await attempts.forestall(
+                connection, command.kind, command.object_id, command.number, command.at
+            )
 
     @activity.defn(name="billing.void_attempt")
     async def void_attempt(self, command: VoidAttempt) -> None:

@@ -36,3 +36,17 @@ async def void(
            WHERE kind = %s AND object_id = %s AND number = %s AND state = 'sending'""",
         (code, now, kind, object_id, number),
     )
+
+
+async def forestall(connection: Connection, kind: str, object_id: str, number: int, now: datetime) -> bool:
+    """Voids an attempt that has not begun: True where its row was not there, and `begin` now refuses it.
+
+    A worker killed before it began left no row; one that is only slow finds its number taken.
+    """
+    cursor = await connection.execute(
+        """INSERT INTO finance.attempts (kind, object_id, number, state, code, begun_at, ended_at)
+           VALUES (%(kind)s, %(object)s, %(number)s, 'void', 'never_begun', %(now)s, %(now)s)
+           ON CONFLICT DO NOTHING RETURNING number""",
+        {"kind": kind, "object": object_id, "number": number, "now": now},
+    )
+    return await cursor.fetchone() is not None

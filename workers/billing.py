@@ -28,6 +28,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         payments.open_payment,
         payments.advance,
         payments.verify_checkout,
+        payments.forestall,
         payments.void_attempt,
         payments.book_capture,
         refunds.open_refund,
@@ -59,6 +60,7 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
         renewals.notify,
         renewals.debit,
         renewals.look,
+        renewals.late,
         days.read,
     ]
 

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, TreumError, Unknown
     from models.contracts.policies import BOOK, IRREVERSIBLE
     from models.contracts.queues import Queue
-    from models.messages.billing import CaptureCommand, GatewayPayment, VoidAttempt
+    from models.messages.billing import CaptureCommand, Forestall, GatewayPayment, VoidAttempt
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, GatewayPort
     from workflows.visible import show, waiting, working
@@ -77,6 +77,8 @@ class Capturing:
     async def _resolve(self, seen: GatewayPayment, error: TreumError, begun: datetime) -> GatewayPayment:
         """What became of a capture without an answer: captured, gone, or proven not to have happened."""
         uncertain = isinstance(error, Unknown)
+        if uncertain and await self._never_begun():
+            return seen
         if uncertain:
             await self.unsure(seen, error.code)
         for delay in REREAD:
@@ -95,6 +97,11 @@ class Capturing:
                 break
         await self._void(error.code)
         return seen
+
+    async def _never_begun(self) -> bool:
+        """The attempt left no row, and now never will: proof of absence without asking the gateway."""
+        asked = Forestall(kind="capture", object_id=self.payment_id, number=self.attempt, at=workflow.now())
+        return await workflow.execute_local_activity_method(BillingPort.forestall, asked, **BOOK.local())
 
     async def _void(self, code: str) -> None:
         proven = VoidAttempt(

@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         AdvancedRefund,
         AdvanceRefund,
         FindRefund,
+        Forestall,
         GatewayEvent,
         GatewayRefund,
         OpenedRefund,
@@ -208,6 +209,8 @@ class RefundWorkflow:
 
     async def _resolve(self, error: TreumError, begun: datetime) -> GatewayRefund | None:
         """What became of a refund without an answer: found by our receipt, or proven not to have happened."""
+        if isinstance(error, Unknown) and await self._never_begun():
+            return None
         for delay in LOOK_AGAIN:
             if delay:
                 waiting(
@@ -296,6 +299,16 @@ class RefundWorkflow:
             **READ_PROVIDER.options(),
         )
         return answer.refund
+
+    async def _never_begun(self) -> bool:
+        """The attempt left no row, and now never will: proof of absence without asking the gateway."""
+        return await workflow.execute_local_activity_method(
+            BillingPort.forestall,
+            Forestall(
+                kind="refund", object_id=self._given.refund_id, number=self._attempt, at=workflow.now()
+            ),
+            **BOOK.local(),
+        )
 
     async def _void(self, code: str) -> None:
         await workflow.execute_local_activity_method(

@@ -161,6 +161,15 @@ class CaptureCommand(BaseModel):
     at: AwareDatetime
 
 
+class Forestall(BaseModel):
+    """Asks whether an attempt has begun, and takes its number where it has not."""
+
+    kind: str
+    object_id: str
+    number: int
+    at: AwareDatetime
+
+
 class VoidAttempt(BaseModel):
     """Absence is proven: this attempt did not happen, another may follow."""
 

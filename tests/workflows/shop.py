@@ -5,7 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -38,7 +38,7 @@ from workers.billing import POOL
 from workers.parts import Parts
 from workers.pool import workers
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 AMOUNT = 1_999_00
 
 
@@ -177,6 +177,7 @@ class Shop:
             given,
             id=workflow_id(Kind.PAYMENT, one.payment_id),
             task_queue=Queue.BILLING,
+            task_timeout=timedelta(seconds=3),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         one.checkout = await self.client.execute_update_with_start_workflow(
@@ -245,6 +246,7 @@ class Shop:
             given,
             id=workflow_id(Kind.REFUND, refund_id),
             task_queue=Queue.BILLING,
+            task_timeout=timedelta(seconds=3),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         await self.client.execute_update_with_start_workflow(
@@ -274,8 +276,8 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(engines: EmbeddedEngines, dsn: str) -> AsyncIterator[Shop]:
-    """The billing pool on a database of its own, beside a queue where buyers wait."""
+async def shop(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> AsyncIterator[Shop]:
+    """The billing pool on that database (`serve`: in this process), beside a queue where buyers wait."""
     settings = engines.settings.model_copy(update={"postgres": dsn})
     queue = f"buyers-{secrets.token_hex(4)}"
     async with AsyncExitStack() as stack:
@@ -287,7 +289,7 @@ async def shop(engines: EmbeddedEngines, dsn: str) -> AsyncIterator[Shop]:
         )
         vault = Vault(settings)
         parts = Parts(settings, database, vault, None, outside, client)  # type: ignore[arg-type]
-        for worker in workers(POOL, parts, client):
+        for worker in workers(POOL, parts, client) if serve else ():
             await stack.enter_async_context(worker)
         await stack.enter_async_context(
             Worker(client, task_queue=queue, workflows=[Buyer], workflow_runner=UnsandboxedWorkflowRunner())
@@ -311,7 +313,3 @@ async def refusal(work: Awaitable[Any]) -> str:
     except WorkflowUpdateFailedError as failure:
         return str(failure.cause.details[0])  # type: ignore[union-attr]
     raise AssertionError("it was not refused")
-
-
-def today() -> date:
-    return datetime.now(UTC).date()

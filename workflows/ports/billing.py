@@ -13,6 +13,7 @@ from models.messages.billing import (
     Checkout,
     CreateOrder,
     FindRefund,
+    Forestall,
     FoundRefund,
     GatewayPayment,
     GatewayRefund,
@@ -44,6 +45,11 @@ class BillingPort:
     @activity.defn(name="billing.verify_checkout")
     async def verify_checkout(self, command: VerifyCheckout) -> bool:
         """Whether the gateway signed the browser's callback for our order."""
+        ...
+
+    @activity.defn(name="billing.forestall")
+    async def forestall(self, command: Forestall) -> bool:
+        """Whether an attempt had not begun; if so it never will."""
         ...
 
     @activity.defn(name="billing.void_attempt")
