@@ -15,7 +15,7 @@ from activities.pacing import Bucket
 from domain import indicators
 from domain.errors import Rejected
 from domain.indicators import Idea, Indicators, Reading, Tested
-from domain.market_calendar import trading_date
+from domain.market_calendar import INDIA, trading_date
 from models.contracts.identifiers import Prefix, mint
 from models.messages.signals import (
     Backtest,
@@ -190,7 +190,8 @@ def _same(stored: RunResult, made: RunResult) -> bool:
 
 def rationale(run: RunInput, seen: Seen, idea: Idea) -> str:
     """Why, in words. How the rule did before is not among them: unverified figures are for staff."""
-    days = f"{seen.bars[0].at:%Y-%m-%d} to {seen.bars[-1].at:%Y-%m-%d}"
+    first, last = (seen.bars[end].at.astimezone(INDIA).date() for end in (0, -1))
+    days = f"{first} to {last}"
     return (
         f"Trend rule on {len(seen.bars)} bars ({run.timeframe}) of {run.exchange}:{run.symbol}, {days}: "
         f"{', '.join(name.replace('_', ' ') for name in idea.agreeing)} ({idea.confidence} of 100). "

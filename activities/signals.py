@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from datetime import timedelta
+from contextlib import suppress
+from datetime import UTC, timedelta
 
 from pydantic_core import to_json
 from temporalio import activity
@@ -118,7 +119,7 @@ class MarketActivities:
                     last = seen
                     if last.reached is not None or not command.entered:
                         return last
-                await asyncio.sleep(PAUSE_SECONDS if seen is not None else SHUT_PAUSE_SECONDS)
+                await _pause(PAUSE_SECONDS if seen is not None else SHUT_PAUSE_SECONDS)
         return last
 
     @activity.defn(name="signals.open_market_data")
@@ -137,7 +138,7 @@ class MarketActivities:
                 grant = await self._house.kite.exchange(token or "")
             except Rejected:
                 raise Rejected("login_refused") from None
-        expires_at = session_end(grant.at)
+        expires_at = session_end(grant.at).astimezone(UTC)
         async with self._database.transaction() as connection:
             await signals_market.open_session(
                 connection,
@@ -162,3 +163,9 @@ class MarketActivities:
             return None
         price, at = found
         return Sighting(price=price, seen_at=at, reached=reached(command.terms.levels, price))
+
+
+async def _pause(seconds: float) -> None:
+    """Waits; less where the worker is asked to stop."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(activity.wait_for_worker_shutdown(), seconds)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -110,7 +110,7 @@ def source_of(said: list[str]) -> CandleSource:
 
 def candle_of(row: dict[str, Any]) -> Candle:
     return Candle(
-        at=row["date"],
+        at=row["date"].astimezone(UTC),
         open=number(row["open"]),
         high=number(row["high"]),
         low=number(row["low"]),

@@ -35,6 +35,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
 
 POOL = Pool(
     "signals",
+    threads=WATCHES,
     queues=[
         Served(
             Queue.SIGNALS,

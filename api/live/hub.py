@@ -130,10 +130,10 @@ class Hub:
                 return await topics.after(connection, Topic.SIGNALS, self._position)
 
         while True:
-            events = [
-                event for event in await _until_there(read) if before is None or event.sequence < before
-            ]
+            events = await _until_there(read)
             for event in events:
+                if before is not None and event.sequence >= before:
+                    return
                 await self._spread(event)
             if not events:
                 return
@@ -198,7 +198,7 @@ class Hub:
     # What was missed, and who may still listen
 
     async def _missed(self, listener: Listener) -> AsyncIterator[Message]:
-        """What came between the listener's `after` and its joining, from memory or the record, under the listener's own plan."""
+        """What came between the listener's `after` and its joining, under the listener's own plan."""
         async for message in self._kept(listener.after, listener.upto):
             if not listener.limited:
                 yield message
