@@ -43,6 +43,19 @@ async def http(port: int, path: str = "/healthz") -> bool:
     return await _ask(port, get)
 
 
+async def polling(port: int) -> bool:
+    """A worker's metrics tell of pollers: it takes work, not only connections."""
+
+    async def metrics(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+        async for line in reader:
+            if line.startswith(b"temporal_num_pollers{") and not line.rstrip().endswith(b" 0"):
+                return True
+        return False
+
+    return await _ask(port, metrics)
+
+
 async def redis(port: int, password: str) -> bool:
     """``PING`` answers ``PONG``; while the file is loaded it answers ``-LOADING``."""
 

@@ -69,8 +69,12 @@ def _applications(variables: Mapping[str, str], ports: Mapping[str, int]) -> lis
         own("live", ["live"], port=ports["live"], check=partial(health.http, ports["live"])),
         own("codec", ["codec"], port=ports["codec"], check=partial(health.http, ports["codec"])),
         own("relay", ["relay"]),
-        *(own(f"worker-{pool}", ["worker", pool]) for pool in POOLS),
+        *(_worker(pool, own, ports[f"metrics-worker-{pool}"]) for pool in POOLS),
     ]
+
+
+def _worker(pool: str, own: partial[Program], metrics: int) -> Program:
+    return own(f"worker-{pool}", ["worker", pool], check=partial(health.polling, metrics))
 
 
 def _own(
