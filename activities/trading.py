@@ -129,7 +129,7 @@ class OrderRecord:
         if account is None or account.user_id != order.user_id:
             raise Rejected("not_found")
         standing = await trading_standing.standing_of(
-            connection, order.user_id, status=account.status, blocked=account.blocked_by is not None
+            connection, order.user_id, status=account.status, blocked=account.blocks(order.flattens)
         )
         refusal = pretrade.standing_refusal(standing) or pretrade.terms_refusal(wish)
         if refusal is None and order.origin is not None:
@@ -208,6 +208,7 @@ class OrderSending:
                 command.order_id,
                 command.account_id,
                 command.attempt,
+                flattens=command.flattens,
                 day=trading_date(verdict.now),
                 now=verdict.now,
             )

@@ -76,6 +76,8 @@ class OrderRow(SQLModel, table=True):
     market_protection: Decimal | None = Field(default=None, sa_type=Numeric)
     disclosed_quantity: int | None = Field(default=None, sa_type=BigInteger)
     signal_id: str | None = Field(default=None, sa_type=Text)
+    flattens: str | None = Field(default=None, sa_type=Text)
+    """The kill switch that closes a position by this order."""
     status: str = Field(sa_type=Text)
     reason_code: str | None = Field(default=None, sa_type=Text)
     broker_order_id: str | None = Field(default=None, sa_type=Text)

@@ -36,11 +36,12 @@ async def insert(
     cursor = await connection.execute(
         """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side, quantity,
                order_type, price, trigger_price, product, validity, variety, market_protection,
-               disclosed_quantity, signal_id, status, reason_code, confirmed_at, made_at, changed_at)
+               disclosed_quantity, signal_id, flattens, status, reason_code, confirmed_at, made_at,
+               changed_at)
            VALUES (%(order_id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(symbol)s, %(side)s,
                %(quantity)s, %(order_type)s, %(price)s, %(trigger_price)s, %(product)s, %(validity)s,
-               %(variety)s, %(market_protection)s, %(disclosed_quantity)s, %(signal_id)s, %(status)s,
-               %(reason)s, %(confirmed_at)s, %(now)s, %(now)s)
+               %(variety)s, %(market_protection)s, %(disclosed_quantity)s, %(signal_id)s, %(flattens)s,
+               %(status)s, %(reason)s, %(confirmed_at)s, %(now)s, %(now)s)
            ON CONFLICT (order_id) DO NOTHING RETURNING *""",
         {
             **terms.model_dump(),
@@ -48,6 +49,7 @@ async def insert(
             "user_id": order.user_id,
             "account_id": order.account_id,
             "signal_id": order.origin.signal_id if order.origin else None,
+            "flattens": order.flattens,
             "status": status,
             "reason": reason,
             "confirmed_at": now if order.confirmed else None,

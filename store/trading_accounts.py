@@ -28,6 +28,10 @@ class Account:
     session_expires_at: datetime | None
     blocked_by: str | None
 
+    def blocks(self, flattens: str | None) -> bool:
+        """Whether an order may not leave; one that serves the kill switch which blocks may."""
+        return self.blocked_by is not None and self.blocked_by != flattens
+
 
 @dataclass(frozen=True)
 class Login:

@@ -32,7 +32,8 @@ WITH counted AS (
       AND NOT EXISTS (SELECT 1 FROM counted WHERE used > CASE kind WHEN 'minute' THEN %(per_minute)s
                                                             ELSE %(per_day)s END)
       AND EXISTS (SELECT 1 FROM trading.accounts c
-                  WHERE c.account_id = %(account)s AND c.blocked_by IS NULL AND c.status = 'connected')
+                  WHERE c.account_id = %(account)s AND c.status = 'connected'
+                    AND (c.blocked_by IS NULL OR c.blocked_by = %(flattens)s))
     RETURNING pg_try_advisory_lock(hashtextextended(a.tag, 0)) AS locked
 )
 SELECT (SELECT locked FROM begun) AS locked,
@@ -40,7 +41,8 @@ SELECT (SELECT locked FROM begun) AS locked,
         WHERE order_id = %(order)s AND leg = 1 AND attempt = %(attempt)s) AS status_before,
        (SELECT used > %(per_minute)s FROM counted WHERE kind = 'minute') AS minute_spent,
        (SELECT used > %(per_day)s FROM counted WHERE kind = 'day') AS day_spent,
-       (SELECT blocked_by IS NOT NULL FROM trading.accounts WHERE account_id = %(account)s) AS blocked
+       (SELECT blocked_by IS NOT NULL AND blocked_by IS DISTINCT FROM %(flattens)s
+        FROM trading.accounts WHERE account_id = %(account)s) AS blocked
 """
 
 
@@ -79,16 +81,25 @@ async def queue(connection: Connection, order_id: str, attempt: int, tag: str) -
 
 
 async def begin(
-    connection: Connection, order_id: str, account_id: str, attempt: int, *, day: date, now: datetime
+    connection: Connection,
+    order_id: str,
+    account_id: str,
+    attempt: int,
+    *,
+    flattens: str | None,
+    day: date,
+    now: datetime,
 ) -> Begun:
     """From queued to sending, if the minute and the day of the broker's clock have room and the account
-    is not blocked. The connection then holds the sender's lock until `finish` or its end."""
+    is not blocked (but by the kill switch that this order serves). The connection then holds the
+    sender's lock until `unlock` or its own end."""
     cursor = await connection.execute(
         BEGIN,
         {
             "order": order_id,
             "account": account_id,
             "attempt": attempt,
+            "flattens": flattens,
             "day": day,
             "now": now,
             "per_minute": PER_MINUTE,

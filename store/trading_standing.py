@@ -41,7 +41,7 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
     """All of it on one connection. `day`: the broker's, as last heard; only the day's loss hangs on it."""
     terms, name = command.terms, account.broker
     standing = await standing_of(
-        connection, command.user_id, status=account.status, blocked=account.blocked_by is not None
+        connection, command.user_id, status=account.status, blocked=account.blocks(command.flattens)
     )
     exposure = await exposure_of(
         connection,

@@ -5,10 +5,12 @@ from typing import Any
 
 from activities.broker_sessions import SessionActivities
 from activities.brokers import Brokers
+from activities.kill_switch import KillSwitchActivities
 from activities.trading import OrderActivities
 from models.contracts.queues import Queue
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.kill_switch import KillSwitch
 from workflows.orders import Order
 from workflows.sessions import TradingSession
 
@@ -18,6 +20,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
     brokers = Brokers(parts.settings, parts.database, parts.vault, parts.redis)
     orders = OrderActivities(parts.database, brokers)
     sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
+    stops = KillSwitchActivities(parts.database, parts.client)
     return [
         orders.admit,
         orders.record,
@@ -31,13 +34,18 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         sessions.exchange_token,
         sessions.end_session,
         sessions.wake_orders,
+        stops.block_account,
+        stops.stop_orders,
+        stops.flatten,
+        stops.lift_block,
+        stops.report_stop,
     ]
 
 
 POOL = Pool(
     "trading",
     queues=[
-        Served(Queue.TRADING, workflows=[Order, TradingSession], activities=activities),
+        Served(Queue.TRADING, workflows=[Order, TradingSession, KillSwitch], activities=activities),
         Served(Queue.KITE, activities=activities),
     ],
 )

@@ -65,6 +65,7 @@ class OrderSteps:
             attempt=self._at.attempt,
             terms=self._order.terms,
             origin=self._order.origin,
+            flattens=self._order.flattens,
             as_of=workflow.now(),
         )
         try:

@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.trading import AT_BROKER, TERMINAL, OrderStatus, poll_pause, stale
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.search_attributes import Attribute
     from models.messages.trading import (
         BookReading,
@@ -30,8 +29,9 @@ with workflow.unsafe.imports_passed_through():
         SubmissionKind,
     )
     from workflows.failures import outcome, refuse
+    from workflows.order_board import await_openly, check_staff, show_order, view_of
     from workflows.order_steps import OrderSteps
-    from workflows.visible import show, waiting, working
+    from workflows.visible import show, working
 
 ANSWER_WITHIN = timedelta(seconds=2)
 """A command answers with the state reached by then; the rest is read with `wait`."""
@@ -68,7 +68,7 @@ class Order:
             await self._bring_to_broker()
         while not self._over:
             await self._follow()
-        self._show()
+        show_order(self._order, self._at)
         working(f"over: {self._at.status}")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._view()
@@ -203,7 +203,7 @@ class Order:
         """Nothing has left: the order ends by our own word, unless a late worker sends it first."""
         try:
             recorded = await self._steps.record(S.CANCELLED, void_attempt=self._at.attempt)
-        except ActivityError:
+        except ApplicationError:  # as a local activity fails
             await self._find_out()
         else:
             self._reach(S.CANCELLED, None, recorded.version)
@@ -314,16 +314,7 @@ class Order:
 
     @resolve.validator
     def _may_resolve(self, command: Resolve) -> None:
-        try:
-            check(
-                command.assertion,
-                self._order.assertion_public_key,
-                workflow_id=workflow.info().workflow_id,
-                action=STAFF_ACTION,
-                now=workflow.now(),
-            )
-        except (ForgedAssertion, ValueError):
-            raise refuse("forbidden") from None
+        check_staff(command.assertion, self._order.assertion_public_key, STAFF_ACTION)
         if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
             raise refuse("not_awaiting_person")
         if (command.decision is PersonDecision.FOUND) != bool(command.broker_order_id):
@@ -399,30 +390,7 @@ class Order:
         return self._at.status in TERMINAL
 
     def _view(self) -> OrderView:
-        return OrderView(
-            order_id=self._order.order_id,
-            status=self._at.status,
-            reason_code=self._at.reason_code,
-            broker_order_id=self._at.broker_order_id,
-            filled_quantity=self._at.filled_quantity,
-            average_price=str(self._at.average_price),
-            version=self._at.version,
-        )
-
-    def _show(self) -> None:
-        references = [self._order.order_id, self._order.account_id]
-        references += [self._order.origin.signal_id] if self._order.origin else []
-        references += [self._at.broker_order_id] if self._at.broker_order_id else []
-        show(
-            state=self._at.status,
-            customer=self._order.user_id,
-            symbol=self._order.terms.symbol,
-            reference=references,
-        )
+        return view_of(self._order, self._at)
 
     def _wait(self, what: str, otherwise: str, who: str, link: str) -> None:
-        """Tells staff what is awaited, and brings the search attributes up to date in the same task."""
-        self._show()
-        since = self._at.since or workflow.now()
-        path = f"POST /v1/trading/orders/{self._order.order_id}{link}" if link.startswith("/") else link
-        waiting(what, since=since, otherwise=otherwise, who=who, link=path)
+        await_openly(self._order, self._at, what, otherwise, who, link)

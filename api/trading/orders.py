@@ -1,14 +1,15 @@
 """Orders: placing, confirming, changing, taking back, reading."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.commanding import Commanding
 from api.pages import Page, cut, page
-from api.platform import PlatformDep
-from api.principal import CurrentUser, own
+from api.platform import PlatformDep, platform
+from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.trading import shapes
 from api.trading.ordering import order_drive, origin_of
@@ -24,6 +25,19 @@ from store import trading, trading_accounts
 router = APIRouter(prefix="/v1/trading", tags=["trading"])
 
 STAFF = ("support", "compliance", "admin")
+
+
+@guard
+async def owned(request: Request, order_id: str) -> str:
+    """The order in the path, if it is the caller's; else 404."""
+    principal = await current_user(request)
+    async with platform(request).database.reading() as connection:
+        stored = await trading.read(connection, order_id)
+    own(principal, stored.user_id if stored else None)
+    return order_id
+
+
+Owned = Annotated[str, Depends(owned)]
 
 
 @router.post("/orders", status_code=201)
@@ -76,53 +90,31 @@ async def order(order_id: str, principal: CurrentUser, wait: Wait, platform: Pla
 
 
 @router.post("/orders/{order_id}/confirm")
-async def confirm(
-    order_id: str, principal: CurrentUser, commander: Commanding, platform: PlatformDep
-) -> JSONResponse:
+async def confirm(order_id: Owned, principal: CurrentUser, commander: Commanding) -> JSONResponse:
     """The customer's recorded yes to an order that a strategy made."""
-    await _own_order(platform, principal, order_id)
     argument = Confirm(user_id=principal.user_id).model_dump(mode="json")
     drive = _update(order_id, "confirm", argument)
     return await commander.run(order_id, lambda _: drive, natural_key=f"confirm:{order_id}", status=200)
 
 
 @router.post("/orders/{order_id}/decline")
-async def decline(
-    order_id: str, principal: CurrentUser, commander: Commanding, platform: PlatformDep
-) -> JSONResponse:
-    await _own_order(platform, principal, order_id)
+async def decline(order_id: Owned, principal: CurrentUser, commander: Commanding) -> JSONResponse:
     argument = Decline(user_id=principal.user_id).model_dump(mode="json")
     drive = _update(order_id, "decline", argument)
     return await commander.run(order_id, lambda _: drive, natural_key=f"decline:{order_id}", status=200)
 
 
 @router.put("/orders/{order_id}")
-async def modify(
-    order_id: str,
-    body: shapes.ModifyBody,
-    principal: CurrentUser,
-    commander: Commanding,
-    platform: PlatformDep,
-) -> JSONResponse:
-    await _own_order(platform, principal, order_id)
+async def modify(order_id: Owned, body: shapes.ModifyBody, commander: Commanding) -> JSONResponse:
     drive = _update(order_id, "modify", body.change().model_dump(mode="json"))
     return await commander.run(order_id, lambda _: drive, status=200)
 
 
 @router.delete("/orders/{order_id}")
-async def cancel(
-    order_id: str, principal: CurrentUser, commander: Commanding, platform: PlatformDep
-) -> JSONResponse:
+async def cancel(order_id: Owned, commander: Commanding) -> JSONResponse:
     """Takes the order back as far as it is not filled."""
-    await _own_order(platform, principal, order_id)
     drive = _update(order_id, "cancel", Cancel().model_dump(mode="json"))
     return await commander.run(order_id, lambda _: drive, status=200)
-
-
-async def _own_order(platform: PlatformDep, principal: CurrentUser, order_id: str) -> None:
-    async with platform.database.reading() as connection:
-        stored = await trading.read(connection, order_id)
-    own(principal, stored.user_id if stored else None)
 
 
 def _update(order_id: str, name: str, argument: dict[str, Any]) -> Drive:

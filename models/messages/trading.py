@@ -77,6 +77,8 @@ class OrderInput(BaseModel):
     origin: SignalOrigin | None = None
     confirmed: bool = True
     """The customer's own recorded yes came with the command; False waits for it."""
+    flattens: str | None = None
+    """The kill switch that closes a position by this order: it alone passes that switch's block."""
     assertion_public_key: str = ""
     progress: OrderProgress | None = None
 
@@ -175,6 +177,7 @@ class SubmitOrder(BaseModel):
     attempt: int
     terms: OrderTerms
     origin: SignalOrigin | None = None
+    flattens: str | None = None
     as_of: AwareDatetime
 
 
@@ -376,11 +379,22 @@ class WaitingOrders(BaseModel):
 # The kill switch
 
 
+class KillSwitchStatus(StrEnum):
+    BLOCKING = "blocking"
+    BLOCKED = "blocked"
+    NEEDS_PERSON = "needs_person"
+    DONE = "done"
+    LIFTED = "lifted"
+
+
 class KillSwitchInput(BaseModel):
+    """Starts the KillSwitch process."""
+
     kill_switch_id: str
     account_id: str
     user_id: str
     flatten: bool
+    assertion_public_key: str = ""
 
 
 class Engage(BaseModel):
@@ -393,8 +407,8 @@ class Lift(BaseModel):
 
 class KillSwitchView(BaseModel):
     kill_switch_id: str
-    status: str
-    cancelled: int = 0
+    status: KillSwitchStatus
+    taken_back: list[str] = Field(default_factory=list)
     left_open: list[str] = Field(default_factory=list)
 
 
@@ -403,14 +417,15 @@ class BlockAccount(BaseModel):
     account_id: str
     user_id: str
     flatten: bool
-    blocked: bool
     as_of: AwareDatetime
 
 
 class KillSwitchReport(BaseModel):
+    """`taken_back`: orders that were live and have ended, filled ones too; `flattening`: closing orders."""
+
     kill_switch_id: str
-    status: str
-    cancelled: list[str] = Field(default_factory=list)
+    status: KillSwitchStatus
+    taken_back: list[str] = Field(default_factory=list)
     left_open: list[str] = Field(default_factory=list)
     flattening: list[str] = Field(default_factory=list)
     as_of: AwareDatetime
@@ -418,6 +433,12 @@ class KillSwitchReport(BaseModel):
 
 class LiveOrders(BaseModel):
     order_ids: list[str]
+
+
+class LiftBlock(BaseModel):
+    kill_switch_id: str
+    account_id: str
+    as_of: AwareDatetime
 
 
 # What a broker answers, in one vocabulary

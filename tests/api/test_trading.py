@@ -320,3 +320,59 @@ async def test_an_order_of_wrong_shape_is_invalid(desk: Desk, terms: dict[str, A
         )
     answer = await desk.place(person, account_id, **terms)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid"), answer.text
+
+
+async def test_the_kill_switch_blocks_takes_back_and_flattens(desk: Desk) -> None:
+    person, account_id, _ = await desk.trader()
+    held = await desk.place(person, account_id)
+    await desk.reaches(person, held.json()["order_id"], "filled")
+    resting = await desk.place(person, account_id, price="3000")
+    await desk.reaches(person, resting.json()["order_id"], "open")
+    path = f"/v1/trading/accounts/{account_id}/kill-switch"
+    headers = {**person.headers, "Idempotency-Key": "stop"}
+    engaged = await desk.api.post(path, json={"flatten": True}, headers=headers)
+    assert engaged.status_code == 202, engaged.text
+    again = await desk.api.post(path, json={"flatten": True}, headers=headers)
+    assert again.json()["kill_switch_id"] == engaged.json()["kill_switch_id"]
+    other = {**person.headers, "Idempotency-Key": "stop-again"}
+    twice = await desk.api.post(path, json={"flatten": False}, headers=other)
+    assert (twice.status_code, twice.json()["code"]) == (409, "already_blocked")
+    refused = await desk.place(person, account_id)
+    assert (refused.json()["status"], refused.json()["reason_code"]) == ("risk_rejected", "account_blocked")
+
+    async def done() -> dict[str, Any] | None:
+        shown = (await desk.api.get(path, headers=person.headers)).json()
+        return shown if shown["status"] == "done" else None
+
+    report = (await eventually(done, "the report"))["report"]
+    assert report["taken_back"] == [resting.json()["order_id"]]
+    assert report["left_open"] == []
+    await desk.reaches(person, resting.json()["order_id"], "cancelled")
+    for order_id in report["flattening"]:
+        await desk.reaches(person, order_id, "filled")
+    positions = await desk.api.get("/v1/trading/positions", headers=person.headers)
+    assert [item["quantity"] for item in positions.json()["items"]] == [0]
+    lifted = await desk.api.delete(path, headers=person.headers)
+    assert lifted.json()["status"] == "lifted"
+    free = await desk.place(person, account_id)
+    assert free.json()["status"] in ("submitting", "open", "filled")
+
+
+async def test_a_paper_account_trades_on_the_last_quotes(desk: Desk) -> None:
+    """The same process on a broker of our own rows: nothing reaches Kite."""
+    person, account_id, _ = await desk.trader()
+    first = await desk.place(person, account_id, quantity=1)
+    await desk.reaches(person, first.json()["order_id"], "filled")
+    paper = await desk.connect(person, "paper")
+    assert paper.status_code == 201, paper.text
+    assert paper.json()["status"] == "connected"
+    assert paper.json().get("login_url") is None
+    placed = await desk.place(person, paper.json()["account_id"], variety="amo")
+    order = await desk.order(person, placed.json()["order_id"])
+    if order["reason_code"] == "market_open":
+        placed = await desk.place(person, paper.json()["account_id"])
+    order = await desk.reaches(person, placed.json()["order_id"], "filled")
+    assert (order["filled_quantity"], order["broker_order_id"][:5]) == (2, "PAPER")
+    positions = await desk.api.get("/v1/trading/positions", headers=person.headers)
+    quantities = {item["account_id"]: item["quantity"] for item in positions.json()["items"]}
+    assert quantities == {account_id: 1, paper.json()["account_id"]: 2}

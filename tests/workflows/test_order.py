@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from cli.embedded import EmbeddedEngines
+from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
+from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import SignalOrigin
 from store import trading_positions
-from tests.workflows.traders import Floor, Trader, floor_of, working
+from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, working
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +220,93 @@ async def test_a_day_order_that_nobody_fills_has_expired_after_the_close(by_hand
         assert (ended["status"], ended["reason_code"]) == ("expired", "day_ended")
     finally:
         await by_hand.clock()
+
+
+async def test_a_person_settles_what_nobody_could_find_out(floor: Floor) -> None:
+    """A lost answer on a day that is over: the book shows today only, so a person looks at the broker."""
+    trader = await floor.trader()
+    await floor.fault("/kite/orders/regular", "timeout_before", seconds=0.1)
+    placing = asyncio.create_task(floor.place(trader))
+    await eventually(lambda: attempt_is(floor, trader, "unanswered"), "the answer to be lost")
+    await floor.clock("2026-11-25T10:00:00+05:30")
+    try:
+        order_id = (await placing)["order_id"]
+        await floor.begin(trader.user_id, account_id=trader.account_id)
+        await floor.complete(trader.account_id, trader.broker_user)
+        row = await floor.reaches(order_id, "needs_person")
+        forged = await floor.update(
+            order_id, "resolve_order", **resolution(floor, order_id, "typed_in_the_ui")
+        )
+        assert forged.refused == "forbidden"
+        settled = await floor.update(
+            order_id, "resolve_order", **resolution(floor, order_id, "resolve_order")
+        )
+        assert settled.refused is None, settled
+        await floor.reaches(order_id, "filled")
+        assert row["broker_order_id"] is None
+        assert len(await floor.placed(order_id)) == 1
+    finally:
+        await floor.clock()
+
+
+async def attempt_is(floor: Floor, trader: Trader, status: str) -> bool:
+    rows = await floor.rows(
+        """SELECT a.status FROM trading.order_attempts a JOIN trading.orders o USING (order_id)
+           WHERE o.account_id = %s""",
+        trader.account_id,
+    )
+    return [row["status"] for row in rows] == [status]
+
+
+def resolution(floor: Floor, order_id: str, action: str) -> dict[str, Any]:
+    """What the API sends for a member of staff who found no such order at the broker."""
+    assertion = Assertion(
+        subject="usr_support",
+        role="support",
+        workflow_id=workflow_id(Kind.ORDER, order_id),
+        action=action,
+        expires_at=datetime.now(UTC) + LIFETIME,
+    )
+    signed = sign(floor.settings.assertion_key.get_secret_value(), assertion)
+    return {"assertion": signed.model_dump(), "decision": "absent"}
+
+
+async def test_no_history_holds_a_name(floor: Floor) -> None:
+    trader = await floor.trader()
+    answer = await floor.place(trader)
+    await floor.reaches(answer["order_id"], "filled")
+    logins = await floor.rows("SELECT process FROM trading.logins WHERE account_id = %s", trader.account_id)
+    for process in (f"order:{answer['order_id']}", logins[0]["process"]):
+        history = await floor.client.get_workflow_handle(process).fetch_history()
+        opened = await opened_payloads(floor, history)
+        assert trader.account_id in opened
+        assert NAME not in opened
+        assert trader.broker_user not in opened
+
+
+async def opened_payloads(floor: Floor, history: Any) -> str:
+    """Everything that a history carries, decrypted."""
+    codec = floor.client.data_converter.payload_codec
+    assert codec is not None
+    parts = [history.to_json()]
+    for event in history.events:
+        for payload in payloads_in(event):
+            parts += [str(each.data) for each in await codec.decode([payload])]
+    return " ".join(parts)
+
+
+def payloads_in(message: Any) -> list[Any]:
+    found = []
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            values = list(value.values()) if field.message_type.fields_by_name["value"].message_type else []
+        else:
+            values = list(value) if field.is_repeated else [value]
+        for each in values:
+            if each.DESCRIPTOR.name == "Payload":
+                found.append(each)
+            else:
+                found += payloads_in(each)
+    return found

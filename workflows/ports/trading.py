@@ -11,7 +11,9 @@ from models.messages.trading import (
     EndSession,
     ExchangeToken,
     Finding,
+    KillSwitchInput,
     KillSwitchReport,
+    LiftBlock,
     LiveOrders,
     LoginBegun,
     ModifyAtBroker,
@@ -80,6 +82,12 @@ class KillSwitchPort:
 
     @activity.defn(name="trading.stop_orders")
     async def stop_orders(self, account_id: str) -> LiveOrders: ...
+
+    @activity.defn(name="trading.flatten")
+    async def flatten(self, switch: KillSwitchInput) -> LiveOrders: ...
+
+    @activity.defn(name="trading.lift_block")
+    async def lift_block(self, command: LiftBlock) -> Recorded: ...
 
     @activity.defn(name="trading.report_stop")
     async def report_stop(self, command: KillSwitchReport) -> Recorded: ...

@@ -60,6 +60,7 @@ CREATE TABLE trading.orders (
     market_protection numeric,
     disclosed_quantity bigint,
     signal_id text,
+    flattens text,
     status text NOT NULL,
     reason_code text,
     broker_order_id text,

@@ -1,0 +1,48 @@
+"""What is seen of an order: by the caller as its answer, by staff as the run's page; and who may steer it."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
+    from models.messages.trading import OrderInput, OrderProgress, OrderView
+    from workflows.failures import refuse
+    from workflows.visible import show, waiting
+
+
+def view_of(order: OrderInput, at: OrderProgress) -> OrderView:
+    """The answer of every command."""
+    return OrderView(
+        order_id=order.order_id,
+        status=at.status,
+        reason_code=at.reason_code,
+        broker_order_id=at.broker_order_id,
+        filled_quantity=at.filled_quantity,
+        average_price=str(at.average_price),
+        version=at.version,
+    )
+
+
+def show_order(order: OrderInput, at: OrderProgress) -> None:
+    """Brings the search attributes up to date."""
+    references = [order.order_id, order.account_id]
+    references += [order.origin.signal_id] if order.origin else []
+    references += [at.broker_order_id] if at.broker_order_id else []
+    show(state=at.status, customer=order.user_id, symbol=order.terms.symbol, reference=references)
+
+
+def await_openly(
+    order: OrderInput, at: OrderProgress, what: str, otherwise: str, who: str, link: str
+) -> None:
+    """Tells staff what is awaited, with the search attributes in the same task."""
+    show_order(order, at)
+    path = f"POST /v1/trading/orders/{order.order_id}{link}" if link.startswith("/") else link
+    waiting(what, since=at.since or workflow.now(), otherwise=otherwise, who=who, link=path)
+
+
+def check_staff(signed: SignedAssertion, public_key: str, action: str) -> None:
+    """Refuses whoever the API has not signed for: what is typed into the UI passes for nobody."""
+    run = workflow.info().workflow_id
+    try:
+        check(signed, public_key, workflow_id=run, action=action, now=workflow.now())
+    except (ForgedAssertion, ValueError):
+        raise refuse("forbidden") from None
