@@ -23,14 +23,18 @@ ON CONFLICT (actor, route, key) DO UPDATE SET
          WHERE c.answer IS NULL AND c.lease_until < clock_timestamp() AND c.body_hash = excluded.body_hash
          UNION ALL SELECT c.attempts, c.lease_until, c.holder LIMIT 1)
 RETURNING command_id, business_id, drive, answer, body_hash = %(body_hash)s AS same_body,
-    command_id = %(command_id)s AS made, holder = %(command_id)s AS mine
+    command_id = %(command_id)s AS made, holder = %(command_id)s AS mine, attempts > 1 AS again
 """
 
+# A repeat may drive as soon as the lease is over; the sweeper waits twice as long after each attempt, at most
+# a minute, so that commands for a pool that is down do not crowd out the others.
 LAPSED = """
 UPDATE platform.commands SET attempts = attempts + 1, lease_until = clock_timestamp() + %(lease)s
 WHERE command_id IN (
     SELECT command_id FROM platform.commands
-    WHERE answer IS NULL AND lease_until < clock_timestamp()
+    WHERE answer IS NULL
+      AND lease_until + least(interval '1 minute', interval '100 ms' * power(2, least(attempts, 10)))
+          < clock_timestamp()
     ORDER BY lease_until LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING command_id, business_id, drive
 """
@@ -74,6 +78,7 @@ class Commands:
             answer=answer,
             mine=row["mine"],
             same_body=row["same_body"],
+            again=row["again"],
         )
 
     async def keep(self, command_id: str, answer: Answer) -> Answer:
@@ -114,9 +119,15 @@ class Commands:
             rows = await cursor.fetchall()
         return [
             Promise(
-                r["command_id"], r["business_id"], self._drive(r["drive"], r["command_id"]), None, True, True
+                command_id=row["command_id"],
+                business_id=row["business_id"],
+                drive=self._drive(row["drive"], row["command_id"]),
+                answer=None,
+                mine=True,
+                same_body=True,
+                again=True,
             )
-            for r in rows
+            for row in rows
         ]
 
     async def forget(self, before: datetime) -> None:

@@ -7,7 +7,6 @@ driven again, by a repeat or by the sweeper, until its answer is stored.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,7 +23,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from models.contracts.commands import Alongside, Answer, CommandLog, Drive, Promise, Request
@@ -34,6 +33,13 @@ log = structlog.get_logger()
 
 REFUSAL = "Rejected"
 """The `ApplicationError` type by which a process refuses; its first detail is the stable code."""
+
+CLOSED = Answer(refused="process_closed", detail="the process has ended")
+FAILED = "process_failed"
+"""The process took the command and could not say why it failed: final, since its update id is spent."""
+
+RUNS_READ = 60
+"""How many earlier runs of an entity are asked for an answer: five years of monthly cycles."""
 
 
 class KeyReused(Exception):
@@ -91,7 +97,7 @@ class Envelope:
         """Drives a promise whose lease the caller holds, and stores the answer. Raises Pending."""
         try:
             async with asyncio.timeout(self._deadline.total_seconds()):
-                answer = await self._drive(promise.drive)
+                answer = await self._drive(promise)
         except (TimeoutError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             log.warning("command_pending", command=promise.command_id, error=type(error).__name__)
             await self._commands.release(promise.command_id)
@@ -99,31 +105,60 @@ class Envelope:
         return await self._commands.keep(promise.command_id, answer)
 
     async def sweep(self, limit: int = 50) -> int:
-        """Drives promises that nobody drives any more; how many were answered."""
-        answered = 0
-        for promise in await self._commands.lapsed(limit):
-            try:
-                await self.fulfil(promise)
-                answered += 1
-            except Pending:
-                continue
-        return answered
+        """Drives promises that nobody drives any more, side by side: a pool that is down holds up only its
+        own. How many were answered."""
+        return sum(await asyncio.gather(*map(self._swept, await self._commands.lapsed(limit))))
 
-    async def _drive(self, drive: Drive) -> Answer:
+    async def _swept(self, promise: Promise) -> bool:
+        try:
+            await self.fulfil(promise)
+        except Pending:
+            return False
+        return True
+
+    async def _drive(self, promise: Promise) -> Answer:
+        drive = promise.drive
         try:
             if drive.update is None:
                 return await self._start(drive)
-            body = await (self._create(drive) if drive.start is not None else self._update(drive))
-            return Answer(body=body or {})
+            if promise.again and (earlier := await self._given_before(drive)) is not None:
+                return earlier
+            try:
+                body = await (self._create(drive) if drive.start is not None else self._update(drive))
+                return Answer(body=body or {})
+            except WorkflowAlreadyStartedError:
+                return await self._given_before(drive) or CLOSED
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return await self._given_before(drive) or CLOSED
         except WorkflowUpdateFailedError as failure:
-            cause = failure.cause
-            if isinstance(cause, ApplicationError) and cause.type == REFUSAL and cause.details:
-                return Answer(refused=str(cause.details[0]), detail=cause.message)
-            raise
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND and drive.start is None:
-                return Answer(refused="process_closed", detail="the process has ended")
-            raise
+            return _refusal(failure.cause)
+
+    async def _given_before(self, drive: Drive) -> Answer | None:
+        """What a run of this process, newest first, has answered to this very command, if it has one.
+
+        An update id dedupes within one run only, and a closed run takes none: without this look a command
+        whose answer was lost would run again after continue-as-new, or be called refused though it ran.
+        """
+        run_id = ""
+        for _ in range(RUNS_READ):
+            handle = self._client.get_workflow_handle(drive.workflow_id, run_id=run_id or None)
+            try:
+                return Answer(body=await handle.get_update_handle(drive.update_id).result() or {})
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            try:
+                first = await anext(handle.fetch_history_events(page_size=1))
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+                return None
+            run_id = first.workflow_execution_started_event_attributes.continued_execution_run_id
+            if not run_id:
+                return None
+        return None
 
     async def _start(self, drive: Drive) -> Answer:
         try:
@@ -151,12 +186,18 @@ class Envelope:
             id=drive.workflow_id,
             task_queue=drive.queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if drive.rerun
+            else WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=drive.summary,
             static_details=drive.details,
             search_attributes=_attributes(drive),
             task_timeout=timedelta(seconds=3),
         )
+        # The handle carries the start's own failure, the same as the update's: consumed either way, or
+        # asyncio would complain of it later.
+        started = asyncio.ensure_future(operation.workflow_handle())
+        started.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             return await self._client.execute_update_with_start_workflow(
                 drive.update or "",
@@ -165,17 +206,24 @@ class Envelope:
                 id=drive.update_id,
                 rpc_timeout=self._deadline,
             )
-        except BaseException:
-            # The start's own error, if any, is the same one: read it, or asyncio complains of it later.
-            with suppress(RPCError, TimeoutError, asyncio.CancelledError):
-                await operation.workflow_handle()
-            raise
+        finally:
+            started.cancel()
 
     async def _update(self, drive: Drive) -> dict:
         handle = self._client.get_workflow_handle(drive.workflow_id)
         return await handle.execute_update(
             drive.update or "", drive.argument, id=drive.update_id, rpc_timeout=self._deadline
         )
+
+
+def _refusal(cause: BaseException) -> Answer:
+    """The answer of an update that failed: for good, whatever failed it."""
+    if isinstance(cause, ActivityError) and cause.cause is not None:
+        cause = cause.cause
+    if isinstance(cause, ApplicationError) and cause.type == REFUSAL and cause.details:
+        return Answer(refused=str(cause.details[0]), detail=cause.message)
+    log.error("command_failed", error=type(cause).__name__)
+    return Answer(refused=FAILED)
 
 
 def _attributes(drive: Drive) -> TypedSearchAttributes:

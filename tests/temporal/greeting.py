@@ -1,14 +1,18 @@
-"""A small process for the envelope's own tests: counts, refuses, ends, continues as new."""
+"""A small process for the envelope's own tests: counts, refuses, ends, continues as new.
+
+It dedupes nothing itself, so that a command which runs twice is seen.
+"""
 
 from pydantic import BaseModel
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.failures import refuse
 
 
 class CountState(BaseModel):
-    """What the process carries over: the sum, and the commands that made it."""
+    """What the process carries over: the sum, and the command (update id) of each addition."""
 
     total: int = 0
     taken: list[str] = []
@@ -16,7 +20,6 @@ class CountState(BaseModel):
 
 class Add(BaseModel):
     amount: int
-    command: str
 
 
 @workflow.defn(name="Counter")
@@ -28,21 +31,33 @@ class Counter:
         self.renew = False
 
     @workflow.run
-    async def run(self, state: CountState) -> int:
+    async def run(self, state: CountState) -> CountState:
         await workflow.wait_condition(lambda: self.ended or self.renew)
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self.renew:
             workflow.continue_as_new(self.state)
-        return self.state.total
+        return self.state
 
     @workflow.update
     async def add(self, order: Add) -> dict:
         if order.amount < 0:
             raise refuse("negative_amount")
-        if order.command not in self.state.taken:
-            self.state.taken.append(order.command)
-            self.state.total += order.amount
-        return {"total": self.state.total}
+        return self._added(order)
+
+    @workflow.update
+    async def add_and_end(self, order: Add) -> dict:
+        """The last one: the run closes with it, as a cancel closes a process."""
+        self.ended = True
+        return self._added(order)
+
+    @workflow.update
+    async def stumble(self, order: Add) -> dict:
+        """Fails for a reason that is no refusal."""
+        raise ApplicationError("stumbled", type="Defect", non_retryable=True)
+
+    @workflow.query
+    def counted(self) -> CountState:
+        return self.state
 
     @workflow.signal
     def end(self) -> None:
@@ -51,3 +66,9 @@ class Counter:
     @workflow.signal
     def start_over(self) -> None:
         self.renew = True
+
+    def _added(self, order: Add) -> dict:
+        info = workflow.current_update_info()
+        self.state.taken.append(info.id if info else "")
+        self.state.total += order.amount
+        return {"total": self.state.total}

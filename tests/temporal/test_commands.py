@@ -1,7 +1,8 @@
 """The envelope on the real server: one promise, one effect, one answer."""
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,11 @@ from temporalio.worker import Worker
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.commands import Drive, Request
-from store.commands import Commands
 from store.database import Database
 from store.vault import Vault
 from temporal.client import connect
-from temporal.commands import Envelope, KeyReused
+from temporal.commands import Envelope, KeyReused, Pending
+from tests.temporal.dying import Boundary, Died, Mortal
 from tests.temporal.greeting import Counter
 from workers.pool import runner
 
@@ -27,7 +28,7 @@ async def client(engines: EmbeddedEngines) -> Client:
 @pytest.fixture
 async def envelope(engines: EmbeddedEngines, client: Client, database: str) -> AsyncIterator[Envelope]:
     async with Database(database) as record:
-        yield Envelope(client, Commands(record, Vault(engines.settings)), timedelta(seconds=3))
+        yield Envelope(client, Mortal(record, Vault(engines.settings)), timedelta(seconds=3))
 
 
 @pytest.fixture
@@ -37,15 +38,15 @@ async def queue(client: Client) -> AsyncIterator[str]:
         yield name
 
 
-def adding(queue: str, amount: int, *, create: bool = True):
+def adding(queue: str, amount: int, *, create: bool = True, update: str = "add") -> Callable[[str], Drive]:
     def drive(minted: str) -> Drive:
         return Drive(
             workflow_type="Counter",
             workflow_id=f"counter:{minted}",
             queue=queue,
             start={} if create else None,
-            update="add",
-            argument={"amount": amount, "command": "first"},
+            update=update,
+            argument={"amount": amount},
         )
 
     return drive
@@ -81,8 +82,59 @@ async def test_a_late_update_does_not_start_a_closed_process_again(
     first = await envelope.run(Request("usr_1", "POST", key), "cnt_z" + key, adding(queue, 1))
     handle = client.get_workflow_handle(f"counter:{first.business_id}")
     await handle.signal("end")
-    assert await handle.result() == 1
+    assert (await handle.result())["total"] == 1
     late = await envelope.run(
         Request("usr_1", "DELETE", key), first.business_id, adding(queue, 2, create=False)
     )
     assert late.answer.refused == "process_closed"
+
+
+async def test_a_defect_in_a_process_is_an_answer_too(envelope: Envelope, queue: str) -> None:
+    """Its update id is spent: driven again it would fail again, for ever, and take the sweeper with it."""
+    request = Request("usr_1", "POST", secrets.token_hex(4))
+    first = await envelope.run(request, "cnt_d" + request.key, adding(queue, 1, update="stumble"))
+    again = await envelope.run(request, "cnt_d" + request.key, adding(queue, 1, update="stumble"))
+    assert first.answer.refused == again.answer.refused == "process_failed"
+    assert again.replayed
+
+
+async def test_a_command_nobody_takes_is_kept_and_driven_later(
+    envelope: Envelope, client: Client, database: str
+) -> None:
+    """No worker serves the queue: 503 in time, and the sweeper finishes it when one does."""
+    request = Request("usr_1", "POST", secrets.token_hex(4))
+    name = f"test-{secrets.token_hex(4)}"
+    hasty = Envelope(client, envelope._commands, timedelta(seconds=0.3))
+    with pytest.raises(Pending):
+        await hasty.run(request, "cnt_k" + request.key, adding(name, 7))
+    async with Worker(client, task_queue=name, workflows=[Counter], workflow_runner=runner()):
+        async with asyncio.timeout(10):
+            while await envelope.sweep() == 0:
+                await asyncio.sleep(0.02)
+        again = await envelope.run(request, "cnt_x" + request.key, adding(name, 7))
+    assert again.replayed
+    assert again.answer.body == {"total": 7}
+
+
+@pytest.mark.parametrize("meanwhile", ["start_over", "end"])
+async def test_an_answer_lost_before_the_run_ended_is_found_again(
+    envelope: Envelope, client: Client, queue: str, meanwhile: str
+) -> None:
+    """The caller's process died with the answer in hand; then the run continued as new, or closed."""
+    key = secrets.token_hex(4)
+    made = await envelope.run(Request("usr_1", "POST", key), "cnt_l" + key, adding(queue, 1))
+    asked = Request("usr_1", "PUT", key)
+    log = envelope._commands
+    assert isinstance(log, Mortal)
+    log.at = Boundary.DRIVEN
+    with pytest.raises(Died):
+        await envelope.run(asked, made.business_id, adding(queue, 2, create=False))
+    handle = client.get_workflow_handle(f"counter:{made.business_id}")
+    first_run = (await handle.describe()).run_id
+    await handle.signal(meanwhile)
+    async with asyncio.timeout(10):
+        while (seen := await handle.describe()).run_id == first_run and seen.close_time is None:
+            await asyncio.sleep(0.01)
+    await log.time_passes()
+    again = await envelope.run(asked, made.business_id, adding(queue, 2, create=False))
+    assert again.answer.body == {"total": 3}
