@@ -19,6 +19,8 @@ from models.messages.subscriptions import (
     Collect,
     DebitResult,
     DebitStatus,
+    Late,
+    LateDebit,
     Miss,
     Notice,
     Opened,
@@ -197,6 +199,24 @@ class SubscriptionActivities(SubscriptionsPort):
                 )
         return result
 
+    @activity.defn(name="subscriptions.late")
+    async def late(self, late: Late) -> LateDebit:
+        """A read: of our row, then of the gateway."""
+        async with self._database.reading() as connection:
+            row = await subscriptions.debit_of_order(connection, late.subscription_id, late.gateway_order_id)
+        if row is None or row["state"] not in ("failed", "void", "withdrawn"):
+            return LateDebit()
+        found = await in_thread(partial(self._gateway.debits_of, late.gateway_order_id, late.as_of))
+        captured = next((payment for payment in found if payment.captured), None)
+        if captured is None:
+            return LateDebit()
+        return LateDebit(
+            debit=Debit.model_validate({name: row[name] for name in Debit.model_fields}),
+            result=DebitResult(
+                status=DebitStatus.CAPTURED, payment_id=row["payment_id"], gateway=captured, at=late.as_of
+            ),
+        )
+
     @activity.defn(name="subscriptions.renew")
     async def renew(self, renew: Renew) -> int:
         """One transaction, once a debit: a repeat finds it captured and gives the row's version."""
@@ -207,8 +227,8 @@ class SubscriptionActivities(SubscriptionsPort):
             fresh = await subscriptions.shift_debit(
                 connection,
                 result.payment_id,
-                ("noticed", "sending", "sent", "failed", "void"),
-                "captured",
+                ("noticed", "sending", "sent", "failed", "void", "withdrawn"),
+                "captured" if renew.wanted else "returned",
                 gateway_payment_id=result.gateway.id,
             )
             if not fresh:

@@ -215,6 +215,16 @@ async def debit_of(connection: Connection, payment_id: str) -> dict[str, Any] | 
     return await cursor.fetchone()
 
 
+async def debit_of_order(
+    connection: Connection, subscription_id: str, gateway_order_id: str
+) -> dict[str, Any] | None:
+    cursor = await connection.execute(
+        "SELECT * FROM finance.debits WHERE gateway_order_id = %s AND subscription_id = %s",
+        (gateway_order_id, subscription_id),
+    )
+    return await cursor.fetchone()
+
+
 async def earlier_debits(connection: Connection, payment_id: str) -> list[dict[str, Any]]:
     """The debits sent before this one for the same period: one of them may have gone through after all."""
     cursor = await connection.execute(

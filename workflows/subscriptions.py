@@ -4,7 +4,6 @@ The customer is told of every debit before it is made, a cancel that comes befor
 wins and one that comes after gets the money back, and what is unknown is looked up and never sent again.
 """
 
-import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -14,59 +13,46 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import billing_calendar as calendar
-    from domain.subscriptions import ENDED, Action, Status, may
+    from domain.subscriptions import ENDED, Status
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.search_attributes import Attribute
-    from models.messages.billing import GatewayEvent, PaymentCaptured, PaymentEnded, PaymentRefunded
-    from models.messages.subscription_state import Debit, Mandate, SubscriptionState, SubscriptionView
+    from models.messages.billing import PaymentCaptured
+    from models.messages.subscription_state import Debit, Mandate
     from models.messages.subscriptions import (
-        Cancel,
-        ChangePlan,
         Collect,
         DebitResult,
         DebitStatus,
+        Late,
         Miss,
         Notice,
-        Pause,
         Renew,
-        Resume,
-        Save,
         Start,
-        Subscribe,
         SubscriptionInput,
-        Withdraw,
     )
-    from workflows.failures import outcome, refuse
+    from workflows.failures import outcome
     from workflows.ports.subscriptions import SubscriptionsPort
     from workflows.renewals import Collection, give_back
-    from workflows.visible import show, waiting, working
+    from workflows.subscription_commands import SubscriptionCommands
+    from workflows.visible import waiting, working
 
 REFUSAL_LIFE = timedelta(minutes=1)
 """How long a refused run stays for the update that made it."""
 
 
 @workflow.defn(name="Subscription")
-class Subscription:
+class Subscription(SubscriptionCommands):
     @workflow.init
     def __init__(self, given: SubscriptionInput) -> None:
-        self._given = given
-        self._state = given.state or SubscriptionState(
-            subscription_id=given.subscription_id, user_id=given.user_id
-        )
-        self._opened = given.state is not None
-        self._refused = ""
-        self._told = False
-        self._paid: PaymentCaptured | None = None
-        self._changes = 0
-        self._hints = 0
-        self._writing = asyncio.Lock()
+        super().__init__(given)
 
     @workflow.run
     async def run(self, given: SubscriptionInput) -> str:
         if not self._opened and not await self._open():
             return "refused"
         while self._state.status not in ENDED:
+            while self._strays:
+                await self._examine(self._strays.pop(0))
             match self._state.status:
                 case Status.AWAITING_PAYMENT:
                     await self._first_payment()
@@ -77,6 +63,9 @@ class Subscription:
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        if self._paid is not None and self._state.period == 0:
+            # Paid a moment after it had ended: the money buys nothing.
+            await give_back(self._paid.payment_id, self._state.user_id)
         return self._state.status
 
     # --- the story -----------------------------------------------------------------------------------
@@ -230,27 +219,44 @@ class Subscription:
                 await self._save()
 
     async def _captured(self, debit: Debit, result: DebitResult) -> None:
-        """Books the money with its period; with none, and gives it back, where a cancel came meanwhile."""
+        """Books the money with its period; without one, and gives it back, where nobody wants it any more:
+        a cancel came meanwhile, or the period is paid."""
         state, now = self._state, workflow.now()
-        unwanted = state.status in ENDED
-        if unwanted:
-            state.forget_series()
-        else:
+        wanted = state.status not in ENDED and debit.period == state.period + 1
+        if wanted:
             state.renew(debit.period, result.at, now)
-        state.version = await workflow.execute_local_activity_method(
-            SubscriptionsPort.renew,
-            Renew(
-                state=state,
-                result=result,
-                period=debit.period,
-                amount=debit.amount,
-                next_debit_at=state.next_debit(now),
-                as_of=now,
-            ),
-            **BOOK.local(),
+        renew = Renew(
+            state=state,
+            result=result,
+            wanted=wanted,
+            amount=debit.amount,
+            next_debit_at=state.next_debit(now),
+            as_of=now,
         )
-        if unwanted:
+        state.version = await workflow.execute_local_activity_method(
+            SubscriptionsPort.renew, renew, **BOOK.local()
+        )
+        if not wanted:
             await give_back(result.payment_id, state.user_id)
+
+    async def _examine(self, gateway_order_id: str) -> None:
+        """A webhook spoke of an earlier debit: a bank may say yes after it has said no."""
+        late = await workflow.execute_activity_method(
+            SubscriptionsPort.late,
+            Late(
+                subscription_id=self._state.subscription_id,
+                gateway_order_id=gateway_order_id,
+                as_of=workflow.now(),
+            ),
+            task_queue=Queue.RAZORPAY,
+            **READ_PROVIDER.options(),
+        )
+        if late.debit is None or late.result is None:
+            return
+        async with self._writing:
+            await self._take_back()
+            await self._captured(late.debit, late.result)
+        await self._continue(late.result.payment_id)
 
     async def _missed(self, result: DebitResult) -> None:
         if self._state.status in ENDED:
@@ -263,105 +269,7 @@ class Subscription:
             **BOOK.local(),
         )
 
-    # --- commands ------------------------------------------------------------------------------------
-
-    @workflow.update
-    async def subscribe(self, _: Subscribe) -> SubscriptionView:
-        await workflow.wait_condition(lambda: self._opened or bool(self._refused))
-        self._told = True
-        if self._refused:
-            raise refuse(self._refused)
-        return self._state.view(workflow.now())
-
-    @workflow.update
-    async def cancel(self, asked: Cancel) -> SubscriptionView:
-        async with self._writing:
-            self._allow(Action.CANCEL)
-            # Where the debit has left already, the subscription ends all the same and the money goes back.
-            await self._take_back()
-            self._state.cancel(asked.at_period_end, workflow.now())
-            return await self._save()
-
-    @workflow.update
-    async def pause(self, _: Pause) -> SubscriptionView:
-        async with self._writing:
-            self._allow(Action.PAUSE)
-            await self._hold_debit()
-            self._state.move(Status.PAUSED, workflow.now())
-            return await self._save()
-
-    @workflow.update
-    async def resume(self, _: Resume) -> SubscriptionView:
-        async with self._writing:
-            self._allow(Action.RESUME)
-            if self._state.mandate is None:
-                raise refuse("mandate_missing")
-            self._state.resume(workflow.now())
-            return await self._save()
-
-    @workflow.update
-    async def change_plan(self, asked: ChangePlan) -> SubscriptionView:
-        async with self._writing:
-            self._allow(Action.CHANGE_PLAN)
-            try:
-                wanted = await workflow.execute_local_activity_method(
-                    SubscriptionsPort.plan, asked.plan_id, **BOOK.local()
-                )
-            except ApplicationError as error:
-                raise refuse(outcome(error).code) from None
-            state, present = self._state, self._state.terms()
-            if wanted.amount * present.cycle.months > present.amount * wanted.cycle.months:
-                # An upgrade in mid-cycle is a new checkout, never an extra debit (RBI, e-mandates).
-                raise refuse("upgrade_not_built")
-            most = state.mandate.max_amount if state.mandate else None
-            if most is not None and wanted.amount > most:
-                raise refuse("mandate_exceeded")
-            await self._hold_debit()
-            state.next_plan = None if wanted.plan_id == present.plan_id else wanted
-            return await self._save()
-
-    @workflow.signal
-    def payment_captured(self, paid: PaymentCaptured) -> None:
-        if self._state.status is Status.AWAITING_PAYMENT:
-            self._paid = self._paid or paid
-            self._changes += 1
-
-    @workflow.signal
-    def payment_ended(self, _: PaymentEnded) -> None:
-        """The customer may open another checkout while the subscription waits for its first payment."""
-
-    @workflow.signal
-    def payment_refunded(self, _: PaymentRefunded) -> None:
-        """Money went back. Access follows the subscription's state, and a refund does not cancel."""
-
-    @workflow.signal
-    def gateway_event(self, _: GatewayEvent) -> None:
-        """A hint that something moved at the gateway; whoever waits looks there."""
-        self._hints += 1
-
     # --- parts ---------------------------------------------------------------------------------------
-
-    def _allow(self, action: Action) -> None:
-        if not self._opened:
-            raise refuse("subscription_not_open")
-        if not may(action, self._state.status):
-            raise refuse("invalid_state", self._state.status)
-
-    async def _hold_debit(self) -> None:
-        if not await self._take_back():
-            raise refuse("debit_in_progress")
-
-    async def _take_back(self) -> bool:
-        """Withdraws the announced debit; False where it has left already."""
-        debit = self._state.debit
-        if debit is None:
-            return True
-        held = await workflow.execute_local_activity_method(
-            SubscriptionsPort.withdraw, Withdraw(payment_id=debit.payment_id), **BOOK.local()
-        )
-        if held:
-            self._state.withdraw()
-        return held
 
     async def _end(self, status: Status) -> None:
         async with self._writing:
@@ -369,29 +277,13 @@ class Subscription:
                 self._state.move(status, workflow.now())
                 await self._save()
 
-    async def _save(self) -> SubscriptionView:
-        """Stores the projection and wakes the story."""
-        self._changes += 1
-        now = workflow.now()
-        self._state.version = await workflow.execute_local_activity_method(
-            SubscriptionsPort.save,
-            Save(state=self._state, next_debit_at=self._state.next_debit(now), as_of=now),
-            **BOOK.local(),
-        )
-        self._show()
-        return self._state.view(now)
-
-    def _show(self) -> None:
-        due = self._state.next_debit(workflow.now()) or self._state.cancel_at
-        show(state=self._state.status, plan=self._state.terms().plan_id, due=due, attention=False)
-
     async def _sleep(self, until: datetime) -> bool:
-        """True when the time has come, False when a command or a payment came first."""
+        """True when the time has come, False when a command or news came first."""
         seen, left = self._changes, until - workflow.now()
         if left <= timedelta():
             return True
         try:
-            await workflow.wait_condition(lambda: self._changes != seen, timeout=left)
+            await workflow.wait_condition(lambda: self._changes != seen or bool(self._strays), timeout=left)
         except TimeoutError:
             return True
         return False
@@ -399,7 +291,7 @@ class Subscription:
     async def _continue(self, payment_id: str = "") -> None:
         """One run a billing cycle, and one a debit that failed. Search attributes go along at no event."""
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._state.status in ENDED:
+        if self._state.status in ENDED or self._strays:
             return
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at or workflow.now()
         attributes = workflow.info().typed_search_attributes.updated(

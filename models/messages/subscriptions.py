@@ -117,13 +117,29 @@ class DebitResult(BaseModel):
     failure_code: str | None = None
 
 
+class Late(BaseModel):
+    """Input of `subscriptions.late`: a webhook spoke of an order that is not the present debit's."""
+
+    subscription_id: str
+    gateway_order_id: str
+    as_of: AwareDatetime
+
+
+class LateDebit(BaseModel):
+    """An earlier debit that went through after all, or nothing."""
+
+    debit: Debit | None = None
+    result: DebitResult | None = None
+
+
 class Renew(BaseModel):
     """Input of `subscriptions.renew`: book a captured debit and begin its period, in one transaction."""
 
     state: SubscriptionState
     """As it is in the new period, or ended where a cancel came while the debit was on its way."""
     result: DebitResult
-    period: int
+    wanted: bool
+    """False where the money is booked only to be given back: it came after a cancel, or a second time."""
     amount: int
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime

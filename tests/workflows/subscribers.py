@@ -225,7 +225,7 @@ async def town(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> Asy
         done = SubscriptionActivities(database, vault, gateway, Supplier.of(settings))
         methods = [
             done.open, done.plan, done.save, done.begin, done.notify, done.withdraw, done.debit, done.look,
-            done.renew, done.miss,
+            done.late, done.renew, done.miss,
         ]  # fmt: skip
         made = Town(settings, database, vault, client, TimeSkipper(client), gateway, http)
         if not serve:

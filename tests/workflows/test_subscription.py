@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
 from cli.embedded import EmbeddedEngines
 from tests.workflows.subscribers import Subscriber, Town, eventually, longest_run, refusal, town
@@ -198,6 +200,29 @@ async def paid_back(place: Town, one: Subscriber) -> list[dict]:
     )
 
 
+async def test_a_payment_and_a_cancel_at_once_leave_nobody_paying_for_nothing(place: Town) -> None:
+    async def race(delay: float) -> None:
+        one = await place.subscribe()
+        paying = asyncio.create_task(place.pay(one))
+        await asyncio.sleep(delay)
+        await one.handle.execute_update("cancel", {"at_period_end": False})
+        await one.handle.result()
+        try:
+            await paying
+        except RPCError as error:
+            # The payment process gives the money back where the reference has ended.
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return
+        row = await place.row(one)
+        if row["period"] == 0:
+            query = "SELECT * FROM finance.refunds WHERE user_id = %s"
+            assert await eventually(lambda: place.rows(query, one.user_id), "the money to go back")
+        assert row["status"] == "cancelled"
+
+    await asyncio.gather(*(race(0.03 * number) for number in range(8)))
+
+
 async def test_a_cancel_after_the_debit_left_gets_the_money_back(place: Town) -> None:
     one = await place.active()
     row = await place.row(one)
@@ -228,7 +253,9 @@ async def test_whichever_of_cancel_and_debit_is_first_nobody_pays_for_nothing(pl
         await asyncio.sleep(delay)
         await one.handle.execute_update("cancel", {"at_period_end": False})
         assert await one.handle.result() == "cancelled"
-        await passing
+        with suppress(RPCError):
+            # The cancel may end it before its time has begun to run.
+            await passing
         charged = len(await place.charges(one))
         row = await place.row(one)
         if row["period"] == 1 and charged:
@@ -278,3 +305,52 @@ async def test_a_cancel_while_the_approval_is_awaited_gives_a_late_yes_back(plac
     assert await one.handle.result() == "cancelled"
     assert len(await place.charges(one)) == 0
     assert await eventually(lambda: paid_back(place, one), "the money to go back")
+
+
+async def late_yes(place: Town, one: Subscriber) -> str:
+    """The bank takes the money of the first debit, which it had refused; its order."""
+    order_id: str = (await place.debits(one))[0]["gateway_order_id"]
+    now = (await place.skipper.get_current_time(one.handle)).isoformat()
+    await place.control("/razorpay/checkout", order_id=order_id, method="card", outcome="success", now=now)
+    return order_id
+
+
+async def test_a_bank_that_says_yes_after_no_renews_and_nothing_more_is_debited(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(hours=3))
+    await place.status(one, "past_due")
+    order_id = await late_yes(place, one)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    await place.forward(one, timedelta(days=5))
+    assert [debit["state"] for debit in await place.debits(one)] == ["captured", "withdrawn"]
+    assert await place.charges(one) == []
+
+
+async def test_a_late_yes_that_no_webhook_told_of_is_seen_before_the_next_debit(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(hours=3))
+    await place.status(one, "past_due")
+    await late_yes(place, one)
+    await place.forward(one, timedelta(days=5))
+    assert (await place.row(one))["period"] == 2
+    assert [debit["state"] for debit in await place.debits(one)] == ["captured", "withdrawn"]
+    assert await place.charges(one) == []
+
+
+async def test_a_late_yes_for_a_period_that_is_paid_goes_back(place: Town) -> None:
+    one = await place.active()
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, timedelta(days=36))
+    assert (await place.status(one, "active"))["period"] == 2
+    order_id = await late_yes(place, one)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    back = await eventually(lambda: paid_back(place, one), "the second money to go back")
+    assert [payment["gateway_order_id"] for payment in back] == [order_id]
+    assert (await place.row(one))["period"] == 2
+    assert [debit["state"] for debit in await place.debits(one)] == ["returned", "captured"]

@@ -7,6 +7,8 @@ from models.messages.subscriptions import (
     Begun,
     Collect,
     DebitResult,
+    Late,
+    LateDebit,
     Miss,
     Notice,
     Opened,
@@ -68,6 +70,11 @@ class SubscriptionsPort:
     @activity.defn(name="subscriptions.look")
     async def look(self, collect: Collect) -> DebitResult:
         """What the gateway has of the debit, found by its receipt, our payment id."""
+        ...
+
+    @activity.defn(name="subscriptions.late")
+    async def late(self, late: Late) -> LateDebit:
+        """The debit of an order, if it was given up and the bank has taken the money after all."""
         ...
 
     @activity.defn(name="subscriptions.renew")

@@ -58,7 +58,7 @@ CREATE TABLE finance.debits (
     gateway_order_id text NOT NULL,
     gateway_payment_id text,
     state text NOT NULL CHECK (state IN ('noticed', 'sending', 'sent', 'captured', 'failed', 'void',
-        'withdrawn')),
+        'withdrawn', 'returned')),
     failure_code text,
     sent_at timestamptz,
     version bigint NOT NULL,
@@ -67,6 +67,8 @@ CREATE TABLE finance.debits (
     CONSTRAINT debits_after_notice CHECK (due_at >= noticed_at + interval '24 hours'),
     CHECK (sent_at IS NULL OR sent_at >= due_at)
 );
+CREATE INDEX debits_of_order ON finance.debits (gateway_order_id);
+-- `returned` is money of a debit that came when nobody wanted it any more, on its way back.
 CREATE UNIQUE INDEX debits_one_a_period ON finance.debits (subscription_id, period)
     WHERE state IN ('sending', 'sent', 'captured');
 """
