@@ -1,11 +1,12 @@
 """What the payment process does to our books and asks of the gateway."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import activity
 
 from activities.beating import in_thread
-from domain.errors import Rejected, Unknown
+from domain.errors import Rejected, Unavailable, Unknown
 from domain.gst import IST, place_of_supply
 from domain.payments import PaymentStatus, Purpose, refusal
 from models.messages.billing import (
@@ -72,6 +73,8 @@ class BillingActivities(BillingPort):
             code = await self._open(connection, command, reference)
             if code is None and reference is not None:
                 return _opened(reference, command.at)
+            if code == "payment_already_open":
+                return await self._join(connection, asked.purpose, asked.reference_id)
             code = code or "not_found"
             await payments.refuse(
                 connection,
@@ -83,6 +86,13 @@ class BillingActivities(BillingPort):
                 command.at,
             )
             return OpenedPayment(refused=code)
+
+    async def _join(self, connection: Connection, purpose: Purpose, reference_id: str) -> OpenedPayment:
+        row = await payments.open_of(connection, purpose, reference_id)
+        if row is None or row["gateway_order_id"] is None:
+            # It has just ended, or is just being opened: the next look tells which.
+            raise Unavailable("payment_opening")
+        return OpenedPayment(joined=_checkout(row, self._gateway.key_id, row["status"]))
 
     async def _open(
         self, connection: Connection, command: Opening, reference: Reference | None
@@ -200,6 +210,19 @@ def _opened(reference: Reference, created_at: datetime) -> OpenedPayment:
     )
 
 
+def _checkout(row: dict[str, Any], key_id: str, status: PaymentStatus = PaymentStatus.CREATED) -> Checkout:
+    return Checkout(
+        payment_id=row["payment_id"],
+        gateway_order_id=row["gateway_order_id"],
+        key_id=key_id,
+        amount=row["amount"],
+        currency=row["currency"],
+        payment_status=status,
+        customer_id=row["gateway_customer_id"],
+        mandate=Mandate(max_amount=row["mandate_max"]) if row["mandate_max"] else None,
+    )
+
+
 class GatewayActivities(GatewayPort):
     """Calls to the gateway for checkouts."""
 
@@ -229,15 +252,7 @@ class GatewayActivities(GatewayPort):
                 order_id = await in_thread(lambda: self._create(command, customer_id))
             async with self._database.transaction() as connection:
                 row = await payments.set_order(connection, command.payment_id, order_id, customer_id) or row
-        return Checkout(
-            payment_id=command.payment_id,
-            gateway_order_id=row["gateway_order_id"],
-            key_id=self._gateway.key_id,
-            amount=command.amount,
-            currency=command.currency,
-            customer_id=row["gateway_customer_id"],
-            mandate=Mandate(max_amount=command.mandate_max) if command.mandate_max else None,
-        )
+        return _checkout(row, self._gateway.key_id)
 
     def _create(self, command: CreateOrder, customer_id: str | None) -> str:
         return self._gateway.create_order(

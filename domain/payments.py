@@ -70,6 +70,15 @@ def may_follow(before: PaymentStatus, after: PaymentStatus) -> bool:
     return after in _NEXT[before]
 
 
+_AT_GATEWAY = ("captured", "authorized", "refunded", "created", "failed")
+
+
+def counts(gateway_status: str) -> int:
+    """Rank of a payment among those tried on one order, the one that counts first: money taken, money held,
+    money gone back, a try under way, a failure."""
+    return _AT_GATEWAY.index(gateway_status) if gateway_status in _AT_GATEWAY else len(_AT_GATEWAY)
+
+
 class RefundStatus(StrEnum):
     """As the API shows it."""
 

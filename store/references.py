@@ -10,7 +10,6 @@ from store.database import Connection
 from store.identity_profiles import billing_of
 from store.vault import Vault
 
-
 UNATTENDED_LIMIT = 15_000_00
 """Paise that a mandate may debit without the customer (RBI e-mandate framework, 21 April 2026): what a new
 mandate is registered for at least, so that a small change of price needs no new one."""

@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.payments import LATE_AUTHORISATION, PaymentStatus
+    from domain.payments import LATE_AUTHORISATION, PaymentStatus, counts
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
@@ -55,6 +55,7 @@ class PaymentWorkflow:
         self._given = given
         self._opened: OpenedPayment | None = None
         self._checkout: Checkout | None = None
+        self._joined: Checkout | None = None
         self._refused: str | None = None
         self._status: PaymentStatus | None = None
         self._invoice_id: str | None = None
@@ -72,6 +73,7 @@ class PaymentWorkflow:
             payment_id=given.payment_id,
             status=self._status,
             refused=self._refused,
+            joined=self._joined.payment_id if self._joined else None,
             invoice_id=self._invoice_id,
         )
 
@@ -79,11 +81,12 @@ class PaymentWorkflow:
 
     @workflow.update
     async def open(self, _: OpenPayment) -> Checkout:
-        """The checkout, or the refusal that ended this run."""
-        await workflow.wait_condition(lambda: self._checkout is not None or self._refused is not None)
-        if self._checkout is None:
+        """The checkout (of the payment that was open already, if so), or the refusal that ended this run."""
+        await workflow.wait_condition(lambda: bool(self._checkout or self._joined or self._refused))
+        answer = self._checkout or self._joined
+        if answer is None:
             raise refuse(self._refused or "refused")
-        return self._checkout
+        return answer
 
     @workflow.update
     async def confirm(self, callback: ConfirmCheckout) -> PaymentState:
@@ -123,6 +126,11 @@ class PaymentWorkflow:
         )
         if opened.refused is not None:
             return self._refuse(opened.refused)
+        if opened.joined is not None:
+            self._joined = opened.joined
+            show(state="joined", reference=[given.payment_id, opened.joined.payment_id])
+            working(f"the payment {opened.joined.payment_id} of the same reference is open: answered instead")
+            return False
         self._opened = opened
         self._status = PaymentStatus.CREATED
         try:
@@ -169,7 +177,7 @@ class PaymentWorkflow:
                 return await self._end(PaymentStatus.EXPIRED, "timer")
             if seen is None:
                 continue
-            if seen.amount != self._amount:
+            if seen.amount != (self._checkout.amount if self._checkout else 0):
                 return await self._let_lapse(seen, source, "amount_mismatch", attention=True)
             if seen.captured and seen.status != "refunded":
                 return await self._book(seen, source)
@@ -331,7 +339,7 @@ class PaymentWorkflow:
             summary=f"read {self._order_id}",
             **READ_PROVIDER.options(),
         )
-        return min(answer.payments, key=_weight, default=None)
+        return min(answer.payments, key=lambda payment: (counts(payment.status), payment.id), default=None)
 
     async def _advance(
         self,
@@ -363,7 +371,8 @@ class PaymentWorkflow:
 
     async def _tell(self, signal: str, message: PaymentCaptured | PaymentEnded) -> bool:
         """Signals the reference's process; False where it has ended."""
-        handle = workflow.get_external_workflow_handle(self._reference_workflow)
+        reference = self._opened.reference_workflow if self._opened else ""
+        handle = workflow.get_external_workflow_handle(reference)
         try:
             await handle.signal(signal, message)
         except ApplicationError:
@@ -375,16 +384,8 @@ class PaymentWorkflow:
         return self._checkout.gateway_order_id if self._checkout else ""
 
     @property
-    def _amount(self) -> int:
-        return self._checkout.amount if self._checkout else 0
-
-    @property
     def _currency(self) -> str:
         return self._checkout.currency if self._checkout else ""
-
-    @property
-    def _reference_workflow(self) -> str:
-        return self._opened.reference_workflow if self._opened else ""
 
     @property
     def _opened_at(self) -> datetime:
@@ -394,9 +395,3 @@ class PaymentWorkflow:
     @property
     def _deadline(self) -> datetime:
         return self._opened_at + LATE_AUTHORISATION
-
-
-def _weight(payment: GatewayPayment) -> tuple[int, str]:
-    """What counts first: money taken, money held, money gone back, then a try under way, then a failure."""
-    order = {"captured": 0, "authorized": 1, "refunded": 2, "created": 3, "failed": 4}
-    return order.get(payment.status, 5), payment.id

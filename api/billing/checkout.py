@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from starlette.responses import JSONResponse
+
 from api.commanding import Commander
 from api.platform import Platform
 from api.principal import step_up
@@ -21,38 +23,52 @@ SECOND_FACTOR_ABOVE = 50_000_00
 
 
 async def open_checkout(commander: Commander, purpose: Purpose | str, reference_id: str) -> dict[str, Any]:
-    """The checkout of a reference of the caller's: the open one again, or a new payment's.
+    """The checkout of a reference of the caller's, to stand beside what made it: the open one again, or a
+    new payment's.
 
     Raises:
         Problem: 404 where the reference is not the caller's; 403 step_up_required, kyc_tier_required or
             limit_exceeded; 422 billing_state_required; 409 not_payable.
     """
-    platform, principal, purpose = commander.platform, commander.principal, Purpose(purpose)
+    purpose = Purpose(purpose)
+    attempt = await _payable(commander, purpose, reference_id)
+    found = await _open_one(commander.platform, purpose, reference_id)
+    if found is not None:
+        return found
+    answer = await commander.run(
+        mint(Prefix.PAYMENT),
+        lambda payment_id: payment_drive(commander, payment_id, purpose, reference_id),
+        natural_key=f"{purpose}:{reference_id}:{attempt}",
+    )
+    return dict(json.loads(bytes(answer.body)))
+
+
+async def create_checkout(commander: Commander, purpose: Purpose, reference_id: str) -> JSONResponse:
+    """The same by a command of its own, so that a repeat under its key gets the first answer for ever.
+
+    Raises:
+        Problem: as `open_checkout`.
+    """
+    await _payable(commander, purpose, reference_id)
+    return await commander.run(
+        mint(Prefix.PAYMENT),
+        lambda payment_id: payment_drive(commander, payment_id, purpose, reference_id),
+        key_required=True,
+    )
+
+
+async def _payable(commander: Commander, purpose: Purpose, reference_id: str) -> int:
+    """How many checkouts of the reference have ended, where the caller may open one."""
+    principal = commander.principal
     if principal is None:
         raise Problem(401)
-    async with platform.database.reading() as connection:
+    async with commander.platform.database.reading() as connection:
         reference = await reference_of(connection, purpose, reference_id)
         if reference is None or reference.user_id != principal.user_id:
             raise Problem(404)
         if reference.amount > SECOND_FACTOR_ABOVE:
             step_up(principal)
-        attempt = await payments.attempt_of(connection, purpose, reference_id)
-    found = await _open_one(platform, purpose, reference_id)
-    if found is not None:
-        return found
-    try:
-        answer = await commander.run(
-            mint(Prefix.PAYMENT),
-            lambda payment_id: payment_drive(platform, principal.user_id, payment_id, purpose, reference_id),
-            natural_key=f"{purpose}:{reference_id}:{attempt}",
-        )
-    except Problem as problem:
-        # Two requests at once by different paths: the other one's payment is the open one.
-        found = await _open_one(platform, purpose, reference_id)
-        if problem.code != "payment_already_open" or found is None:
-            raise
-        return found
-    return dict(json.loads(bytes(answer.body)))
+        return await payments.attempt_of(connection, purpose, reference_id)
 
 
 async def _open_one(platform: Platform, purpose: Purpose, reference_id: str) -> dict[str, Any] | None:
@@ -73,16 +89,14 @@ async def _open_one(platform: Platform, purpose: Purpose, reference_id: str) -> 
     return checkout.model_dump(mode="json")
 
 
-def payment_drive(
-    platform: Platform, user_id: str, payment_id: str, purpose: Purpose, reference_id: str
-) -> Drive:
+def payment_drive(commander: Commander, payment_id: str, purpose: Purpose, reference_id: str) -> Drive:
     """Starts `Payment` and asks it for the checkout, in one round trip."""
     given = PaymentInput(
         payment_id=payment_id,
-        user_id=user_id,
+        user_id=commander.actor,
         purpose=purpose,
         reference_id=reference_id,
-        assertion_key=platform.settings.assertion_public_key,
+        assertion_key=commander.platform.settings.assertion_public_key,
     )
     return Drive(
         workflow_type="Payment",
@@ -94,5 +108,5 @@ def payment_drive(
         summary=f"Payment of {reference_id}",
         details=f"Checkout {payment_id} for {purpose} {reference_id}. "
         f"What it is: `GET /v1/payments/{payment_id}/status`",
-        attributes={"CUSTOMER": user_id, "STATE": "opening", "REFERENCE": [payment_id, reference_id]},
+        attributes={"CUSTOMER": commander.actor, "STATE": "opening", "REFERENCE": [payment_id, reference_id]},
     )

@@ -1,11 +1,12 @@
 """Payments as their owner sees them: opened, confirmed, read."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from api.billing.checkout import open_checkout
+from api.billing.checkout import create_checkout
 from api.billing.shapes import (
     Checkout,
     Confirm,
@@ -16,8 +17,8 @@ from api.billing.shapes import (
 )
 from api.commanding import Commanding
 from api.pages import Page, cut, page
-from api.platform import Platform, PlatformDep
-from api.principal import CurrentUser, own
+from api.platform import Platform, PlatformDep, platform
+from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.waiting import Wait, until
 from domain.payments import OPEN, TERMINAL, PaymentStatus, signed
@@ -30,21 +31,33 @@ from store import payments
 router = APIRouter(prefix="/v1/payments", tags=["billing"])
 
 
+@guard
+async def owned(request: Request, id: str) -> dict[str, Any]:
+    """The payment in the path, if it is the caller's; else 404."""
+    principal = await current_user(request)
+    row = await _of(platform(request), id)
+    own(principal, row["user_id"] if row else None)
+    if row is None:
+        raise Problem(404)
+    return row
+
+
 @router.post("/create", status_code=201, response_model=Checkout)
 async def create(body: CreatePayment, commander: Commanding, _: CurrentUser) -> JSONResponse:
-    checkout = await open_checkout(commander, body.purpose, body.reference_id)
-    return JSONResponse(checkout, 201)
+    return await create_checkout(commander, body.purpose, body.reference_id)
 
 
 @router.post("/{id}/confirm", response_model=PaymentState)
 async def confirm(
-    id: str, body: Confirm, commander: Commanding, platform: PlatformDep, principal: CurrentUser
+    id: str,
+    row: Annotated[dict[str, Any], Depends(owned)],
+    body: Confirm,
+    commander: Commanding,
+    platform: PlatformDep,
 ) -> Any:
     """The callback of the gateway's checkout. Its signature is checked by the process, against our order;
     where the process has ended already, here, since the answer is then only a read."""
-    row = await _of(platform, id)
-    own(principal, row["user_id"] if row else None)
-    if row is not None and PaymentStatus(row["status"]) in OPEN:
+    if PaymentStatus(row["status"]) in OPEN:
         try:
             drive = _confirm_drive(id, body)
             return await commander.run(mint(Prefix.COMMAND), lambda _: drive, status=200)

@@ -74,9 +74,11 @@ class GatewayEvent(BaseModel):
 
 
 class OpenedPayment(BaseModel):
-    """Answer of the activity that opens a payment: refused, or what will be asked of the gateway."""
+    """Answer of the activity that opens a payment: refused, joined, or what to ask of the gateway."""
 
     refused: str | None = None
+    joined: Checkout | None = None
+    """Another payment of the reference is open: its checkout is the answer."""
     amount: int = 0
     currency: str = "INR"
     recurring: bool = False
@@ -237,6 +239,8 @@ class PaymentOutcome(BaseModel):
     payment_id: str
     status: PaymentStatus | None = None
     refused: str | None = None
+    joined: str | None = None
+    """The open payment of the same reference whose checkout was answered instead."""
     invoice_id: str | None = None
 
 

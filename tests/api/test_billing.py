@@ -156,7 +156,22 @@ async def test_a_checkout_is_paid_told_by_webhook_and_invoiced(till: Counter) ->
     assert pdf.content.startswith(b"%PDF")
     items = (await till.api.get("/v1/billing/invoices", headers=person.headers)).json()["items"]
     assert [item["invoice_id"] for item in items] == [status["invoice_id"]]
-    assert (await till.create(person, reference_id)).status_code in (201, 409)
+
+
+async def test_a_key_gets_its_first_answer_however_far_the_payment_went(till: Counter) -> None:
+    person, reference_id = await till.customer()
+    first, second = key(), key()
+    checkout = await till.create(person, reference_id, **first)
+    joined = await till.create(person, reference_id, **second)
+    assert joined.json() == checkout.json()
+    await till.pay(checkout.json())
+    await till.settled(person, checkout.json()["payment_id"])
+    for given in (first, second):
+        again = await till.create(person, reference_id, **given)
+        assert (again.status_code, again.json()) == (201, checkout.json())
+        assert again.headers["Idempotency-Replayed"] == "true"
+    # The buyer in this test never moves its subscription on: a new request is a new payment.
+    assert (await till.create(person, reference_id)).json()["payment_id"] != checkout.json()["payment_id"]
 
 
 async def test_a_genuine_callback_is_answered_before_and_after_the_end(till: Counter) -> None:
