@@ -110,13 +110,21 @@ class Hub:
                 if not found:
                     await self._catch_up()
                 for entry_id, fields in found[0][1] if found else ():
-                    await self._arrived(_event(entry_id, fields))
+                    await self._arrived(entry_id, fields)
             except AWAY as error:
                 log.warning("hub_pause", error=type(error).__name__)
                 await asyncio.sleep(PAUSE_SECONDS)
                 await self._catch_up()
 
-    async def _arrived(self, event: Published) -> None:
+    async def _arrived(self, entry_id: bytes, fields: dict[bytes, bytes]) -> None:
+        try:
+            event = _event(entry_id, fields)
+        except (KeyError, ValueError):
+            # Not what the relay writes: the record is the authority.
+            log.error("stream_entry_malformed", entry=entry_id.decode(errors="replace"))
+            await self._catch_up()
+            self._position = max(self._position, int(entry_id.split(b"-")[0]))
+            return
         if event.sequence > self._position + 1:
             await self._catch_up(event.sequence)
         if event.sequence > self._position:

@@ -1,11 +1,13 @@
 """The hub's process: WebSocket and Server-Sent Events on a port of its own."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
+import structlog
 import uvicorn
 from fastapi import APIRouter, FastAPI, Query
 from redis.asyncio import Redis
@@ -25,6 +27,8 @@ from api.routing import check_routes
 from models.settings import Settings, settings
 from store import signals_delivery
 from temporal.telemetry import configure
+
+log = structlog.get_logger()
 
 LONGEST_AFTER = 2**62
 HEARTBEAT_SECONDS = 15.0
@@ -152,6 +156,13 @@ def _last_heard(request: Request) -> int | None:
     return min(int(given), LONGEST_AFTER) if given.isascii() and given.isdigit() else None
 
 
+def _must_run(reading: asyncio.Task) -> None:
+    """A hub that does not read is worse than none: the process ends, and its supervisor starts it again."""
+    if not reading.cancelled():
+        log.error("hub_stopped", exc_info=reading.exception())
+        signal.raise_signal(signal.SIGTERM)
+
+
 def create_hub(own: Settings) -> FastAPI:
     """The hub's application; engines may be away when it starts."""
     platform = Platform(own)
@@ -162,11 +173,14 @@ def create_hub(own: Settings) -> FastAPI:
         # A read that blocks on the server must not be taken for a server that is away.
         redis = Redis.from_url(own.redis, socket_timeout=10.0, socket_connect_timeout=1.0)
         app.state.hub = hub = Hub(platform.database, platform.vault, redis)
-        platform.spawn(hub.run())
+        reading = asyncio.create_task(hub.run())
+        reading.add_done_callback(_must_run)
         try:
             yield
         finally:
             hub.close()
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
             await platform.close()
             await redis.aclose()
 
