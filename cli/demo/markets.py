@@ -44,6 +44,7 @@ def step_signal(stage: Stage, customer: Person, free: Person) -> tuple[str, str]
     analyst = stage.staff("analyst")
     for who in (analyst, customer, free):
         sign_in(stage, who)
+    open_market_data(stage, analyst)
     with listen(stage, customer) as paid_stream, listen(stage, free) as free_stream:
         run = stage.call(
             "POST",
@@ -52,6 +53,7 @@ def step_signal(stage: Stage, customer: Person, free: Person) -> tuple[str, str]
             expect=(200, 201, 202),
             json={"strategy": "trend", "exchange": "NSE", "symbol": SYMBOL, "timeframe": "1d"},
         )
+        promise(run["candle_source"] == "replayed", "the candles are real ones, replayed, and say so")
         drafts = run["signals"]
         promise(drafts, "the strategy finds a signal in the real candles")
         signal_id = drafts[0]["signal_id"]
@@ -74,9 +76,18 @@ def step_signal(stage: Stage, customer: Person, free: Person) -> tuple[str, str]
         promise(told[-1]["type"] == "allowance.spent", "the free plan is told that its allowance is spent")
     stage.link("signal", f"signal:{signal_id}")
     return (
-        f"{drafts[0]['action']} {SYMBOL} heard after {delay:.0f} ms; the free plan got {len(shown)} a day",
+        f"{drafts[0]['action']} {SYMBOL} from {run['candle_count']} real candles, heard {delay:.0f} ms after "
+        f"the call to publish it; the free plan got {len(shown)} a day",
         signal_id,
     )
+
+
+def open_market_data(stage: Stage, analyst: Person) -> None:
+    """The house signs in at the broker: market data needs no customer's session."""
+    api_key = stage.sandbox.get("/_control/credentials").json()["kite"]["api_key"]
+    login = stage.control("kite/login", api_key=api_key, user_id="TREUM1", name="Treum market data")
+    body = {"request_token": login["request_token"]}
+    stage.call("POST", "/signals/market-data", analyst, expect=201, json=body)
 
 
 def draft_by_hand(stage: Stage, analyst: Person) -> str:
