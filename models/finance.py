@@ -221,7 +221,7 @@ class Invoice(SQLModel, table=True):
     buyer_name: bytes = Field(sa_type=LargeBinary)
     place_of_supply: str = Field(sa_type=Text)
     supplier: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    """Name, GSTIN and state as they were on that day."""
+    """Name, GSTIN, state and address as they were on that day."""
     sac: str = Field(sa_type=Text)
     description: str = Field(sa_type=Text)
     rate: int

@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     command_deadline: timedelta = timedelta(seconds=3)
 
     supplier_name: str = "Treum Technologies Private Limited"
+    supplier_address: str = "Registered office, MG Road, Bengaluru 560001"
+    """On every invoice (CGST Rule 46(a))."""
     supplier_gstin: str = "29AABCT3518Q1ZS"
     supplier_state: str = "KA"
     research_registration: str = "INH000000000"

@@ -31,10 +31,16 @@ class Supplier:
     name: str
     gstin: str
     state: str
+    address: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> "Supplier":
-        return cls(settings.supplier_name, settings.supplier_gstin, settings.supplier_state)
+        return cls(
+            settings.supplier_name,
+            settings.supplier_gstin,
+            settings.supplier_state,
+            settings.supplier_address,
+        )
 
 
 @dataclass(frozen=True)

@@ -273,6 +273,7 @@ class PaymentWorkflow:
                 id=workflow_id(Kind.REFUND, refund_id),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 static_summary=f"Refund of {self._given.payment_id}: {reason}",
+                static_details=f"Started by the payment itself. `GET /v1/payments/refunds/{refund_id}`",
             )
         except ChildWorkflowError:
             show(attention=True)

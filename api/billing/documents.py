@@ -36,7 +36,7 @@ def _data(invoice: dict[str, Any], buyer_name: str, public_url: str) -> dict[str
         "title": TITLES[kind],
         "copy": "Original for recipient",
         "number": invoice["number"],
-        "supplier": {**supplier, "state_name": _state(supplier["state"])},
+        "supplier": {"address": "", **supplier, "state_name": _state(supplier["state"])},
         "buyer": {
             "name": buyer_name,
             "gstin": invoice["buyer_gstin"],
