@@ -9,7 +9,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from cli.demo.people import sign_in
+from cli.demo.people import one_time_code, sign_in
 from cli.demo.stage import Person, Stage, promise
 
 SYMBOL = "GOOG"
@@ -42,8 +42,7 @@ def heard(stream: ClientConnection, wanted: str, seconds: float) -> list[dict[st
 def step_signal(stage: Stage, customer: Person, free: Person) -> tuple[str, str]:
     """What happened, and the signal's id."""
     analyst = stage.staff("analyst")
-    for who in (analyst, customer, free):
-        sign_in(stage, who)
+    sign_in(stage, analyst)
     open_market_data(stage, analyst)
     with listen(stage, customer) as paid_stream, listen(stage, free) as free_stream:
         run = stage.call(
@@ -116,9 +115,8 @@ def draft_by_hand(stage: Stage, analyst: Person) -> str:
 
 def connect_broker(stage: Stage, customer: Person) -> str:
     """Goes through Kite's login; the connected account's id."""
-    sign_in(stage, customer)
-    token = step_up(stage, customer)
-    begun = stage.call("POST", "/trading/exchanges/connect", token, expect=201, json={"broker": "kite"})
+    step_up(stage, customer)
+    begun = stage.call("POST", "/trading/exchanges/connect", customer, expect=201, json={"broker": "kite"})
     api_key = stage.sandbox.get("/_control/credentials").json()["kite"]["api_key"]
     login = stage.control("kite/login", api_key=api_key, user_id=f"ZD{customer.pan[5:9]}", name=customer.name)
     state = begun["login_url"].split("state%3D")[-1].split("&")[0]
@@ -132,16 +130,13 @@ def connect_broker(stage: Stage, customer: Person) -> str:
     return str(begun["account_id"])
 
 
-def step_up(stage: Stage, customer: Person) -> Person:
-    """The customer with a fresh second factor on the token."""
-    from cli.demo.people import one_time_code
-
+def step_up(stage: Stage, customer: Person) -> None:
+    """Puts a fresh second factor on the customer's token."""
     stage.call("POST", "/auth/step-up/challenge", customer, json={"method": "totp"})
     answer = stage.call(
         "POST", "/auth/step-up", customer, json={"method": "totp", "code": one_time_code(customer)}
     )
     customer.token = answer["access_token"]
-    return customer
 
 
 def step_order(stage: Stage, customer: Person, signal_id: str) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from cli.demo.people import sign_in
 from cli.demo.stage import Person, Stage, promise
 
 YEAR = timedelta(days=366)
@@ -120,7 +119,6 @@ def step_year(stage: Stage, customer: Person, finance: Person, subscription: str
     begun = time.monotonic()
     recovered = asyncio.run(_live_a_year(stage, customer, subscription, path))
     seconds = time.monotonic() - begun
-    sign_in(stage, customer)
     invoices = stage.call("GET", "/billing/invoices", customer, params={"limit": 200})["items"]
     renewals = len(invoices) - before
     promise(renewals == 12, f"a year holds twelve renewals; there were {renewals}")
@@ -129,7 +127,6 @@ def step_year(stage: Stage, customer: Person, finance: Person, subscription: str
     taken = [amount for amount in charged if amount]
     promise(len(taken) == 12, f"the gateway was charged once a renewal; it saw {len(taken)} charges")
     promise(len(charged) > len(taken), "one debit failed on the way")
-    sign_in(stage, finance)
     balanced(stage, finance)
     return f"12 renewals in {seconds:.1f} s; one debit failed and {recovered}"
 
