@@ -151,6 +151,8 @@ class EnrollmentRow(SQLModel, table=True):
     payment_id: str | None = Field(default=None, sa_type=Text)
     percent: int
     certificate_id: str | None = Field(default=None, sa_type=Text)
+    granted: dict[str, int] = Field(sa_column=Column(JSONB, nullable=False))
+    """Attempts allowed beyond the rule, by assessment."""
     enrolled_at: datetime = Field(sa_column=instant())
     active_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     access_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))

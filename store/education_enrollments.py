@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from domain.progression import Attempt, EnrollmentStatus
 from models.contracts.topics import Topic
 from models.messages.education import EnrollmentInput, EnrollmentState, OpenedEnrollment
@@ -14,18 +16,19 @@ from store.outbox import emit
 
 OPEN_ROW = """
 INSERT INTO education.enrollments
-    (enrollment_id, user_id, course_id, syllabus, status, amount, currency, percent, enrolled_at, changed_at,
-     version)
+    (enrollment_id, user_id, course_id, syllabus, status, amount, currency, percent, granted, enrolled_at,
+     changed_at, version)
 SELECT %(enrollment_id)s, %(user_id)s, course_id, current_syllabus, 'awaiting_payment', price, currency, 0,
-       %(now)s, %(now)s, 1
+       '{}', %(now)s, %(now)s, 1
 FROM education.courses WHERE course_id = %(course_id)s AND status = 'published'
 ON CONFLICT DO NOTHING
 """
 
 SAVE_ROW = """
 UPDATE education.enrollments SET status = %(status)s, payment_id = %(payment_id)s, percent = %(percent)s,
-    certificate_id = %(certificate_id)s, active_at = %(active_at)s, access_until = %(access_until)s,
-    completed_at = %(completed_at)s, changed_at = %(now)s, version = version + 1
+    certificate_id = %(certificate_id)s, granted = %(granted)s, active_at = %(active_at)s,
+    access_until = %(access_until)s, completed_at = %(completed_at)s, changed_at = %(now)s,
+    version = version + 1
 WHERE enrollment_id = %(enrollment_id)s RETURNING version
 """
 
@@ -105,6 +108,7 @@ async def save(connection: Connection, state: EnrollmentState, now: datetime) ->
                 }
             ),
             "percent": state.percent(),
+            "granted": Jsonb(state.granted),
             "now": now,
         },
     )  # fmt: skip

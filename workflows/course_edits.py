@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from models.contracts.policies import BOOK
@@ -35,7 +35,7 @@ class CourseEdit:
             self._course = await workflow.execute_local_activity_method(
                 EducationPort.apply_edit, Edit(edit=given, as_of=workflow.now()), **BOOK.local()
             )
-        except ActivityError as error:
+        except ApplicationError as error:  # as a local activity fails
             self._refused = outcome(error).code
         state = self._refused or "applied"
         show(state=state)

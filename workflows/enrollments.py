@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.progression import (
@@ -18,19 +18,16 @@ with workflow.unsafe.imports_passed_through():
         Attempt,
         AttemptStatus,
         EnrollmentStatus,
-        LessonOutline,
-        LessonState,
-        LessonType,
         access_end,
         attempts_left,
         may_follow,
-        next_attempt_at,
     )
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK
     from models.messages.billing import PaymentCaptured, PaymentEnded, PaymentRefunded
     from models.messages.education import (
         AttemptBegun,
+        AttemptGranted,
         AttemptResult,
         BeginAttempt,
         Dispute,
@@ -39,13 +36,14 @@ with workflow.unsafe.imports_passed_through():
         EnrollmentState,
         EnrollmentView,
         Grade,
-        LessonProgress,
+        GrantAttempt,
         PaymentDisputed,
         ProgressView,
         RecordProgress,
         SaveEnrollment,
         SubmitAttempt,
     )
+    from workflows.enrollment_rules import is_stuck, may_begin, may_grant, may_record, may_submit
     from workflows.failures import outcome, refuse
     from workflows.ports.education import EducationPort
     from workflows.visible import show, waiting, working
@@ -101,7 +99,7 @@ class CourseEnrollment:
             opened = await workflow.execute_local_activity_method(
                 EducationPort.open_enrollment, self._given, **BOOK.local()
             )
-        except ActivityError as error:
+        except ApplicationError as error:  # as a local activity fails
             self._refused = outcome(error).code
             # The caller's update may come after the run has begun: it is awaited, so that it is answered.
             with suppress(TimeoutError):
@@ -145,7 +143,7 @@ class CourseEnrollment:
                 await self._move(Status.EXPIRED)
             return
         async with self._writing:
-            if lapsed := self._lapse(now):
+            if lapsed := state.lapse(now):
                 await self._save(attempts=lapsed)
         if state.status is Status.ACTIVE and state.access_until is not None and now >= state.access_until:
             await self._move(Status.EXPIRED)
@@ -204,29 +202,28 @@ class CourseEnrollment:
     async def record_progress(self, asked: RecordProgress) -> ProgressView:
         async with self._writing:
             state, now = self._state, workflow.now()
-            lesson = self._may_record(asked)
+            lesson = may_record(state, asked)
             if asked.command_id in state.commands:
-                return self._progress(lesson)
-            made = state.progress.setdefault(lesson.lesson_id, LessonProgress())
-            made.seconds_watched = max(made.seconds_watched, self._watched(lesson, asked))
+                return state.progress_of(lesson)
+            state.watch(lesson, asked.seconds_watched or 0)
             if asked.completed:
                 state.finish(lesson.lesson_id, now)
             state.remember(asked.command_id)
             self._complete_if_done(now)
             await self._save(lessons=[lesson.lesson_id])
-            return self._progress(lesson)
+            return state.progress_of(lesson)
 
     @record_progress.validator
     def _check_record_progress(self, asked: RecordProgress) -> None:
-        self._may_record(asked)
+        may_record(self._state, asked)
 
     @workflow.update
     async def begin_attempt(self, asked: BeginAttempt) -> AttemptBegun:
         """An attempt that is still open is answered again: its clock runs on."""
         async with self._writing:
-            self._may_begin(asked)
             state, now = self._state, workflow.now()
-            lapsed = self._lapse(now)
+            may_begin(state, asked, now)
+            lapsed = state.lapse(now)
             sat = state.sat(asked.assessment_id)
             open_now = next((each for each in sat if each.status is AttemptStatus.OPEN), None)
             attempt = state.attempt(asked.attempt_id) or open_now
@@ -252,12 +249,13 @@ class CourseEnrollment:
 
     @begin_attempt.validator
     def _check_begin_attempt(self, asked: BeginAttempt) -> None:
-        self._may_begin(asked)
+        may_begin(self._state, asked, workflow.now())
 
     @workflow.update
     async def submit_attempt(self, asked: SubmitAttempt) -> AttemptResult:
         async with self._writing:
-            attempt, state, now = self._may_submit(asked), self._state, workflow.now()
+            state, now = self._state, workflow.now()
+            attempt = may_submit(state, asked, now)
             if attempt.status is AttemptStatus.GRADED:
                 return state.result(attempt)
             score = await self._grade(attempt, asked.submission_id)
@@ -274,7 +272,25 @@ class CourseEnrollment:
 
     @submit_attempt.validator
     def _check_submit_attempt(self, asked: SubmitAttempt) -> None:
-        self._may_submit(asked)
+        may_submit(self._state, asked, workflow.now())
+
+    @workflow.update
+    async def grant_attempt(self, asked: GrantAttempt) -> AttemptGranted:
+        """One more sitting, where a person has decided so."""
+        async with self._writing:
+            state = self._state
+            terms = may_grant(state, asked, self._given.assertion_key, workflow.now())
+            if asked.command_id not in state.commands:
+                state.granted[asked.assessment_id] = state.granted.get(asked.assessment_id, 0) + 1
+                state.remember(asked.command_id)
+                await self._save()
+            granted = state.granted.get(asked.assessment_id, 0)
+            return AttemptGranted(
+                enrollment_id=state.enrollment_id,
+                assessment_id=asked.assessment_id,
+                attempts_left=attempts_left(terms, state.sat(asked.assessment_id), granted),
+                version=state.version,
+            )
 
     @workflow.signal
     def payment_captured(self, paid: PaymentCaptured) -> None:
@@ -291,61 +307,6 @@ class CourseEnrollment:
     @workflow.signal
     def payment_ended(self, _: PaymentEnded) -> None:
         """Another checkout may be opened while the enrollment waits for its payment."""
-
-    # --- what may be asked ---------------------------------------------------------------------------
-
-    def _may_record(self, asked: RecordProgress) -> LessonOutline:
-        state = self._state
-        lesson = state.lesson(asked.lesson_id)
-        if lesson is None:
-            raise refuse("not_found")
-        if asked.command_id in state.commands:
-            return lesson
-        if state.status not in (Status.ACTIVE, Status.COMPLETED):
-            raise refuse(f"enrollment_{state.status}")
-        if state.states()[lesson.lesson_id] is LessonState.LOCKED:
-            raise refuse("lesson_locked")
-        if lesson.type is LessonType.QUIZ:
-            raise refuse("assessment_required")
-        return lesson
-
-    def _may_begin(self, asked: BeginAttempt) -> None:
-        state, now = self._state, workflow.now()
-        quiz = state.quiz(asked.assessment_id)
-        if quiz is None or quiz.assessment is None:
-            raise refuse("not_found")
-        if state.attempt(asked.attempt_id) is not None:
-            return
-        if state.status is not Status.ACTIVE:
-            raise refuse(f"enrollment_{state.status}")
-        if state.states()[quiz.lesson_id] is LessonState.LOCKED:
-            raise refuse("lesson_locked")
-        sat = state.sat(asked.assessment_id)
-        if any(attempt.passed for attempt in sat):
-            raise refuse("assessment_passed")
-        if any(each.status is AttemptStatus.OPEN and now <= each.ends_at for each in sat):
-            return
-        granted = state.granted.get(asked.assessment_id, 0)
-        if attempts_left(quiz.assessment, sat, granted) == 0:
-            raise refuse("attempts_exhausted")
-        ready = next_attempt_at(quiz.assessment, sat, granted)
-        if ready is not None and now < ready:
-            raise refuse("attempt_too_soon", ready.isoformat(timespec="seconds"))
-
-    def _may_submit(self, asked: SubmitAttempt) -> Attempt:
-        state = self._state
-        attempt = state.attempt(asked.attempt_id)
-        if attempt is None:
-            raise refuse("not_found")
-        if attempt.status is AttemptStatus.GRADED:
-            if attempt.submission_id == asked.submission_id:
-                return attempt
-            raise refuse("attempt_closed")
-        if state.status is not Status.ACTIVE:
-            raise refuse(f"enrollment_{state.status}")
-        if attempt.status is AttemptStatus.LAPSED or workflow.now() > attempt.ends_at:
-            raise refuse("attempt_over")
-        return attempt
 
     # --- parts ---------------------------------------------------------------------------------------
 
@@ -365,38 +326,14 @@ class CourseEnrollment:
                 ),
                 **BOOK.local(),
             )
-        except ActivityError as error:
+        except ApplicationError as error:  # as a local activity fails
             raise refuse(outcome(error).code) from None
-
-    def _watched(self, lesson: LessonOutline, asked: RecordProgress) -> int:
-        seconds = asked.seconds_watched or 0
-        return seconds if lesson.duration_seconds is None else min(seconds, lesson.duration_seconds)
-
-    def _lapse(self, now: datetime) -> list[str]:
-        """Closes the attempts whose time is over; their ids."""
-        over = [attempt for attempt in self._state.open_attempts() if attempt.ends_at <= now]
-        for attempt in over:
-            attempt.status = AttemptStatus.LAPSED
-        return [attempt.attempt_id for attempt in over]
 
     def _complete_if_done(self, now: datetime) -> None:
         state = self._state
         if state.status is Status.ACTIVE and state.percent() == 100:
             state.status, state.completed_at = Status.COMPLETED, now
             state.certificate_id = mint(Prefix.CERTIFICATE, workflow.uuid7())
-
-    def _progress(self, lesson: LessonOutline) -> ProgressView:
-        state = self._state
-        return ProgressView(
-            enrollment_id=state.enrollment_id,
-            lesson_id=lesson.lesson_id,
-            state=state.states()[lesson.lesson_id],
-            seconds_watched=state.progress.get(lesson.lesson_id, LessonProgress()).seconds_watched,
-            percent=state.percent(),
-            status=state.status,
-            certificate_id=state.certificate_id,
-            version=state.version,
-        )
 
     async def _move(self, status: Status) -> None:
         async with self._writing:
@@ -439,7 +376,7 @@ class CourseEnrollment:
             reference=[each for each in references if each],
             amount=state.amount,
             due=due,
-            attention=self._is_stuck(),
+            attention=is_stuck(state),
         )
         now, link = workflow.now(), "GET /v1/users/{id}/progress"
         match state.status:
@@ -455,16 +392,6 @@ class CourseEnrollment:
                 waiting(f"the learner, at {state.percent()}%", since=state.active_at or now,
                         otherwise=f"access ends on {state.access_until:%d %b %Y}", who="the customer",
                         link=link)  # fmt: skip
-
-    def _is_stuck(self) -> bool:
-        """No attempt is left of an assessment that is not passed: a person has to decide."""
-        state = self._state
-        return state.status is Status.ACTIVE and any(
-            attempts_left(x.assessment, sat, state.granted.get(x.assessment.assessment_id, 0)) == 0
-            and not any(attempt.passed or attempt.status is AttemptStatus.OPEN for attempt in sat)
-            for x in state.lessons
-            if x.assessment and (sat := state.sat(x.assessment.assessment_id))
-        )
 
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)

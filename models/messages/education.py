@@ -17,6 +17,7 @@ from domain.progression import (
     next_attempt_at,
     percent,
 )
+from models.contracts.assertions import SignedAssertion
 
 RECENT_COMMANDS = 100
 """How many command ids an enrollment remembers; older repeats are answered by the command log."""
@@ -104,6 +105,19 @@ class EnrollmentState(BaseModel):
         made = self.progress.setdefault(lesson_id, LessonProgress())
         made.completed_at = made.completed_at or at
 
+    def watch(self, lesson: LessonOutline, seconds: int) -> None:
+        """Seconds of the lesson in total, never more than it has and never fewer than before."""
+        made = self.progress.setdefault(lesson.lesson_id, LessonProgress())
+        most = seconds if lesson.duration_seconds is None else min(seconds, lesson.duration_seconds)
+        made.seconds_watched = max(made.seconds_watched, most)
+
+    def lapse(self, now: datetime) -> list[str]:
+        """Closes the attempts whose time is over; their ids."""
+        over = [attempt for attempt in self.open_attempts() if attempt.ends_at <= now]
+        for attempt in over:
+            attempt.status = AttemptStatus.LAPSED
+        return [attempt.attempt_id for attempt in over]
+
     def remember(self, command_id: str) -> None:
         self.commands = [*self.commands, command_id][-RECENT_COMMANDS:]
 
@@ -116,6 +130,18 @@ class EnrollmentState(BaseModel):
             amount=self.amount,
             currency=self.currency,
             access_until=self.access_until,
+            version=self.version,
+        )
+
+    def progress_of(self, lesson: LessonOutline) -> "ProgressView":
+        return ProgressView(
+            enrollment_id=self.enrollment_id,
+            lesson_id=lesson.lesson_id,
+            state=self.states()[lesson.lesson_id],
+            seconds_watched=self.progress.get(lesson.lesson_id, LessonProgress()).seconds_watched,
+            percent=self.percent(),
+            status=self.status,
+            certificate_id=self.certificate_id,
             version=self.version,
         )
 
@@ -175,6 +201,21 @@ class ProgressView(BaseModel):
     percent: int
     status: EnrollmentStatus
     certificate_id: str | None
+    version: int
+
+
+class GrantAttempt(BaseModel):
+    """The update `grant_attempt`: one more sitting than the rule, by whom the assertion names."""
+
+    command_id: str
+    assessment_id: str
+    assertion: SignedAssertion
+
+
+class AttemptGranted(BaseModel):
+    enrollment_id: str
+    assessment_id: str
+    attempts_left: int
     version: int
 
 

@@ -174,6 +174,7 @@ CREATE TABLE education.enrollments (
     payment_id text,
     percent integer NOT NULL CHECK (percent BETWEEN 0 AND 100),
     certificate_id text,
+    granted jsonb NOT NULL,
     enrolled_at timestamptz NOT NULL,
     active_at timestamptz,
     access_until timestamptz,
