@@ -14,6 +14,7 @@ class Close(IntEnum):
     """Close codes of the stream (api.md)."""
 
     GOING_AWAY = 1001
+    TRY_AGAIN_LATER = 1013
     SIGN_IN_AGAIN = 4401
     TOO_SLOW = 4429
 

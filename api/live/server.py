@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api import failures, tickets
 from api.limits import Limits
-from api.live.hub import Hub
+from api.live.hub import AWAY, Hub
 from api.live.listeners import Close, Listener
 from api.middleware import Edge
 from api.platform import Platform
@@ -31,6 +31,7 @@ from temporal.telemetry import configure
 log = structlog.get_logger()
 
 LONGEST_AFTER = 2**62
+ADMITTED_AT_ONCE = 16
 HEARTBEAT_SECONDS = 15.0
 """Of an event stream: proxies close what is silent."""
 SLOW_GRACE_SECONDS = 10.0
@@ -50,7 +51,12 @@ async def socket(websocket: WebSocket) -> None:
     """Messages as text frames. A ticket, or an ``Authorization`` header; 4401 without either."""
     await websocket.accept()
     hub: Hub = websocket.app.state.hub
-    listener = await _admitted(websocket)
+    try:
+        listener = await _admitted(websocket)
+    except AWAY as error:
+        log.warning("admission_failed", error=type(error).__name__)
+        await websocket.close(Close.TRY_AGAIN_LATER)
+        return
     if listener is None:
         await websocket.close(Close.SIGN_IN_AGAIN)
         return
@@ -84,7 +90,15 @@ async def events(request: Request, ticket: str | None = None, after: After = Non
 
 
 async def _admitted(connection: HTTPConnection) -> Listener | None:
-    """Who comes: by a ticket, spent by this, or by a bearer token; None where neither holds."""
+    """Who comes: by a ticket, spent by this, or by a bearer token; None where neither holds.
+
+    A few at a time: when thousands come back at once, they must not all ask the engines at once.
+    """
+    async with connection.app.state.admitting:
+        return await _identified(connection)
+
+
+async def _identified(connection: HTTPConnection) -> Listener | None:
     platform: Platform = connection.app.state.platform
     if (secret := connection.query_params.get("ticket")) is not None:
         ticket = await tickets.take(platform.redis, secret)
@@ -186,6 +200,7 @@ def create_hub(own: Settings) -> FastAPI:
 
     app = FastAPI(title="Treum live", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.platform = platform
+    app.state.admitting = asyncio.Semaphore(ADMITTED_AT_ONCE)
     app.state.limits = Limits(platform.redis, own)
     app.add_middleware(Edge)
     failures.install(app)
