@@ -61,9 +61,18 @@ class Sweepers:
             await handle.signal(event.signal, event.argument)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
-                log.warning("event_delayed", event=event.number, status=error.status.name)
+                log.warning("event_delayed", number=event.number, status=error.status.name)
                 return False
-            return event.attempts >= GIVE_UP
+            return await self._ended(event) or event.attempts >= GIVE_UP
+        return True
+
+    async def _ended(self, event: events.OpenEvent) -> bool:
+        """Whether the process ran and is over: a hint has nobody left to hint to. Else it is yet to come."""
+        try:
+            await self._client.get_workflow_handle(event.workflow_id).describe()
+        except RPCError:
+            return False
+        log.info("event_after_the_end", number=event.number, workflow=event.workflow_id)
         return True
 
     async def start_messages(self) -> None:

@@ -5,6 +5,7 @@ the API and keeps the access token in a cookie that no script can read.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import parse_qsl
 
 import httpx
 import structlog
@@ -28,9 +29,9 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 
 
 class Proxy:
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, api: httpx.AsyncBaseTransport | None = None) -> None:
         self._codec = EncryptionCodec(KeyRing(config.ring(config.codec_keys)))
-        self._door = StaffDoor(config.public_url)
+        self._door = StaffDoor(config.public_url, api)
         self._ui = httpx.AsyncClient(base_url=config.temporal_ui, timeout=30.0)
 
     def app(self) -> Starlette:
@@ -53,10 +54,8 @@ class Proxy:
         """Signs a member of staff in with mail, password and second factor, through the API."""
         if request.method == "GET":
             return HTMLResponse(sign_in_page())
-        form = await request.form()
-        token = await self._door.token(
-            str(form.get("email", "")), str(form.get("password", "")), str(form.get("totp", ""))
-        )
+        form = dict(parse_qsl((await request.body()).decode(errors="replace")))
+        token = await self._door.token(form.get("email", ""), form.get("password", ""), form.get("totp", ""))
         if token is None:
             return HTMLResponse(
                 sign_in_page("Not signed in: wrong details, or no staff role."), status_code=401

@@ -16,8 +16,9 @@ KEYS_KEPT_SECONDS = 300.0
 class StaffDoor:
     """Asks the API for tokens and checks them with its published keys."""
 
-    def __init__(self, api: str) -> None:
-        self._api = httpx.AsyncClient(base_url=api, timeout=5.0)
+    def __init__(self, api: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`transport`: how the API is reached, where it is served in this very process."""
+        self._api = httpx.AsyncClient(base_url=api, timeout=5.0, transport=transport)
         self._keys: KeySet | None = None
         self._read_at = 0.0
 

@@ -16,6 +16,7 @@ class CountState(BaseModel):
 
     total: int = 0
     taken: list[str] = []
+    told: list[int] = []
 
 
 class Add(BaseModel):
@@ -60,6 +61,10 @@ class Counter:
         return self.state
 
     @workflow.signal
+    def told(self, event: dict) -> None:
+        self.state.told.append(event["number"])
+
+    @workflow.signal
     def end(self) -> None:
         self.ended = True
 
@@ -72,3 +77,13 @@ class Counter:
         self.state.taken.append(info.id if info else "")
         self.state.total += order.amount
         return {"total": self.state.total}
+
+
+@workflow.defn(name="Whisper")
+class Whisper:
+    """Takes a secret as input, memo of its details and failure: every place a payload can stand in."""
+
+    @workflow.run
+    async def run(self, secret: str) -> None:
+        workflow.set_current_details(f"waits for {secret}")
+        raise ApplicationError(f"cannot bear {secret}", secret, type="Rejected", non_retryable=True)
