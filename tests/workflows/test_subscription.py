@@ -73,7 +73,7 @@ async def test_four_failed_debits_halt_it_and_a_resumption_starts_anew(place: To
     held = await place.rows("SELECT * FROM finance.entitlements WHERE reference = %s", one.subscription_id)
     assert held[0]["revoked_at"] is not None
     assert row["next_debit_at"] is None
-    await one.handle.execute_update("resume", {})
+    await place.command(one, "resume")
     await place.forward(one, timedelta(days=5))
     row = await place.status(one, "active")
     assert row["period"] == 2
@@ -90,7 +90,7 @@ async def test_a_cancel_before_the_debit_leaves_always_wins(place: Town) -> None
     before_debit = row["current_period_end"] - row["current_period_start"] - timedelta(hours=1)
     await place.forward(one, before_debit)
     assert [debit["state"] for debit in await place.debits(one)] == ["noticed"]
-    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    answer = await place.command(one, "cancel", at_period_end=True)
     assert answer["status"] == "active"
     assert answer["next_debit_at"] is None
     await place.forward(one, timedelta(days=3))
@@ -102,7 +102,7 @@ async def test_a_cancel_before_the_debit_leaves_always_wins(place: Town) -> None
 
 async def test_cancel_now_ends_access_now(place: Town) -> None:
     one = await place.active()
-    answer = await one.handle.execute_update("cancel", {"at_period_end": False})
+    answer = await place.command(one, "cancel", at_period_end=False)
     assert answer["status"] == "cancelled"
     held = await place.rows("SELECT * FROM finance.entitlements WHERE reference = %s", one.subscription_id)
     assert held[0]["revoked_at"] is not None
@@ -110,14 +110,14 @@ async def test_cancel_now_ends_access_now(place: Town) -> None:
 
 async def test_a_paused_subscription_is_not_debited(place: Town) -> None:
     one = await place.active()
-    await one.handle.execute_update("pause", {})
+    await place.command(one, "pause")
     await place.forward(one, timedelta(days=10))
-    assert await refusal(one.handle.execute_update("pause", {})) == "invalid_state"
-    await one.handle.execute_update("resume", {})
+    assert await refusal(place.command(one, "pause")) == "invalid_state"
+    await place.command(one, "resume")
     await place.forward(one, timedelta(days=25))
     row = await place.status(one, "active")
     assert row["period"] == 2
-    await one.handle.execute_update("pause", {})
+    await place.command(one, "pause")
     await place.forward(one, timedelta(days=35))
     assert (await place.row(one))["status"] == "paused"
     assert len(await place.charges(one)) == 1
@@ -126,11 +126,11 @@ async def test_a_paused_subscription_is_not_debited(place: Town) -> None:
 async def test_a_cheaper_plan_begins_with_the_next_period(place: Town) -> None:
     one = await place.active()
     assert (
-        await refusal(one.handle.execute_update("change_plan", {"plan_id": "pln_enterprise_monthly"}))
+        await refusal(place.command(one, "change_plan", plan_id="pln_enterprise_monthly"))
         == "upgrade_not_built"
     )
-    assert await refusal(one.handle.execute_update("change_plan", {"plan_id": "none"})) == "plan_unknown"
-    answer = await one.handle.execute_update("change_plan", {"plan_id": "pln_premium_basic_monthly"})
+    assert await refusal(place.command(one, "change_plan", plan_id="none")) == "plan_unknown"
+    answer = await place.command(one, "change_plan", plan_id="pln_premium_basic_monthly")
     assert (answer["plan_id"], answer["next_plan_id"]) == (
         "pln_premium_monthly", "pln_premium_basic_monthly",
     )  # fmt: skip
@@ -205,7 +205,7 @@ async def test_a_payment_and_a_cancel_at_once_leave_nobody_paying_for_nothing(pl
         one = await place.subscribe()
         paying = asyncio.create_task(place.pay(one))
         await asyncio.sleep(delay)
-        await one.handle.execute_update("cancel", {"at_period_end": False})
+        await place.command(one, "cancel", at_period_end=False)
         await one.handle.result()
         try:
             await paying
@@ -236,7 +236,7 @@ async def test_a_cancel_after_the_debit_left_gets_the_money_back(place: Town) ->
         return [debit["state"] for debit in await place.debits(one)] == ["sending"]
 
     await eventually(sending, "the debit to leave")
-    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    answer = await place.command(one, "cancel", at_period_end=True)
     assert answer["status"] == "cancelled"
     assert await one.handle.result() == "cancelled"
     await passing
@@ -251,7 +251,7 @@ async def test_whichever_of_cancel_and_debit_is_first_nobody_pays_for_nothing(pl
         one = await place.active()
         passing = asyncio.create_task(place.forward(one, timedelta(days=32)))
         await asyncio.sleep(delay)
-        await one.handle.execute_update("cancel", {"at_period_end": False})
+        await place.command(one, "cancel", at_period_end=False)
         assert await one.handle.result() == "cancelled"
         with suppress(RPCError):
             # The cancel may end it before its time has begun to run.
@@ -296,7 +296,7 @@ async def test_a_cancel_while_the_approval_is_awaited_gives_a_late_yes_back(plac
     row = await place.row(one)
     await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(minutes=30))
     await place.status(one, "awaiting_approval")
-    answer = await one.handle.execute_update("cancel", {"at_period_end": True})
+    answer = await place.command(one, "cancel", at_period_end=True)
     assert answer["status"] == "cancelled"
     order_id = (await place.debits(one))[0]["gateway_order_id"]
     now = (await place.skipper.get_current_time(one.handle)).isoformat()
