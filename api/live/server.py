@@ -49,18 +49,37 @@ async def healthz() -> dict[str, str]:
 @router.websocket("/v1/ws/signals/stream")
 async def socket(websocket: WebSocket) -> None:
     """Messages as text frames. A ticket, or an ``Authorization`` header; 4401 without either."""
-    await websocket.accept()
     hub: Hub = websocket.app.state.hub
     try:
         listener = await _admitted(websocket)
     except AWAY as error:
         log.warning("admission_failed", error=type(error).__name__)
-        await websocket.close(Close.TRY_AGAIN_LATER)
+        await _turn_away(websocket, Close.TRY_AGAIN_LATER)
         return
     if listener is None:
-        await websocket.close(Close.SIGN_IN_AGAIN)
+        await _turn_away(websocket, Close.SIGN_IN_AGAIN)
         return
+    # Joined before the handshake is answered: what is published once the client is connected is heard.
     await hub.join(listener, _after(websocket))
+    try:
+        await websocket.accept()
+        await _serve(hub, listener, websocket)
+    finally:
+        hub.leave(listener)
+    if listener.closed is not None:
+        # A reader that is stuck is given time to read what is on its way and then why it ends.
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            await asyncio.wait_for(websocket.close(listener.closed), SLOW_GRACE_SECONDS)
+
+
+async def _turn_away(websocket: WebSocket, code: Close) -> None:
+    # A close code reaches the client only on a connection that was accepted.
+    await websocket.accept()
+    await websocket.close(code)
+
+
+async def _serve(hub: Hub, listener: Listener, websocket: WebSocket) -> None:
+    """Sends until the client leaves or the listener is ended."""
     watching = [
         asyncio.create_task(work)
         for work in (_send(hub, listener, websocket), _gone(websocket), _ended(listener))
@@ -71,11 +90,6 @@ async def socket(websocket: WebSocket) -> None:
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        hub.leave(listener)
-    if listener.closed is not None:
-        # A reader that is stuck is given time to read what is on its way and then why it ends.
-        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            await asyncio.wait_for(websocket.close(listener.closed), SLOW_GRACE_SECONDS)
 
 
 @router.get("/v1/signals/stream", response_class=StreamingResponse)
@@ -85,8 +99,8 @@ async def events(request: Request, ticket: str | None = None, after: After = Non
     listener = await _admitted(request)
     if listener is None:
         raise Problem(401)
-    await hub.join(listener, after if after is not None else _last_heard(request))
-    return StreamingResponse(_as_events(hub, listener), media_type="text/event-stream")
+    heard = after if after is not None else _last_heard(request)
+    return StreamingResponse(_as_events(hub, listener, heard), media_type="text/event-stream")
 
 
 async def _admitted(connection: HTTPConnection) -> Listener | None:
@@ -137,7 +151,8 @@ async def _ended(listener: Listener) -> None:
     await listener.ended.wait()
 
 
-async def _as_events(hub: Hub, listener: Listener) -> AsyncIterator[str]:
+async def _as_events(hub: Hub, listener: Listener, heard: int | None) -> AsyncIterator[str]:
+    await hub.join(listener, heard)
     stream = hub.messages(listener)
     coming: asyncio.Future | None = None
     try:
