@@ -48,10 +48,6 @@ POST /v1/signals/{id}/withdraw
 POST /v1/trading/accounts/{id}/kill-switch
 GET /v1/trading/accounts/{id}/kill-switch
 DELETE /v1/trading/accounts/{id}/kill-switch
-GET /v1/staff/search
-POST /v1/staff/runs/{workflow_id}/actions/{name}
-GET /v1/staff/attention
-GET /v1/audit
 POST /v1/graphql
 """
 

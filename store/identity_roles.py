@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from store import audit
 from store.database import Connection
 from store.outbox import emit
 
@@ -31,6 +32,15 @@ async def grant(
         await emit(
             connection, "user-events", user_id, "user.role_granted", {"role": role, "by": granted_by}, now
         )
+        until = {"expires_at": expires_at.isoformat()} if expires_at else {}
+        await audit.write(
+            connection,
+            actor=granted_by,
+            action="role.granted",
+            subjects=[user_id],
+            detail={"role": role, **until},
+            now=now,
+        )
     return row
 
 
@@ -44,6 +54,9 @@ async def end(connection: Connection, user_id: str, role: str, ended_by: str, no
     if await cursor.fetchone() is None:
         return False
     await emit(connection, "user-events", user_id, "user.role_ended", {"role": role, "by": ended_by}, now)
+    await audit.write(
+        connection, actor=ended_by, action="role.ended", subjects=[user_id], detail={"role": role}, now=now
+    )
     return True
 
 

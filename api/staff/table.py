@@ -1,0 +1,133 @@
+"""The only staff actions there are: per kind of run, who may take them and what the process is sent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from domain.reconciliation import Resolution
+from models.contracts.assertions import SignedAssertion
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, business_key
+from models.messages.billing import StaffDecision
+from models.messages.complaints import Resolve as ResolveComplaint
+from models.messages.education import GrantAttempt
+from models.messages.reconciliation import Resolve as ResolveBreak
+from models.messages.trading import PersonDecision
+from models.messages.trading import Resolve as ResolveOrder
+
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_\-./]+$")]
+Note = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Asked(BaseModel):
+    """Body of an action. Free text becomes a note; the run is sent its id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Note | None = None
+
+
+class Noted(Asked):
+    note: Note
+
+
+class PaidOut(Asked):
+    utr: Word
+
+
+class Settled(Asked):
+    decision: Literal["found", "absent"]
+    broker_order_id: Word | None = None
+
+
+class BreakDecision(Noted):
+    resolution: Literal["accept", "post_adjustment", "claim_gateway", "write_off"]
+
+
+class MoreAttempts(Asked):
+    assessment_id: Word
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an argument is built of."""
+
+    signed: SignedAssertion
+    note_id: str | None
+    command_id: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """`roles`, the first that the caller holds being signed for; `update`, the message's name; `signs`, the
+    action named in the assertion."""
+
+    workflow_type: str
+    queue: Queue
+    roles: tuple[str, ...]
+    update: str
+    signs: str
+    body: type[Asked]
+    argument: Callable[[Any, Given], BaseModel]
+
+
+def _decision(body: Asked, given: Given) -> BaseModel:
+    utr = body.utr if isinstance(body, PaidOut) else None
+    return StaffDecision(assertion=given.signed, note_id=given.note_id, utr=utr)
+
+
+def _refund(name: str, body: type[Asked] = Asked) -> Action:
+    return Action("Refund", Queue.BILLING, ("finance",), name, name, body, _decision)
+
+
+ACTIONS: dict[tuple[Kind, str], Action] = {
+    (Kind.REFUND, "approve"): _refund("approve"),
+    (Kind.REFUND, "reject"): _refund("reject"),
+    (Kind.REFUND, "paid_out"): _refund("paid_out", PaidOut),
+    (Kind.BREAK, "resolve"): Action(
+        "ReconciliationBreak", Queue.BILLING, ("finance",), "resolve", "resolve", BreakDecision,
+        lambda body, given: ResolveBreak(
+            assertion=given.signed, resolution=Resolution(body.resolution), note_id=given.note_id
+        ),
+    ),
+    (Kind.COMPLAINT, "resolve"): Action(
+        "Complaint", Queue.ONBOARDING, ("support", "compliance"), "resolve", "resolve", Noted,
+        lambda _, given: ResolveComplaint(note_id=given.note_id, signed=given.signed),
+    ),
+    (Kind.ORDER, "resolve_order"): Action(
+        "Order", Queue.TRADING, ("support",), "resolve_order", "resolve_order", Settled,
+        lambda body, given: ResolveOrder(
+            assertion=given.signed,
+            decision=PersonDecision(body.decision),
+            broker_order_id=body.broker_order_id,
+        ),
+    ),
+    (Kind.ENROLLMENT, "grant_attempt"): Action(
+        "CourseEnrollment", Queue.EDUCATION, ("support", "instructor"), "grant_attempt", "grant_attempt",
+        MoreAttempts,
+        lambda body, given: GrantAttempt(
+            command_id=given.command_id, assessment_id=body.assessment_id, assertion=given.signed
+        ),
+    ),
+}  # fmt: skip
+"""KYC cases are not here: their decision is a call of its own, with two people and the four-eyes rule."""
+
+
+def find(workflow_id: str, name: str) -> Action | None:
+    """The action of that name on a run of that kind; None where there is none."""
+    try:
+        kind, _ = business_key(workflow_id)
+    except ValueError:
+        return None
+    return ACTIONS.get((kind, name))
+
+
+def actions_of(workflow_id: str, roles: frozenset[str]) -> list[str]:
+    """Names of what holders of `roles` may do to the run."""
+    try:
+        kind, _ = business_key(workflow_id)
+    except ValueError:
+        return []
+    return [name for (of, name), action in ACTIONS.items() if of is kind and roles & set(action.roles)]
