@@ -9,6 +9,7 @@ from api.identity import router as identity
 from api.onboarding import router as onboarding
 from api.routing import check_routes
 from api.signals import router as signals
+from api.staff import router as staff
 from api.trading import router as trading
 
 ROUTERS = [
@@ -18,6 +19,7 @@ ROUTERS = [
     billing,
     education,
     trading,
+    staff,
     signals,
 ]
 

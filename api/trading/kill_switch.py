@@ -1,13 +1,14 @@
 """The customer's emergency stop of one account."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.commanding import Commanding
-from api.platform import Platform, PlatformDep
-from api.principal import CurrentUser, Principal, own
+from api.platform import PlatformDep, platform
+from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.trading import shapes
 from api.waiting import Wait, until
@@ -24,16 +25,27 @@ router = APIRouter(prefix="/v1/trading/accounts/{account_id}/kill-switch", tags=
 ENDED = (KillSwitchStatus.DONE, KillSwitchStatus.LIFTED)
 
 
+@guard
+async def owned(request: Request, account_id: str) -> str:
+    """The account in the path, if it is the caller's; else 404."""
+    principal = await current_user(request)
+    async with platform(request).database.reading() as connection:
+        own(principal, await trading_accounts.owner_of(connection, account_id))
+    return account_id
+
+
+Owned = Annotated[str, Depends(owned)]
+
+
 @router.post("", status_code=202)
 async def engage(
-    account_id: str,
+    account_id: Owned,
     body: shapes.KillSwitchBody,
     principal: CurrentUser,
     commander: Commanding,
     platform: PlatformDep,
 ) -> JSONResponse:
     """Blocks the account, then takes back every order; answers once the block stands."""
-    await _own_account(platform, principal, account_id)
 
     def drive(kill_switch_id: str) -> Drive:
         started = KillSwitchInput(
@@ -58,9 +70,7 @@ async def engage(
 
 
 @router.get("")
-async def show(account_id: str, principal: CurrentUser, wait: Wait, platform: PlatformDep) -> dict[str, Any]:
-    await _own_account(platform, principal, account_id)
-
+async def show(account_id: Owned, wait: Wait, platform: PlatformDep) -> dict[str, Any]:
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
             row = await trading_stops.latest(connection, account_id)
@@ -72,11 +82,8 @@ async def show(account_id: str, principal: CurrentUser, wait: Wait, platform: Pl
 
 
 @router.delete("")
-async def lift(
-    account_id: str, principal: CurrentUser, commander: Commanding, platform: PlatformDep
-) -> JSONResponse:
+async def lift(account_id: Owned, commander: Commanding, platform: PlatformDep) -> JSONResponse:
     """Lets orders through again."""
-    await _own_account(platform, principal, account_id)
     async with platform.database.reading() as connection:
         row = await trading_stops.latest(connection, account_id)
     if row is None:
@@ -90,11 +97,6 @@ async def lift(
     )
     natural = f"lift:{row['kill_switch_id']}"
     return await commander.run(row["kill_switch_id"], lambda _: drive, natural_key=natural, status=200)
-
-
-async def _own_account(platform: Platform, principal: Principal, account_id: str) -> None:
-    async with platform.database.reading() as connection:
-        own(principal, await trading_accounts.owner_of(connection, account_id))
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
