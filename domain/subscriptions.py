@@ -27,6 +27,24 @@ COLLECTING = frozenset({Status.ACTIVE, Status.PAST_DUE, Status.AWAITING_APPROVAL
 """States in which a renewal is or will be debited, and in which the plan may be used."""
 
 
+S = Status
+NEXT: dict[Status, frozenset[Status]] = {
+    S.AWAITING_PAYMENT: frozenset({S.ACTIVE, S.CANCELLED, S.EXPIRED}),
+    S.ACTIVE: frozenset({S.AWAITING_APPROVAL, S.PAST_DUE, S.PAUSED, S.CANCELLED}),
+    S.AWAITING_APPROVAL: frozenset({S.ACTIVE, S.PAST_DUE, S.HALTED, S.CANCELLED}),
+    S.PAST_DUE: frozenset({S.ACTIVE, S.AWAITING_APPROVAL, S.HALTED, S.CANCELLED}),
+    # Resumed: at once within a period that is paid, else past due until a debit goes through. A bank that
+    # says yes late resumes it as well.
+    S.HALTED: frozenset({S.ACTIVE, S.PAST_DUE, S.CANCELLED, S.EXPIRED}),
+    S.PAUSED: frozenset({S.ACTIVE, S.PAST_DUE, S.CANCELLED, S.EXPIRED}),
+    # A word of the API that no process says yet.
+    S.TRIAL: frozenset(),
+    S.CANCELLED: frozenset(),
+    S.EXPIRED: frozenset(),
+}
+"""Every step that a subscription takes; held by `SubscriptionState.move`, the one place that sets it."""
+
+
 class Action(StrEnum):
     """What a customer may ask for."""
 

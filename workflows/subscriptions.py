@@ -13,7 +13,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import billing_calendar as calendar
-    from domain.subscriptions import ENDED, Status
+    from domain.subscriptions import COLLECTING, ENDED, NEXT, Status
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.search_attributes import Attribute
@@ -259,7 +259,8 @@ class Subscription(SubscriptionCommands):
         await self._continue(late.result.payment_id)
 
     async def _missed(self, result: DebitResult) -> None:
-        if self._state.status in ENDED:
+        # A pause or a cancel that came while the notice was refused stands.
+        if self._state.status not in COLLECTING:
             return
         now = workflow.now()
         self._state.miss(now)
@@ -273,7 +274,8 @@ class Subscription(SubscriptionCommands):
 
     async def _end(self, status: Status) -> None:
         async with self._writing:
-            if self._state.status not in ENDED:
+            # A command of the same moment may have gone first: a subscription just resumed does not expire.
+            if status in NEXT[self._state.status]:
                 self._state.move(status, workflow.now())
                 await self._save()
 

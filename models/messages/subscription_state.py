@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel
 
 from domain import billing_calendar as calendar
 from domain.billing_calendar import Cycle
-from domain.subscriptions import COLLECTING, Status
+from domain.moves import moved
+from domain.subscriptions import COLLECTING, NEXT, Status
 
 
 class PlanTerms(BaseModel):
@@ -118,6 +119,8 @@ class SubscriptionState(BaseModel):
         return calendar.due_after(self.planned_debit(now), now, self.method())
 
     def move(self, status: Status, now: datetime) -> None:
+        """Raises IllegalMove, which stops the run where it is, before anything is stored."""
+        moved(NEXT, self.status, status)
         if self.status is not status:
             self.status, self.since = status, now
 
