@@ -37,26 +37,29 @@ class PaymentStatus(StrEnum):
 
 
 S = PaymentStatus
-_NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    # The gateway may tell of the end first: webhooks and polls come in no order. An amount that was not asked
+    # for is never taken, however it was reached.
     S.CREATED: frozenset(
-        {S.ACTION_REQUIRED, S.REVIEW, S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.BLOCKED, S.UNKNOWN}
+        {S.ACTION_REQUIRED, S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED}
     ),
-    S.ACTION_REQUIRED: frozenset({S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.UNKNOWN}),
-    S.REVIEW: frozenset({S.AUTHORIZED, S.CAPTURED, S.BLOCKED, S.REFUND_PENDING, S.REFUNDED, S.UNKNOWN}),
-    S.AUTHORIZED: frozenset(
-        {S.REVIEW, S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING, S.REFUNDED, S.BLOCKED, S.EXPIRED}
-    ),
+    # A renewal that waits for the customer's approval.
+    S.ACTION_REQUIRED: frozenset({S.CAPTURED, S.FAILED}),
+    S.AUTHORIZED: frozenset({S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING}),
     # A late authorisation: the bank said no, then yes.
-    S.FAILED: frozenset({S.AUTHORIZED, S.CAPTURED, S.EXPIRED, S.UNKNOWN}),
-    S.UNKNOWN: frozenset({S.AUTHORIZED, S.CAPTURED, S.REFUND_PENDING, S.REFUNDED, S.FAILED}),
-    S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),
-    S.REFUND_PENDING: frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED, S.CAPTURED}),
-    S.PARTIALLY_REFUNDED: frozenset({S.REFUND_PENDING, S.REFUNDED, S.DISPUTED}),
-    S.DISPUTED: frozenset({S.CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED}),
-    S.BLOCKED: frozenset({S.REFUND_PENDING, S.REFUNDED}),
+    S.FAILED: frozenset({S.AUTHORIZED, S.CAPTURED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED}),
+    S.UNKNOWN: frozenset({S.CAPTURED, S.REFUND_PENDING}),
+    S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED}),
+    S.REFUND_PENDING: frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED}),
+    S.PARTIALLY_REFUNDED: frozenset({S.REFUND_PENDING, S.REFUNDED}),
+    # Words of the API that no process says yet: nothing leads here.
+    S.REVIEW: frozenset(),
+    S.BLOCKED: frozenset(),
+    S.DISPUTED: frozenset(),
     S.EXPIRED: frozenset(),
     S.REFUNDED: frozenset(),
 }
+"""Every step that a payment takes; held by `store/payments.py`."""
 
 OPEN = frozenset({S.CREATED, S.ACTION_REQUIRED, S.REVIEW, S.AUTHORIZED, S.FAILED, S.UNKNOWN})
 """The checkout still lives; one open payment a reference."""
@@ -67,7 +70,7 @@ TERMINAL = frozenset({S.EXPIRED, S.REFUNDED, S.BLOCKED, S.CAPTURED, S.PARTIALLY_
 
 def may_follow(before: PaymentStatus, after: PaymentStatus) -> bool:
     """Whether a payment may go from one state to the other; late and repeated news may not."""
-    return after in _NEXT[before]
+    return after in NEXT[before]
 
 
 _AT_GATEWAY = ("captured", "authorized", "refunded", "created", "failed")
@@ -93,15 +96,15 @@ class RefundStatus(StrEnum):
 
 REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.REQUESTED: frozenset({RefundStatus.APPROVED, RefundStatus.REJECTED}),
-    RefundStatus.APPROVED: frozenset(
-        {RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.FAILED}
-    ),
+    RefundStatus.APPROVED: frozenset({RefundStatus.PENDING, RefundStatus.MANUAL_PAYOUT}),
     RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT}),
     RefundStatus.MANUAL_PAYOUT: frozenset({RefundStatus.PROCESSED}),
     RefundStatus.PROCESSED: frozenset(),
     RefundStatus.REJECTED: frozenset(),
+    # A word of the API that the process does not say: what the gateway cannot pay goes by bank.
     RefundStatus.FAILED: frozenset(),
 }
+"""Every step that a refund takes; held by `store/refunds.py`."""
 REFUND_TERMINAL = frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED, RefundStatus.FAILED})
 
 

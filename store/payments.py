@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.payments import OPEN, PaymentStatus, Purpose, Turnover, may_follow
+from domain.moves import moved
+from domain.payments import NEXT, OPEN, PaymentStatus, Purpose, Turnover, may_follow
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
@@ -186,7 +187,16 @@ async def advance(
 async def set_captured(
     connection: Connection, payment_id: str, gateway: dict[str, Any], source: str, now: datetime
 ) -> None:
-    """Marks a locked payment captured with what the gateway told: id, method, fee, tax, token, customer."""
+    """Marks a locked payment captured with what the gateway told: id, method, fee, tax, token, customer.
+
+    Raises:
+        LookupError: there is no such payment.
+        IllegalMove: it is in a state that is never captured.
+    """
+    row = await find(connection, payment_id)
+    if row is None:
+        raise LookupError(payment_id)
+    moved(NEXT, PaymentStatus(row["status"]), PaymentStatus.CAPTURED)
     await connection.execute(
         """UPDATE finance.payments SET status = 'captured', captured_at = %(now)s, updated_at = %(now)s,
                version = version + 1, failure_code = NULL, gateway_payment_id = %(id)s, method = %(method)s,
@@ -195,14 +205,17 @@ async def set_captured(
            WHERE payment_id = %(payment_id)s""",
         {**gateway, "payment_id": payment_id, "now": now},
     )
-    row = await find(connection, payment_id)
-    await _tell(
-        connection, payment_id, PaymentStatus.CAPTURED, source, now, row["reference_id"] if row else ""
-    )
+    await _tell(connection, payment_id, PaymentStatus.CAPTURED, source, now, row["reference_id"])
 
 
 async def count_refund(connection: Connection, payment_id: str, amount: int, now: datetime) -> bool:
-    """Counts refunded money against a locked payment; whether nothing of it is left."""
+    """Counts refunded money against a locked payment; whether nothing of it is left.
+
+    Raises:
+        LookupError: there is no such payment.
+        IllegalMove: its money was never taken.
+    """
+    before = await find(connection, payment_id, lock=True)
     cursor = await connection.execute(
         """UPDATE finance.payments SET amount_refunded = amount_refunded + %(amount)s, updated_at = %(now)s,
                version = version + 1,
@@ -212,9 +225,10 @@ async def count_refund(connection: Connection, payment_id: str, amount: int, now
         {"amount": amount, "now": now, "id": payment_id},
     )
     row = await cursor.fetchone()
-    if row is None:
+    if row is None or before is None:
         raise LookupError(payment_id)
-    await _tell(connection, payment_id, PaymentStatus(row["status"]), "refund", now, row["reference_id"])
+    after = moved(NEXT, PaymentStatus(before["status"]), PaymentStatus(row["status"]))
+    await _tell(connection, payment_id, after, "refund", now, row["reference_id"])
     return row["status"] == PaymentStatus.REFUNDED
 
 
