@@ -1,6 +1,7 @@
 """From a route to the command envelope and back: one line a command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -9,12 +10,13 @@ from starlette.responses import JSONResponse
 
 from api.limits import Limits
 from api.platform import PlatformDep
-from api.principal import OptionalUser
+from api.principal import OptionalUser, Principal
 from api.problems import Problem, refusal, unavailable
 from models.contracts.commands import Alongside, Drive
 from models.contracts.commands import Request as CommandRequest
 from models.contracts.identifiers import uuid7
-from store import idempotency
+from store import audit, idempotency
+from store.database import Connection
 from temporal.commands import InProgress, KeyReused, Pending
 
 KEY_HEADER = "idempotency-key"
@@ -39,6 +41,7 @@ class Commander:
         status: int | Callable[[dict[str, Any]], int] = 201,
         key_required: bool = False,
         key_ignored: bool = False,
+        about: Sequence[str] = (),
     ) -> JSONResponse:
         """The answer of the command, new or repeated.
 
@@ -46,10 +49,13 @@ class Commander:
         id that counts. `natural_key`: what makes two requests the same one whatever their key (the body
         is then not compared across keys). `alongside`: rows written in the promise's transaction.
         `status`: of a success, or how to tell it from the body. `key_ignored`: calls below /auth have none.
+        `about`: persons and objects that a member of staff's command concerns, for the audit trail.
 
         Raises:
             Problem: the refusal of the process, or of the key.
         """
+        if self._principal is not None and self._principal.is_staff:
+            alongside = self._recorded(self._principal, drive, alongside, about)
         key = None if key_ignored else idempotency_key(self._request, required=key_required)
         body = await self._request.body()
         if natural_key is not None and key is not None:
@@ -91,6 +97,32 @@ class Commander:
         if self._principal is not None:
             return self._principal.user_id
         return caller_address(self._request)
+
+    def _recorded(
+        self,
+        staff: Principal,
+        drive: Callable[[str], Drive],
+        alongside: Alongside | None,
+        about: Sequence[str],
+    ) -> Alongside:
+        """What staff command is written into the audit trail, in the promise's own transaction."""
+
+        async def write(connection: Connection, business_id: str) -> None:
+            if alongside is not None:
+                await alongside(connection, business_id)
+            driven = drive(business_id)
+            customer = driven.attributes.get("CUSTOMER")
+            await audit.write(
+                connection,
+                actor=staff.user_id,
+                action=f"run.{driven.update or 'start'}",
+                subjects=[driven.workflow_id, business_id, *about, *([str(customer)] if customer else [])],
+                run=driven.workflow_id,
+                detail={"roles": sorted(staff.roles), "type": driven.workflow_type},
+                now=datetime.now(UTC),
+            )
+
+        return write
 
     async def _same_body(self, key: str, body: bytes) -> None:
         route = f"{self._request.method} {self._request.url.path}"

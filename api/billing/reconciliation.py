@@ -155,7 +155,9 @@ async def resolve(
             argument=asked.model_dump(mode="json"),
         )
 
-    return await commander.run(break_id, drive, alongside=keep_note, status=200, key_required=True)
+    return await commander.run(
+        break_id, drive, alongside=keep_note, status=200, key_required=True, about=[row["reference"]]
+    )
 
 
 def _drive(platform: Platform, day: date) -> Drive:

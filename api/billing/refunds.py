@@ -44,6 +44,7 @@ async def request(
         lambda refund_id: _request_drive(platform, principal, authority, refund_id, body, note),
         status=202,
         key_required=True,
+        about=[body.payment_id],
     )
 
 
@@ -155,4 +156,5 @@ async def _decide(
         update=action,
         argument=decision.model_dump(mode="json"),
     )
-    return await commander.run(mint(Prefix.COMMAND), lambda _: drive, status=200)
+    about = [row["user_id"], row["payment_id"]]
+    return await commander.run(mint(Prefix.COMMAND), lambda _: drive, status=200, about=about)

@@ -68,6 +68,7 @@ async def decide(
         ),
         alongside=write,
         status=200,
+        about=[case["user_id"], case_id],
     )
 
 

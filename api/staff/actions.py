@@ -17,7 +17,7 @@ from models.contracts.assertions import LIFETIME, Assertion, SignedAssertion, si
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.search_attributes import Attribute
-from store import audit, notes
+from store import notes
 from store.database import Connection
 
 router = APIRouter()
@@ -73,19 +73,10 @@ async def act(
     signed = _signed(platform, wanted, action, principal)
     note_id = mint(Prefix.NOTE) if asked.note is not None else None
 
-    async def record(connection: Connection, command_id: str) -> None:
-        now = datetime.now(UTC)
+    async def keep_note(connection: Connection, _: str) -> None:
         if asked.note is not None:
+            now = datetime.now(UTC)
             await notes.write(connection, platform.vault, principal.user_id, asked.note, now, note_id)
-        await audit.write(
-            connection,
-            actor=principal.user_id,
-            action=f"run.{wanted.name}",
-            subjects=[wanted.workflow_id, *([wanted.customer] if wanted.customer else [])],
-            run=wanted.workflow_id,
-            detail={"role": wanted.role, "command_id": command_id, "note_id": note_id},
-            now=now,
-        )
 
     def drive(command_id: str) -> Drive:
         given = Given(signed=signed, note_id=note_id, command_id=command_id)
@@ -97,7 +88,8 @@ async def act(
             argument=action.argument(asked, given).model_dump(mode="json"),
         )
 
-    return await commander.run(mint(Prefix.COMMAND), drive, alongside=record, status=200)
+    about = [wanted.customer] if wanted.customer else []
+    return await commander.run(mint(Prefix.COMMAND), drive, alongside=keep_note, status=200, about=about)
 
 
 def _read(model: type[Asked], body: dict[str, Any]) -> Asked:

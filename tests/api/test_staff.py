@@ -124,6 +124,18 @@ async def test_a_complaint_is_resolved_under_the_name_of_who_asked(place: House)
     assert "Sent today" not in str(entries)
 
 
+async def test_what_staff_command_by_other_calls_stands_in_the_trail_too(place: House) -> None:
+    finance, refund = place.staff["finance"], place.ids["refund_id"]
+    await place.call("POST", f"/finance/refunds/{refund}/approve", finance, {"reason": "granted"})
+    for subject in (f"refund:{refund}", place.owner.user_id, place.ids["payment_id"]):
+        entries = await trail(place, subject)
+        assert (finance.user_id, "run.approve") in {(each["actor"], each["action"]) for each in entries}
+    support = place.staff["support"].user_id
+    asked = [each for each in await trail(place, place.ids["payment_id"]) if each["actor"] == support]
+    assert [each["action"] for each in asked] == ["run.request"]
+    assert await trail(place, f"payment:{place.ids['payment_id']}") == [], "customers' commands are not in it"
+
+
 async def test_no_run_no_action_and_ones_own_case_are_refused(place: House) -> None:
     support = place.staff["support"]
     for run, name in (("complaint:cmp_none", "resolve"), ("payment:x", "resolve"), ("nonsense", "resolve")):
