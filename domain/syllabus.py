@@ -92,7 +92,7 @@ class CourseDraft(Written):
 
 
 def obstacles(course: CourseDraft, today: date) -> list[str]:
-    """Why the course cannot be published on that day of India: ``code`` or ``code:place``; empty if it can."""
+    """Why the course cannot be published on that day in India: ``code`` or ``code:place``, or nothing."""
     found = [] if course.price == 0 or course.price >= PRICE_FLOOR else ["price_below_floor"]
     lessons = [lesson for module in course.syllabus.modules for lesson in module.lessons]
     if not lessons:
