@@ -25,6 +25,35 @@ class BreakStatus(StrEnum):
     RESOLVED = "resolved"
 
 
+BREAK_NEXT: dict[BreakStatus, frozenset[BreakStatus]] = {
+    BreakStatus.OPEN: frozenset({BreakStatus.AWAITING_SECOND, BreakStatus.RESOLVED}),
+    BreakStatus.AWAITING_SECOND: frozenset({BreakStatus.RESOLVED}),
+    BreakStatus.RESOLVED: frozenset(),
+}
+"""Every step that a break takes; held by `store/breaks.py`."""
+
+
+class DayStatus(StrEnum):
+    """Where the comparison of a settlement day stands."""
+
+    RUNNING = "running"
+    BALANCED = "balanced"
+    OPEN = "open"
+    """A break of the day waits for finance."""
+    RESOLVED = "resolved"
+    """Every break of the day was decided."""
+
+
+DAY_NEXT: dict[DayStatus, frozenset[DayStatus]] = {
+    DayStatus.RUNNING: frozenset({DayStatus.BALANCED, DayStatus.OPEN, DayStatus.RESOLVED}),
+    DayStatus.BALANCED: frozenset({DayStatus.RUNNING}),
+    # The day may be compared again at any time, also while one of its breaks is being decided.
+    DayStatus.OPEN: frozenset({DayStatus.RUNNING, DayStatus.RESOLVED}),
+    DayStatus.RESOLVED: frozenset({DayStatus.RUNNING}),
+}
+"""Every step that a day takes; held by `store/reconciliation.py`."""
+
+
 class Resolution(StrEnum):
     ACCEPT = "accept"
     """The report is right: the difference is what it says it is (a fee, or cash of its own)."""

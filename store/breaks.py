@@ -6,7 +6,8 @@ from typing import Any
 from domain.billing_calendar import ist_date
 from domain.errors import Rejected
 from domain.ledger import Account, Entry, Line
-from domain.reconciliation import BreakKind, BreakStatus, Resolution, needs_second
+from domain.moves import moved
+from domain.reconciliation import BREAK_NEXT, BreakKind, BreakStatus, DayStatus, Resolution, needs_second
 from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
@@ -74,6 +75,8 @@ async def decide(
     if not first and row["resolution"] != resolution:
         raise Rejected("resolution_differs")
     done = not (first and needs_second(row["difference"]))
+    to = BreakStatus.RESOLVED if done else BreakStatus.AWAITING_SECOND
+    moved(BREAK_NEXT, BreakStatus(row["status"]), to)
     await connection.execute(
         """UPDATE finance.breaks SET status = %(status)s, resolution = %(resolution)s, note_id = %(note)s,
                first_by = coalesce(first_by, %(subject)s),
@@ -81,7 +84,7 @@ async def decide(
                resolved_at = CASE WHEN %(done)s THEN %(now)s::timestamptz END, version = version + 1
            WHERE break_id = %(id)s""",
         {
-            "status": BreakStatus.RESOLVED if done else BreakStatus.AWAITING_SECOND,
+            "status": to,
             "resolution": resolution,
             "note": note_id,
             "subject": subject,
@@ -93,7 +96,7 @@ async def decide(
     )
     if done:
         await _book(connection, row, resolution, now)
-        await reconciliation.settle_status(connection, row["date"])
+        await reconciliation.settle_status(connection, row["date"], DayStatus.OPEN)
     body = {"break_id": break_id, "resolution": resolution.value, "resolved": done}
     await emit(connection, reconciliation.TOPIC, break_id, "reconciliation.break_decided", body, now)
     await touch(connection, break_id)

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from domain.complaints import NEXT, Status
+from domain.moves import sources
 from store.changes import touch
 from store.database import Connection
 from store.vault import Vault
@@ -37,13 +39,13 @@ async def write(
     )
 
 
-async def move(connection: Connection, complaint_id: str, status: str, note_id: str | None) -> None:
+async def move(connection: Connection, complaint_id: str, status: Status, note_id: str | None) -> None:
     """Brings a complaint to `status`; a repeat, or a step back from resolved, changes nothing."""
     cursor = await connection.execute(
         """UPDATE user_management.complaints SET status = %(status)s,
                note_id = coalesce(%(note)s, note_id), version = version + 1
-           WHERE complaint_id = %(id)s AND status NOT IN (%(status)s, 'resolved') RETURNING complaint_id""",
-        {"status": status, "note": note_id, "id": complaint_id},
+           WHERE complaint_id = %(id)s AND status = ANY(%(before)s) RETURNING complaint_id""",
+        {"status": status, "before": sources(NEXT, status), "note": note_id, "id": complaint_id},
     )
     if await cursor.fetchone() is not None:
         await touch(connection, complaint_id)

@@ -8,7 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 from domain.ledger import Account, Entry, Line
-from domain.reconciliation import BreakKind, break_id
+from domain.moves import moved
+from domain.reconciliation import DAY_NEXT, BreakKind, DayStatus, break_id
 from store import ledger
 from store.changes import touch
 from store.database import Connection
@@ -285,23 +286,33 @@ async def finish(
            WHERE r.date = %(day)s AND r.reading = %(reading)s""",
         {"day": day, "reading": reading, "until": settled_until, "now": now},
     )
-    await settle_status(connection, day)
+    await settle_status(connection, day, DayStatus.RUNNING)
     found = await view(connection, day)
     if found is None:
         raise LookupError(day.isoformat())
     return found
 
 
-async def settle_status(connection: Connection, day: date) -> None:
-    """The day's status from its breaks: balanced without any, open while one is, resolved after."""
-    await connection.execute(
-        """UPDATE finance.reconciliations r SET version = version + 1, status = CASE
-               WHEN NOT EXISTS (SELECT FROM finance.breaks WHERE date = r.date) THEN 'balanced'
-               WHEN EXISTS (SELECT FROM finance.breaks WHERE date = r.date AND status <> 'resolved')
-                   THEN 'open'
-               ELSE 'resolved' END
-           WHERE date = %s""",
+async def settle_status(connection: Connection, day: date, was: DayStatus) -> None:
+    """Moves a day that stands at `was` on by its breaks: balanced without any, open while one waits, resolved
+    after. A decision that comes while the day is being compared leaves it to the comparison's end."""
+    cursor = await connection.execute(
+        "SELECT status FROM finance.reconciliations WHERE date = %s FOR UPDATE", (day,)
+    )
+    row = await cursor.fetchone()
+    if row is None or row["status"] != was:
+        return
+    # A statement of its own, after the lock: it sees every decision that was made before.
+    cursor = await connection.execute(
+        """SELECT count(*) AS breaks, count(*) FILTER (WHERE status <> 'resolved') AS waiting
+           FROM finance.breaks WHERE date = %s""",
         (day,),
+    )
+    counted = await cursor.fetchone() or {"breaks": 0, "waiting": 0}
+    ended = DayStatus.RESOLVED if counted["breaks"] else DayStatus.BALANCED
+    to = moved(DAY_NEXT, was, DayStatus.OPEN if counted["waiting"] else ended)
+    await connection.execute(
+        "UPDATE finance.reconciliations SET status = %s, version = version + 1 WHERE date = %s", (to, day)
     )
     await touch(connection, day.isoformat())
 

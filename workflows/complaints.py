@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.complaints import ESCALATION
+    from domain.complaints import ESCALATION, NEXT, Status
     from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.messages.complaints import (
@@ -12,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
         ComplaintView,
         File,
         Resolve,
-        Status,
     )
     from workflows.failures import refuse
     from workflows.ports.complaints import ComplaintsPort
@@ -28,7 +27,7 @@ class Complaint:
     @workflow.init
     def __init__(self, given: ComplaintInput) -> None:
         self._given = given
-        self._status: Status = "open"
+        self._status = Status.OPEN
 
     @workflow.run
     async def run(self, given: ComplaintInput) -> str:
@@ -36,13 +35,13 @@ class Complaint:
         self._await("is escalated to everyone who can act")
         try:
             await workflow.wait_condition(
-                lambda: self._status == "resolved", timeout=given.due_at - workflow.now()
+                lambda: self._status is Status.RESOLVED, timeout=given.due_at - workflow.now()
             )
         except TimeoutError:
-            await self._move("escalated")
+            await self._move(Status.ESCALATED)
             show(state=self._status, attention=True)
             self._await("the customer goes to SCORES")
-            await workflow.wait_condition(lambda: self._status == "resolved")
+            await workflow.wait_condition(lambda: self._status is Status.RESOLVED)
         await workflow.wait_condition(workflow.all_handlers_finished)
         show(state=self._status, attention=False)
         return self._status
@@ -53,7 +52,7 @@ class Complaint:
 
     @workflow.update
     async def resolve(self, answer: Resolve) -> ComplaintView:
-        await self._move("resolved", answer.note_id)
+        await self._move(Status.RESOLVED, answer.note_id)
         return self._view()
 
     @resolve.validator
@@ -70,13 +69,15 @@ class Complaint:
             raise refuse("forbidden", str(forged)) from None
         if signed.role not in RESOLVERS or signed.subject == self._given.user_id:
             raise refuse("forbidden")
-        if self._status == "resolved":
+        if self._status is Status.RESOLVED:
             raise refuse("already_resolved")
 
     async def _move(self, status: Status, note_id: str | None = None) -> None:
         move = ComplaintMove(complaint_id=self._given.complaint_id, status=status, note_id=note_id)
         await workflow.execute_local_activity_method(ComplaintsPort.move, move, **BOOK.local())
-        self._status = status
+        # The answer may have come while the escalation was being written.
+        if status in NEXT[self._status]:
+            self._status = status
 
     def _await(self, otherwise: str) -> None:
         waiting(

@@ -1,12 +1,9 @@
 """Messages of complaints: ids only; subject and text stay in the store."""
 
-from typing import Literal
-
 from pydantic import AwareDatetime, BaseModel
 
+from domain.complaints import Status
 from models.contracts.assertions import SignedAssertion
-
-Status = Literal["open", "escalated", "resolved"]
 
 
 class ComplaintInput(BaseModel):
