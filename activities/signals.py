@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.brokers import beating
 from activities.market_data import House, QuoteBoard
-from domain.errors import RateLimited, Rejected, Unavailable
+from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, session_end
 from domain.signals import reached
 from models.messages.signals import (
@@ -33,8 +33,10 @@ from workflows.ports.signals import SignalPort
 WATCH_FOR = timedelta(minutes=10)
 """One activity's watch: long enough that a day leaves few events, short enough to move between workers."""
 PAUSE_SECONDS = 1.0
-SHUT_PAUSE_SECONDS = 5.0
-"""Between looks while the market is shut or cannot be seen."""
+UNSEEN_PAUSE_SECONDS = 60.0
+"""While the house is not signed in at the broker, or the instrument has no price."""
+LONGEST_PAUSE_SECONDS = 3600.0
+"""While the market is shut: the next look is at its opening, or after this."""
 
 
 class SignalActivities(SignalPort):
@@ -109,17 +111,19 @@ class MarketActivities:
 
     @activity.defn(name="signals.watch")
     async def watch(self, command: WatchMarket) -> Sighting:
-        """Looks until a level is reached, the first price is there, or the watch is over. Changes nothing."""
+        """Looks until a level is reached, the first price is there, the market cannot be seen, or the watch
+        is over. Changes nothing."""
         over = time.monotonic() + WATCH_FOR.total_seconds()
         last = Sighting()
         async with beating():
             while time.monotonic() < over and not activity.is_worker_shutdown():
                 seen = await self._look(command)
-                if seen is not None:
-                    last = seen
-                    if last.reached is not None or not command.entered:
-                        return last
-                await _pause(PAUSE_SECONDS if seen is not None else SHUT_PAUSE_SECONDS)
+                if seen.price is None:
+                    return last.model_copy(update={"pause_seconds": seen.pause_seconds})
+                last = seen
+                if seen.reached is not None or not command.entered:
+                    break
+                await _pause(PAUSE_SECONDS)
         return last
 
     @activity.defn(name="signals.open_market_data")
@@ -151,17 +155,23 @@ class MarketActivities:
             )
         return MarketSession(session_id=command.session_id, expires_at=expires_at)
 
-    async def _look(self, command: WatchMarket) -> Sighting | None:
-        """The market's price now; None while it is shut or cannot be seen."""
+    async def _look(self, command: WatchMarket) -> Sighting:
+        """The market's price now, or none and how long to leave it alone.
+
+        Raises Unavailable, RateLimited: the server tries the watch again.
+        """
         exchange, symbol = command.terms.exchange, command.terms.symbol
         try:
             found = await self._board.price((exchange, symbol))
-        except (Rejected, Unavailable, RateLimited):
-            return None
-        # While the exchange is shut a quote repeats the last close: nobody could have traded at it.
-        if found is None or not INDIA_2026.is_open(exchange, found[1]):
-            return None
+        except Rejected:
+            return Sighting(pause_seconds=UNSEEN_PAUSE_SECONDS)
+        if found is None:
+            return Sighting(pause_seconds=UNSEEN_PAUSE_SECONDS)
         price, at = found
+        # While the exchange is shut a quote repeats the last close: nobody could have traded at it.
+        if not INDIA_2026.is_open(exchange, at):
+            shut = (INDIA_2026.next_open(exchange, at) - at).total_seconds()
+            return Sighting(pause_seconds=min(shut, LONGEST_PAUSE_SECONDS))
         return Sighting(price=price, seen_at=at, reached=reached(command.terms.levels, price))
 
 

@@ -99,7 +99,18 @@ class SignalLifecycle:
         if not looking.done():
             await _stopped(looking)
             return
-        await self._weigh(await looking)
+        seen = await looking
+        await self._weigh(seen)
+        await self._leave_alone(seen.pause_seconds)
+
+    async def _leave_alone(self, seconds: float) -> None:
+        """A market that is shut, or that the house cannot see, is not looked at: a timer, not an activity."""
+        if not seconds or self._at.status in CLOSED:
+            return
+        left = self._signal.terms.expires_at - workflow.now()
+        pause = max(min(timedelta(seconds=seconds), left), timedelta())
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._at.status in CLOSED, timeout=pause)
 
     async def _weigh(self, seen: Sighting) -> None:
         """What a watch brought: the first price, a level reached, or nothing."""

@@ -275,11 +275,13 @@ class WatchMarket(BaseModel):
 
 
 class Sighting(BaseModel):
-    """The last price seen, None where there was none, and which level it reached."""
+    """The last price seen, None where there was none, and which level it reached. `pause_seconds`: how
+    long the market cannot be seen, as far as is known."""
 
     price: Decimal | None = None
     seen_at: AwareDatetime | None = None
     reached: Status | None = None
+    pause_seconds: float = 0.0
 
 
 class RunStrategy(BaseModel):
