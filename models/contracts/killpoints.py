@@ -1,8 +1,10 @@
 """Kill points: where campaigns end a process, and the only place that knows how.
 
 ``TREUM_CRASH_AT`` is ``<activity>:<before|after_send|after>``, or ``@FILE`` for a file that holds such a
-line. The file is claimed by renaming it, so a point fires once however often its process is restarted, and
-a campaign arms the next point without a restart. Unset, as everywhere outside tests, nothing is looked at.
+line, or ``@FOLDER`` for a folder with a file of such a name for each armed point. A file is claimed by
+renaming it to ``….fired``, so a point fires once however often its process is restarted, and a campaign
+arms the next points without a restart; a folder also keeps a ``….seen`` of each point that was passed.
+Unset, as everywhere outside tests, nothing is looked at.
 """
 
 import os
@@ -39,6 +41,11 @@ def reached(stage: Stage, activity: str = "") -> None:
 
 def _fire_once(armed: Path, point: str) -> None:
     with suppress(FileNotFoundError):
-        if armed.read_text().strip() == point:
+        if armed.is_dir():
+            (armed / f"{point}.seen").touch()
+            (armed / point).rename(armed / f"{point}.fired")
+        elif armed.read_text().strip() == point:
             armed.rename(armed.with_suffix(".fired"))
-            os.kill(os.getpid(), signal.SIGKILL)
+        else:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,332 @@
+"""The shortest ways through each process, over HTTP: what a campaign kills in the middle of."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from temporalio.client import Client
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+
+from cli.demo import learning, markets, people
+from cli.demo.run import IST
+from cli.demo.stage import Person, Stage
+
+MONTH = timedelta(days=34)
+NOTICED = timedelta(days=29)
+"""By then the renewal's debit is announced and has not left."""
+
+
+def newcomer(stage: Stage, name: str = "Asha Raghavan") -> Person:
+    """Registered, and with an address to bill to."""
+    person = people.register(stage, name)
+    billing = {"billing": {"name": name, "state": "KA"}}
+    stage.call("PUT", f"/users/{person.user_id}/profile", person, json=billing)
+    return person
+
+
+def verified(stage: Stage, name: str = "Asha Raghavan") -> Person:
+    person = newcomer(stage, name)
+    people.submit_kyc(stage, person)
+    path = f"/users/{person.user_id}/kyc"
+    stage.until(path, person, lambda kyc: kyc["status"] == "verified", "basic KYC is verified")
+    return person
+
+
+def subscribed(stage: Stage, person: Person) -> tuple[str, str]:
+    """(subscription, payment) of a premium plan, paid."""
+    plans = stage.call("GET", "/billing/plans")["items"]
+    plan = next(p for p in plans if p["tier"] == "premium" and p["cycle"] == "monthly")
+    mitc = {"purpose": "research_services", "document": "mitc", "version": "current"}
+    stage.call("POST", f"/users/{person.user_id}/consents", person, expect=(200, 201), json=mitc)
+    checkout = stage.call(
+        "POST", "/billing/subscriptions", person, expect=201, json={"plan_id": plan["plan_id"]}
+    )
+    paid(stage, person, checkout)
+    subscription = checkout["subscription_id"]
+    active(stage, person, subscription)
+    return subscription, checkout["payment_id"]
+
+
+def paid(stage: Stage, person: Person, checkout: dict[str, Any]) -> None:
+    """Callback and webhook race; the capture is held against the journal by the checker."""
+    answer = stage.control(
+        "razorpay/checkout", order_id=checkout["gateway_order_id"], method="upi", outcome="success"
+    )
+    payment = f"/payments/{checkout['payment_id']}"
+    stage.call("POST", f"{payment}/confirm", person, json=answer)
+    stage.until(f"{payment}/status", person, lambda p: p["status"] == "captured", "a checkout is captured")
+
+
+def active(stage: Stage, person: Person, subscription: str) -> None:
+    path = f"/billing/subscriptions/{subscription}"
+    stage.until(path, person, lambda s: s["status"] == "active", "the subscription is active")
+
+
+def onboarding(stage: Stage) -> None:
+    verified(stage)
+
+
+def review(stage: Stage) -> None:
+    """A name like a listed one, decided by compliance."""
+    person = newcomer(stage, people.LISTED)
+    people.submit_kyc(stage, person)
+    path = f"/users/{person.user_id}/kyc"
+    stage.until(path, person, lambda k: k["status"] == "manual_review", "a resembling name is reviewed")
+    officer = stage.staff("compliance")
+    cases = stage.call("GET", "/kyc/reviews", officer, params={"limit": 200})["items"]
+    case = next(case for case in cases if case["user_id"] == person.user_id)
+    decision = {"decision": "approve", "reason": "another date of birth"}
+    stage.call("POST", f"/kyc/reviews/{case['case_id']}/decision", officer, json=decision)
+    stage.until(path, person, lambda k: k["status"] == "verified", "an approval verifies")
+
+
+def plan(stage: Stage) -> None:
+    """A plan, paid, renewed by its own clock, then cancelled."""
+    person = verified(stage)
+    subscription, _ = subscribed(stage, person)
+    asyncio.run(_forward(stage, subscription, MONTH))
+    active(stage, person, subscription)
+    stage.call("POST", f"/billing/subscriptions/{subscription}/cancel", person, json={})
+
+
+def paused(stage: Stage) -> None:
+    """Paused while a debit is announced, resumed, and another plan wanted from the next period."""
+    person = verified(stage)
+    subscription, _ = subscribed(stage, person)
+    asyncio.run(_forward(stage, subscription, NOTICED))
+    path = f"/billing/subscriptions/{subscription}"
+    stage.call("POST", f"{path}/pause", person, json={})
+    stage.call("POST", f"{path}/resume", person, json={})
+    active(stage, person, subscription)
+
+
+def missed(stage: Stage) -> None:
+    """A debit that fails, then one whose answer is lost: dunning, and the gateway asked what it did."""
+    person = verified(stage)
+    subscription, _ = subscribed(stage, person)
+    stage.control("razorpay/debit", subscription=subscription, outcome="failure")
+    asyncio.run(_forward(stage, subscription, MONTH))
+    stage.control("faults", target="razorpay", match="recurring", fault="timeout_after", times=1, seconds=0.1)
+    asyncio.run(_forward(stage, subscription, MONTH))
+    active(stage, person, subscription)
+
+
+async def _forward(stage: Stage, subscription: str, time: timedelta) -> None:
+    """Lets the subscription's own clock run."""
+    client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
+    skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
+    await skipper.fast_forward(client.get_workflow_handle(f"subscription:{subscription}"), time)
+
+
+def course(stage: Stage) -> None:
+    person = verified(stage)
+    enrolled = _enrolled(stage, person)
+    enrollment, progress = enrolled["enrollment_id"], f"/users/{person.user_id}/progress"
+    paid(stage, person, enrolled)
+
+    def mine(seen: dict[str, Any]) -> dict[str, Any]:
+        return learning.mine(seen, enrollment)
+
+    stage.until(progress, person, lambda p: mine(p)["status"] == "active", "payment opens the course")
+    instructor = stage.staff("instructor")
+    answers = stage.call("GET", f"/courses/{course_of(stage)}/answers", instructor)["assessments"]
+    for quiz in learning.finish_lessons(stage, person, enrollment, progress):
+        attempt = stage.call(
+            "POST", f"/assessments/{quiz}/attempts", person, expect=201, json={"enrollment_id": enrollment}
+        )
+        given = {q["question_id"]: answers[quiz][q["question_id"]] for q in attempt["questions"]}
+        body = {"attempt_id": attempt["attempt_id"], "answers": given}
+        stage.call("POST", f"/assessments/{quiz}/submit", person, json=body)
+    stage.until(progress, person, lambda p: mine(p)["certificate_id"], "a passed course gives a certificate")
+
+
+def edits(stage: Stage) -> None:
+    """An instructor drafts a course."""
+    slug = f"charts-{secrets.token_hex(4)}"
+    draft = {
+        "title": "Reading a chart",
+        "slug": slug,
+        "category": "trading",
+        "level": "beginner",
+        "price": 0,
+        "syllabus": {
+            "modules": [{"title": "One", "lessons": [{"title": "A", "type": "text", "content": "a"}]}]
+        },
+    }
+    stage.call("POST", "/courses", stage.staff("instructor"), expect=201, json=draft)
+
+
+def refund(stage: Stage) -> None:
+    """A course, paid and given back."""
+    _given_back(stage)
+
+
+def lost_answers(stage: Stage) -> None:
+    """The gateway captures and refunds, and neither answer arrives."""
+    stage.control("faults", target="razorpay", match="/capture", fault="timeout_after", times=1, seconds=0.1)
+    person = verified(stage)
+    paid(stage, person, _enrolled(stage, person))
+    stage.control("faults", target="razorpay", match="/refund", fault="timeout_after", times=1, seconds=0.1)
+    _given_back(stage)
+
+
+def _enrolled(stage: Stage, person: Person) -> dict[str, Any]:
+    return dict(stage.call("POST", f"/courses/{course_of(stage)}/enroll", person, expect=201))
+
+
+def course_of(stage: Stage) -> str:
+    """The seeded course with a price."""
+    items = stage.call("GET", "/courses", params={"limit": 200})["items"]
+    return str(next(item["course_id"] for item in items if item["price"]))
+
+
+def _given_back(stage: Stage) -> None:
+    person = verified(stage)
+    enrolled = _enrolled(stage, person)
+    paid(stage, person, enrolled)
+    body = {"payment_id": enrolled["payment_id"], "reason": "a change of mind"}
+    finance = stage.staff("finance")
+    asked = stage.call("POST", "/payments/refund", finance, expect=202, json=body)
+    path = f"/payments/refunds/{asked['refund_id']}"
+    seen = stage.until(path, finance, lambda r: r["status"] != "requested", "a refund is taken up")
+    if seen["status"] == "awaiting_approval":
+        second = stage.staff("finance2")
+        stage.call("POST", f"/finance/refunds/{asked['refund_id']}/approve", second, json={})
+    stage.until(path, finance, lambda r: r["status"] == "processed", "a refund is processed")
+
+
+def complaint(stage: Stage) -> None:
+    stage.call(
+        "POST", "/complaints", newcomer(stage), expect=201, json={"subject": "a fee", "text": "too high"}
+    )
+
+
+def rescreening(stage: Stage) -> None:
+    stage.call("POST", "/kyc/rescreenings", stage.staff("compliance"), expect=202)
+
+
+def signals(stage: Stage) -> None:
+    """A run on real candles, and a signal that is published, watched until it is entered, and withdrawn."""
+    analyst = stage.staff("analyst")
+    markets.open_market_data(stage, analyst)
+    wanted = {"strategy": "trend", "exchange": "NSE", "symbol": markets.SYMBOL, "timeframe": "1d"}
+    stage.call("POST", "/signals/runs", analyst, expect=(200, 201, 202), json=wanted)
+    signal = markets.draft_by_hand(stage, analyst)
+    stage.call("POST", f"/signals/{signal}/publish", analyst, json={})
+    stage.call("POST", f"/signals/{signal}/withdraw", analyst, json={"reason": "drawn up for a test"})
+
+
+def orders(stage: Stage) -> None:
+    """One order filled in two parts, one modified and taken back, one stopped by the kill switch."""
+    person = verified(stage)
+    account = markets.connect_broker(stage, person)
+    first = placed(stage, person, account)
+    resting = waits(stage, person, first, "open")
+    for _ in range(2):
+        stage.control("kite/fill", order_id=resting["broker_order_id"], quantity=5)
+    waits(stage, person, first, "filled")
+    second = placed(stage, person, account)
+    resting = waits(stage, person, second, "open")
+    stage.call("PUT", f"/trading/orders/{second}", person, json={"quantity": 8})
+    stage.call("DELETE", f"/trading/orders/{second}", person)
+    waits(stage, person, second, "cancelled")
+    third = placed(stage, person, account)
+    waits(stage, person, third, "open")
+    switch = f"/trading/accounts/{account}/kill-switch"
+    stage.call("POST", switch, person, expect=202, json={"flatten": True})
+    stage.until(switch, person, lambda s: s["status"] == "done", "the kill switch reports")
+    waits(stage, person, third, "cancelled")
+    stage.call("DELETE", switch, person, json={})
+    stage.call("DELETE", f"/trading/accounts/{account}", person, expect=(200, 204))
+
+
+def lost_order(stage: Stage) -> None:
+    """The broker takes the order and its answer is lost: found by its tag."""
+    person = verified(stage)
+    account = markets.connect_broker(stage, person)
+    stage.control(
+        "faults", target="kite", match="/orders/regular", fault="timeout_after", times=1, seconds=0.1
+    )
+    order = placed(stage, person, account)
+    waits(stage, person, order, "open")
+    stage.call("DELETE", f"/trading/orders/{order}", person)
+    waits(stage, person, order, "cancelled")
+
+
+def placed(stage: Stage, person: Person, account: str) -> str:
+    price = stage.control("kite/market", symbol=markets.SYMBOL, manual=True)["last_price"]
+    terms = {
+        "account_id": account,
+        "exchange": "NSE",
+        "symbol": markets.SYMBOL,
+        "side": "BUY",
+        "quantity": 10,
+        "order_type": "LIMIT",
+        "price": f"{price:.2f}",
+        "product": "CNC",
+    }
+    return str(stage.call("POST", "/trading/orders", person, expect=201, json=terms)["order_id"])
+
+
+def waits(stage: Stage, person: Person, order: str, status: str) -> dict[str, Any]:
+    ended = (status, "rejected", "risk_rejected", "needs_person")
+    path = f"/trading/orders/{order}"
+    seen = stage.until(path, person, lambda o: o["status"] in ended, f"the order is {status}")
+    assert seen["status"] == status, seen
+    return seen
+
+
+def reconciled(stage: Stage) -> None:
+    """The sandbox's present day settled and compared; one line that nobody's payment explains."""
+    day = datetime.now(IST).date()
+    stage.control("razorpay/settle", date=day.isoformat())
+    stage.control(
+        "razorpay/plant", kind="extra_line", date=day.isoformat(), amount=secrets.randbelow(10**6) + 100
+    )
+    finance = stage.staff("finance")
+    asked = {"date": day.isoformat()}
+    stage.call("POST", "/finance/reconciliations", finance, expect=(200, 201, 202), json=asked)
+    path = f"/finance/reconciliations/{day.isoformat()}"
+
+    def open_breaks(seen: dict[str, Any]) -> list[dict[str, Any]]:
+        return [each for each in seen["breaks"] if each["status"] != "resolved"]
+
+    seen = stage.until(path, finance, open_breaks, "the planted break is found")
+    for each in open_breaks(seen):
+        claim = {"resolution": "claim_gateway", "note": "not ours: claimed from the gateway"}
+        stage.call("POST", f"/finance/breaks/{each['break_id']}/resolve", finance, json=claim)
+    stage.until(path, finance, lambda r: not open_breaks(r), "finance resolves the break")
+
+
+def open_market(stage: Stage) -> None:
+    """11:00 of the last weekday at the exchange, so that neither night nor weekend stops an order."""
+    now = datetime.now(ZoneInfo("Asia/Kolkata"))
+    while now.weekday() >= 5:
+        now -= timedelta(days=1)
+    stage.control("clock", now=now.replace(hour=11, minute=0, second=0, microsecond=0).isoformat(), run=True)
+
+
+Journey = Callable[[Stage], None]
+JOURNEYS: dict[str, Journey] = {
+    journey.__name__: journey
+    for journey in (
+        onboarding,
+        review,
+        rescreening,
+        complaint,
+        plan,
+        paused,
+        missed,
+        course,
+        edits,
+        refund,
+        lost_answers,
+        signals,
+        orders,
+        lost_order,
+        reconciled,
+    )
+}

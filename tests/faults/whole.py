@@ -1,0 +1,163 @@
+"""The whole platform on a home of its own, its kill points in a folder, and clients who do not give up."""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from cli.demo import people
+from cli.demo.stage import BrokenPromise, Person, Stage
+from cli.environment import ROOT
+from cli.verify import gather, judge
+from models.settings import settings
+
+PATIENCE_SECONDS = 60.0
+TOKEN_SECONDS = 600.0
+AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable")
+"""Codes that tell a client to send the same request again."""
+
+
+class Clients(Stage):
+    """The platform's clients: each asks again with the same key until it is answered."""
+
+    signed: dict[str, tuple[Person, float]]
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        who: Person | None = None,
+        *,
+        expect: int | tuple[int, ...] = 200,
+        **given: Any,
+    ) -> Any:
+        given["headers"] = {"Idempotency-Key": secrets.token_hex(8)} | given.get("headers", {})
+        expected = expect if isinstance(expect, tuple) else (expect,)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = self._sent(method, path, who, given)
+            again = answer is None or (
+                answer.status_code not in expected
+                and (answer.status_code == 503 or answer.json().get("code") in AGAIN)
+            )
+            if answer is not None and answer.status_code in expected:
+                return answer.json() if answer.content else {}
+            if not again or time.monotonic() > deadline:
+                text = "nothing" if answer is None else f"{answer.status_code}: {answer.text[:300]}"
+                raise BrokenPromise(f"{method} {path} answered {text}")
+            time.sleep(0.1)
+
+    def _sent(
+        self, method: str, path: str, who: Person | None, given: dict[str, Any]
+    ) -> httpx.Response | None:
+        headers = given["headers"] | ({"Authorization": f"Bearer {who.token}"} if who else {})
+        try:
+            return self.api.request(method, path, **{**given, "headers": headers})
+        except httpx.TransportError:
+            return None
+
+    def control(self, path: str, **body: Any) -> Any:
+        """The sandbox may be one of those that are killed."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return super().control(path, **body)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def until(
+        self, path: str, who: Person, holds: Callable[[Any], bool], what: str, seconds: float = 120.0
+    ) -> Any:
+        return super().until(path, who, holds, what, seconds)
+
+    def staff(self, role: str) -> Person:
+        """Signed in once: a one-time code counts once, and the next one is half a minute away."""
+        person, at = self.signed.get(role, (None, 0.0))
+        if person is None or time.monotonic() - at > TOKEN_SECONDS:
+            person = person or super().staff(role)
+            people.sign_in(self, person)
+            self.signed[role] = person, time.monotonic()
+        return person
+
+
+class Whole:
+    """`treum up`, as a person would run it, its processes to be killed."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="treum-faults-"))
+        self.points = self.home / "points"
+
+    def __enter__(self) -> "Whole":
+        self.points.mkdir()
+        environment = os.environ | {
+            "TREUM_LIMIT_FACTOR": "10000",
+            "TREUM_CRASH_AT": f"@{self.points}",
+            "TREUM_LOG_LEVEL": "WARNING",
+        }
+        self._treum("up", "--port-base", "0", "--detach", environment=environment)
+        self.clients = Clients.at(self.home)
+        self.clients.signed = {}
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._treum("down")
+        if failure == (None, None, None):
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    def _treum(self, *words: str, environment: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "cli", words[0], "--home", str(self.home), *words[1:]]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    def arm(self, points: Iterable[str]) -> None:
+        for point in points:
+            (self.points / point).touch()
+
+    def disarm(self) -> None:
+        for point in self.points.iterdir():
+            if point.suffix not in (".fired", ".seen"):
+                point.unlink()
+
+    def fired(self) -> set[str]:
+        return {point.stem for point in self.points.glob("*.fired")}
+
+    def seen(self) -> set[str]:
+        return {point.stem for point in self.points.glob("*.seen")}
+
+    def processes(self) -> dict[str, int]:
+        run = json.loads((self.home / "run.json").read_text())
+        return {name: entry["pid"] for name, entry in run["processes"].items()}
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, and waits until the supervisor has another in its place."""
+        pid = self.processes()[name]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while self.processes()[name] == pid:
+            assert time.monotonic() < deadline, f"{name} was not replaced"
+            time.sleep(0.02)
+
+    def findings(self, seconds: float = 60.0) -> dict[str, list[str]]:
+        """What the checker finds once nothing is in flight any more; empty where it finds nothing."""
+        endpoints = json.loads((self.home / "endpoints.json").read_text())
+        config = settings().model_copy(
+            update={"postgres": endpoints["postgres"], "sandbox": endpoints["sandbox"]}
+        )
+        deadline = time.monotonic() + seconds
+        while True:
+            found = {name: each for name, each in judge(asyncio.run(gather(config))).items() if each}
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.5)
