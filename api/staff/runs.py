@@ -53,10 +53,12 @@ def shown(platform: Platform, run: WorkflowExecution, roles: frozenset[str], now
 
 
 def link(platform: Platform, workflow_id: str, run_id: str) -> str:
-    """Where the Temporal UI shows the run."""
+    """Where the Temporal UI shows the run: in an embedded home behind the proxy that signs staff in."""
     settings = platform.settings
+    embedded = settings.env == "embedded"
+    base = f"http://{settings.host}:{settings.codec_port}" if embedded else settings.temporal_ui
     path = f"namespaces/{settings.namespace}/workflows/{quote(workflow_id, safe='')}/{run_id}/history"
-    return f"{settings.temporal_ui}/{path}"
+    return f"{base}/{path}"
 
 
 async def listed(
