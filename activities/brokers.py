@@ -18,7 +18,7 @@ from models.settings import Settings
 from providers.broker import Broker, Reading
 from providers.kite import Kite
 from store import trading_accounts
-from store.database import Database
+from store.database import Connection, Database
 from store.trading_accounts import Account
 from store.vault import Vault
 
@@ -62,6 +62,7 @@ class Brokers:
         self._database = database
         self._vault = vault
         self._clocks: dict[str, BrokerClock] = {}
+        self._tokens: dict[str, tuple[bytes, str]] = {}
 
     async def session(self, account_id: str) -> Session | None:
         """The account's session, None where there is none any more."""
@@ -71,8 +72,20 @@ class Brokers:
                 return None
             if account.broker == "paper":
                 return Session(account, PaperAccount(self._database, account_id))
-            token = await trading_accounts.token_of(connection, self._vault, account)
+            token = await self._token(connection, account)
         return Session(account, self.kite.account(token)) if token else None
+
+    async def _token(self, connection: Connection, account: Account) -> str | None:
+        """Opened once a session and process: the person's ring is a row that opening writes to."""
+        known = self._tokens.get(account.account_id)
+        if known is not None and known[0] == account.access_token:
+            return known[1]
+        token = await trading_accounts.token_of(connection, self._vault, account)
+        if account.access_token is None or token is None:
+            self._tokens.pop(account.account_id, None)
+            return None
+        self._tokens[account.account_id] = account.access_token, token
+        return token
 
     async def closed(self, account_id: str) -> bool:
         """Whether the customer has taken the connection back for good."""

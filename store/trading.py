@@ -5,9 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.trading import TERMINAL, OrderStatus
+from domain.moves import sources
+from domain.trading import NEXT, TERMINAL, OrderStatus
 from models.messages.trading import BrokerOrder, Modify, OrderInput
-from store.changes import touch
+from store.changes import CHANNEL, touch
 from store.database import Connection
 from store.outbox import emit
 
@@ -28,13 +29,23 @@ class Stored:
     version: int
 
 
+def telling(change: str) -> str:
+    """A statement that changes an order (RETURNING *), with its event and the notice to waiting readers
+    in the same round trip; gives the changed row."""
+    return f"""WITH moved AS ({change}),
+        noted AS (INSERT INTO trading.order_events (order_id, type, reason_code, filled_quantity, at)
+                  SELECT order_id, status, reason_code, filled_quantity, changed_at FROM moved)
+        SELECT moved.*, pg_notify('{CHANNEL}', order_id) FROM moved"""  # noqa: S608 (our own constants)
+
+
 async def insert(
     connection: Connection, order: OrderInput, status: OrderStatus, reason: str | None, now: datetime
 ) -> Stored | None:
     """Makes the order's row and its first event; None where it stands already."""
     terms = order.terms
     cursor = await connection.execute(
-        """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side, quantity,
+        telling(
+            """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side, quantity,
                order_type, price, trigger_price, product, validity, variety, market_protection,
                disclosed_quantity, signal_id, flattens, status, reason_code, confirmed_at, made_at,
                changed_at)
@@ -42,7 +53,8 @@ async def insert(
                %(quantity)s, %(order_type)s, %(price)s, %(trigger_price)s, %(product)s, %(validity)s,
                %(variety)s, %(market_protection)s, %(disclosed_quantity)s, %(signal_id)s, %(flattens)s,
                %(status)s, %(reason)s, %(confirmed_at)s, %(now)s, %(now)s)
-           ON CONFLICT (order_id) DO NOTHING RETURNING *""",
+           ON CONFLICT (order_id) DO NOTHING RETURNING *"""
+        ),
         {
             **terms.model_dump(),
             "order_id": order.order_id,
@@ -57,10 +69,7 @@ async def insert(
         },
     )
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    await _event(connection, order.order_id, status, reason, 0, now)
-    return _stored(row)
+    return _stored(row) if row else None
 
 
 async def acted_before(connection: Connection, signal_id: str, account_id: str) -> bool:
@@ -100,19 +109,22 @@ async def advance(
     value: int | None = None,
     confirmed: bool = False,
 ) -> Stored:
-    """Writes a state, with an event, unless the order stands there already. What ended is not moved."""
+    """Writes a state, with an event, if the order may go there from where it stands; late news changes
+    nothing. The reason or the broker's id may come later than the state."""
     cursor = await connection.execute(
-        """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
+        telling(
+            """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
                broker_order_id = coalesce(%(broker)s, broker_order_id),
                order_value = coalesce(%(value)s, order_value),
                confirmed_at = CASE WHEN %(confirmed)s THEN coalesce(confirmed_at, %(now)s)
                                    ELSE confirmed_at END,
                changed_at = %(now)s, version = version + 1
-           WHERE order_id = %(order)s AND status <> ALL(%(terminal)s)
+           WHERE order_id = %(order)s AND status = ANY(%(before)s)
              AND (status, coalesce(reason_code, ''), coalesce(broker_order_id, ''))
                  IS DISTINCT FROM
                  (%(status)s, coalesce(%(reason)s, ''), coalesce(%(broker)s, broker_order_id, ''))
-           RETURNING *""",
+           RETURNING *"""
+        ),
         {
             "order": order_id,
             "status": status,
@@ -121,13 +133,12 @@ async def advance(
             "value": value,
             "confirmed": confirmed,
             "now": now,
-            "terminal": [str(each) for each in TERMINAL],
+            "before": _before(status),
         },
     )
     row = await cursor.fetchone()
     if row is None:
         return await _present(connection, order_id)
-    await _event(connection, order_id, status, reason, row["filled_quantity"], now)
     await _tell(connection, row, now)
     return _stored(row)
 
@@ -135,16 +146,18 @@ async def advance(
 async def take_reading(
     connection: Connection, order_id: str, found: BrokerOrder, status: OrderStatus, now: datetime
 ) -> Stored:
-    """Writes what the broker's book shows; fills only grow, what ended is not moved."""
+    """Writes what the broker's book shows, if the order may go there; fills only grow."""
     cursor = await connection.execute(
-        """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
+        telling(
+            """UPDATE trading.orders SET status = %(status)s, reason_code = %(reason)s,
                broker_order_id = %(broker)s, filled_quantity = greatest(filled_quantity, %(filled)s),
                quantity = greatest(%(quantity)s, filled_quantity), average_price = %(average)s,
                changed_at = %(now)s, version = version + 1
-           WHERE order_id = %(order)s AND status <> ALL(%(terminal)s) AND filled_quantity <= %(filled)s
+           WHERE order_id = %(order)s AND status = ANY(%(before)s) AND filled_quantity <= %(filled)s
              AND (status, filled_quantity, quantity, coalesce(reason_code, '')) IS DISTINCT FROM
                  (%(status)s, %(filled)s, %(quantity)s, coalesce(%(reason)s, ''))
-           RETURNING *""",
+           RETURNING *"""
+        ),
         {
             "order": order_id,
             "status": status,
@@ -154,13 +167,12 @@ async def take_reading(
             "quantity": found.quantity,
             "average": found.average_price,
             "now": now,
-            "terminal": [str(each) for each in TERMINAL],
+            "before": _before(status),
         },
     )
     row = await cursor.fetchone()
     if row is None:
         return await _present(connection, order_id)
-    await _event(connection, order_id, status, found.reason_code, found.filled_quantity, now)
     await _tell(connection, row, now)
     return _stored(row)
 
@@ -176,7 +188,10 @@ async def modified(connection: Connection, order_id: str, change: Modify, now: d
            WHERE order_id = %(order)s""",
         {**change.model_dump(), "order": order_id, "now": now},
     )
-    await _event(connection, order_id, "modified", None, None, now)
+    await connection.execute(
+        "INSERT INTO trading.order_events (order_id, type, at) VALUES (%s, 'modified', %s)", (order_id, now)
+    )
+    await touch(connection, order_id)
 
 
 async def modifications_of(connection: Connection, order_id: str) -> int:
@@ -258,22 +273,16 @@ async def list_of(
     return await cursor.fetchall()
 
 
+def _before(status: OrderStatus) -> list[str]:
+    """From where an order may come to `status`, itself among them: what ended never moves, not even so."""
+    return sources(NEXT, status) + ([str(status)] if status not in TERMINAL else [])
+
+
 async def _present(connection: Connection, order_id: str) -> Stored:
     stored = await read(connection, order_id)
     if stored is None:
         raise LookupError(order_id)
     return stored
-
-
-async def _event(
-    connection: Connection, order_id: str, kind: str, reason: str | None, filled: int | None, now: datetime
-) -> None:
-    await connection.execute(
-        """INSERT INTO trading.order_events (order_id, type, reason_code, filled_quantity, at)
-           VALUES (%s, %s, %s, %s, %s)""",
-        (order_id, kind, reason, filled, now),
-    )
-    await touch(connection, order_id)
 
 
 async def _tell(connection: Connection, row: dict[str, Any], now: datetime) -> None:
