@@ -5,8 +5,9 @@ POST whose answer was lost. So its retry stays off, and the session below judges
 Methods block: call them in a thread.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import razorpay
 import requests
@@ -19,6 +20,8 @@ from models.messages.billing import ConfirmCheckout, GatewayPayment, GatewayRefu
 from models.settings import Settings
 from providers.transport import TracedSession
 
+T = TypeVar("T")
+
 CONNECT_SECONDS, READ_SECONDS = 2.0, 7.0
 LIST_PAGE = 100
 REFUND_KEY = "X-Refund-Idempotency"
@@ -30,7 +33,8 @@ class GatewaySession(TracedSession):
     Raises (on any call):
         Rejected: refused for good; `detail` is the gateway's own reason or code.
         RateLimited: 429; nothing happened.
-        Unavailable: the call never left: no connection was made.
+        Unavailable: nothing happened: no connection was made, or our key was not accepted (it is being
+            rotated), which says nothing about what was asked.
         Unknown: it left, and no clear answer came back.
     """
 
@@ -58,6 +62,8 @@ def _refusal(response: requests.Response) -> Exception:
     if response.status_code in (408, 409) or response.status_code >= 500:
         # 409: another call under the same idempotency key is in progress.
         return Unknown("gateway_unknown")
+    if response.status_code in (401, 403):
+        return Unavailable("gateway_unauthorised")
     try:
         error = response.json()["error"]
         reason = error.get("reason")
@@ -70,8 +76,9 @@ def _refusal(response: requests.Response) -> Exception:
 class Razorpay:
     """The gateway account of the settings. Amounts in paise.
 
-    Reads and calls that the gateway dedupes raise Unavailable where no answer came; `capture` and `refund`
-    raise Unknown there. All raise Rejected and RateLimited.
+    Reads answer or raise Unavailable or RateLimited: no refusal of a read says anything about the money, and
+    the process that asks must outlive it. Calls that the gateway dedupes raise Unavailable where no answer
+    came, `capture` and `refund` Unknown; both raise Rejected and RateLimited too.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -85,7 +92,7 @@ class Razorpay:
 
     def find_order(self, receipt: str) -> str | None:
         """Id of the oldest order under our receipt."""
-        orders = _repeatable(lambda: self._client.order.all({"receipt": receipt}, **_options()))
+        orders = _read(lambda: self._client.order.all({"receipt": receipt}, **_options()))
         found = [order["id"] for order in orders["items"] if order.get("receipt") == receipt]
         return found[-1] if found else None
 
@@ -115,13 +122,9 @@ class Razorpay:
 
     def payments_of(self, order_id: str) -> list[GatewayPayment]:
         """Every payment tried on an order, newest first."""
-        answer = _repeatable(lambda: self._client.order.payments(order_id, **_options()))
-        return [_payment(item) for item in answer["items"]]
-
-    def payment(self, payment_id: str, as_of: datetime | None = None) -> GatewayPayment:
-        return _payment(
-            _repeatable(lambda: self._client.payment.fetch(payment_id, **_options(as_of)))
-        )  # fmt: skip
+        return _read(
+            lambda: [_payment(item) for item in self._client.order.payments(order_id, **_options())["items"]]
+        )
 
     def capture(self, payment_id: str, amount: int, currency: str) -> GatewayPayment:
         """Irreversible; the gateway refuses a second capture and any other amount than the authorised."""
@@ -137,7 +140,10 @@ class Razorpay:
 
     def find_refund(self, payment_id: str, refund_id: str) -> GatewayRefund | None:
         """Our refund among the payment's, by the receipt that we sent."""
-        answer = _repeatable(lambda: self._client.payment.fetch_multiple_refund(payment_id, {}, **_options()))
+        return _read(lambda: self._find_refund(payment_id, refund_id))
+
+    def _find_refund(self, payment_id: str, refund_id: str) -> GatewayRefund | None:
+        answer = self._client.payment.fetch_multiple_refund(payment_id, {}, **_options())
         found = [item for item in answer["items"] if item.get("receipt") == refund_id]
         return _refund(found[0]) if found else None
 
@@ -161,6 +167,14 @@ def _repeatable(call: Any) -> dict[str, Any]:
     try:
         return dict(call())
     except Unknown as error:
+        raise Unavailable(error.code) from None
+
+
+def _read(ask: Callable[[], T]) -> T:
+    """What a read gives; anything but an answer, a malformed one too, is to be asked again."""
+    try:
+        return ask()
+    except (Unknown, Rejected) as error:
         raise Unavailable(error.code) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from domain.billing_calendar import ist_midnight
 from domain.errors import Unknown
 from models.messages.billing import GatewayPayment
-from providers.razorpay import Razorpay, _options, _payment, _repeatable
+from providers.razorpay import Razorpay, _options, _payment, _read, _repeatable
 
 REPORT_PAGE = 1000
 """Most lines of the combined recon report in one call (Razorpay)."""
@@ -46,7 +46,7 @@ class RazorpayMandates(Razorpay):
 
     def order_of(self, receipt: str, as_of: datetime) -> str | None:
         """Id of the oldest order under our receipt."""
-        orders = _repeatable(lambda: self._client.order.all({"receipt": receipt}, **_options(as_of)))
+        orders = _read(lambda: self._client.order.all({"receipt": receipt}, **_options(as_of)))
         found = [order["id"] for order in orders["items"] if order.get("receipt") == receipt]
         return found[-1] if found else None
 
@@ -83,21 +83,23 @@ class RazorpayMandates(Razorpay):
 
     def debits_of(self, order_id: str, as_of: datetime) -> list[GatewayPayment]:
         """Every payment tried on an order, newest first."""
-        answer = _repeatable(lambda: self._client.order.payments(order_id, **_options(as_of)))
-        return [_payment(item) for item in answer["items"]]
+        asked = _options(as_of)
+        return _read(
+            lambda: [_payment(item) for item in self._client.order.payments(order_id, **asked)["items"]]
+        )
 
     def report(self, day: date, skip: int) -> list[dict[str, Any]]:
         """Lines of the combined recon report of an Indian settlement date, from line `skip` on."""
         asked = {"year": day.year, "month": f"{day.month:02d}", "day": f"{day.day:02d}"}
         page = {**asked, "count": REPORT_PAGE, "skip": skip}
-        return list(_repeatable(lambda: self._client.settlement.report(page, **_options()))["items"])
+        return list(_read(lambda: self._client.settlement.report(page, **_options()))["items"])
 
     def last_settlement(self, day: date) -> datetime | None:
         """When the last settlement of an Indian day was made; None where there was none."""
         first = ist_midnight(day)
         last = first + timedelta(days=1)
         asked = {"from": int(first.timestamp()), "to": int(last.timestamp()) - 1, "count": SETTLEMENTS_PAGE}
-        items = _repeatable(lambda: self._client.settlement.all(asked, **_options()))["items"]
+        items = _read(lambda: self._client.settlement.all(asked, **_options()))["items"]
         made = [datetime.fromtimestamp(item["created_at"], UTC) for item in items]
         # The gateway tells whole seconds: what was captured within the last one may be in it.
         return max(made) + timedelta(seconds=1) if made else None
