@@ -10,11 +10,11 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.brokers import Brokers, beating
+from domain.broker_accounts import AccountStatus
 from domain.errors import Rejected
 from domain.market_calendar import session_end
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import (
-    AccountStatus,
     EndSession,
     ExchangeToken,
     LoginBegun,

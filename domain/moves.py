@@ -3,7 +3,7 @@
 The tables are also what `docs/processes.md` is drawn from, so that the picture cannot differ from the code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -23,6 +23,17 @@ def moved(table: Mapping[S, frozenset[S]], now: S, then: S) -> S:
     if then is not now and then not in table[now]:
         raise IllegalMove(f"{type(now).__name__}: {now} to {then}")
     return then
+
+
+def begun(first: Collection[S], status: S) -> S:
+    """`status`, where something may begin in it.
+
+    Raises:
+        IllegalMove: nothing begins there.
+    """
+    if status not in first:
+        raise IllegalMove(f"{type(status).__name__}: nothing begins {status}")
+    return status
 
 
 def sources(table: Mapping[S, frozenset[S]], then: S) -> list[str]:

@@ -75,23 +75,36 @@ UNSENT = frozenset({S.AWAITING_CONFIRMATION, S.AWAITING_SESSION, S.AWAITING_MARK
 """Nothing has gone to the broker: the order can be dropped by us alone."""
 AT_BROKER = frozenset({S.TRIGGER_PENDING, S.OPEN, S.PARTIALLY_FILLED, S.CANCEL_PENDING})
 
-_SENT = AT_BROKER | {S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}
-_WAITS = UNSENT | {S.SUBMITTING, S.RISK_REJECTED, S.CANCELLED, S.EXPIRED, S.REJECTED}
-NEXT: dict[OrderStatus, frozenset[OrderStatus]] = {
-    S.AWAITING_CONFIRMATION: _WAITS,
-    S.AWAITING_SESSION: _WAITS,
-    S.AWAITING_MARKET: _WAITS,
-    S.QUEUED: _WAITS | {S.UNKNOWN},
-    S.SUBMITTING: _SENT | {S.QUEUED, S.UNKNOWN, S.NEEDS_PERSON, S.RISK_REJECTED, S.AWAITING_SESSION},
-    S.UNKNOWN: _SENT | {S.QUEUED, S.SUBMITTING, S.NEEDS_PERSON},
-    S.NEEDS_PERSON: _SENT | {S.QUEUED, S.SUBMITTING},
-    S.TRIGGER_PENDING: _SENT,
-    S.OPEN: _SENT,
-    S.PARTIALLY_FILLED: _SENT - {S.TRIGGER_PENDING, S.OPEN, S.REJECTED},
-    S.CANCEL_PENDING: _SENT,
+_SHOWN = AT_BROKER | {S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}
+"""What the broker's book may show of an order that it took."""
+_BEFORE = frozenset(
+    {
+        *(S.AWAITING_SESSION, S.AWAITING_MARKET, S.QUEUED, S.SUBMITTING, S.UNKNOWN, S.NEEDS_PERSON),
+        *(S.RISK_REJECTED, S.REJECTED, S.CANCELLED),
+    }
+)
+"""What an attempt to send may come to, until the broker has it."""
+_STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    S.AWAITING_CONFIRMATION: frozenset({S.QUEUED, S.CANCELLED, S.EXPIRED}),
+    S.AWAITING_SESSION: _BEFORE,
+    S.AWAITING_MARKET: _BEFORE,
+    S.QUEUED: _BEFORE,
+    # A sender that was slow to answer may have written `submitting` while its loss was being noted.
+    S.SUBMITTING: _SHOWN | {S.UNKNOWN, S.NEEDS_PERSON},
+    S.UNKNOWN: _SHOWN | _BEFORE,
+    S.NEEDS_PERSON: _SHOWN | _BEFORE,
+    S.TRIGGER_PENDING: _SHOWN,
+    S.OPEN: _SHOWN,
+    S.PARTIALLY_FILLED: _SHOWN - {S.TRIGGER_PENDING, S.OPEN},
+    S.CANCEL_PENDING: _SHOWN,
     **{status: frozenset() for status in TERMINAL},
 }
-"""Every step that exists; what ended never moves again."""
+NEXT = {status: following - {status} for status, following in _STEPS.items()}
+"""Every step that exists; what ended never moves again. Held by `store/trading.py`."""
+
+
+FIRST = (S.AWAITING_CONFIRMATION, S.AWAITING_SESSION, S.QUEUED, S.RISK_REJECTED)
+"""What an order may be when it is made."""
 
 
 def may_follow(now: OrderStatus, then: OrderStatus) -> bool:

@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from domain.moves import sources
-from domain.trading import NEXT, TERMINAL, OrderStatus
+from domain.moves import begun, sources
+from domain.trading import FIRST, NEXT, TERMINAL, OrderStatus
 from models.messages.trading import BrokerOrder, Modify, OrderInput
 from store.changes import CHANNEL, touch
 from store.database import Connection
@@ -62,7 +62,7 @@ async def insert(
             "account_id": order.account_id,
             "signal_id": order.origin.signal_id if order.origin else None,
             "flattens": order.flattens,
-            "status": status,
+            "status": begun(FIRST, status),
             "reason": reason,
             "confirmed_at": now if order.confirmed else None,
             "now": now,

@@ -7,8 +7,9 @@ from typing import Any
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 
+from domain.broker_accounts import ACCOUNT_NEXT, AccountStatus
 from domain.errors import Rejected
-from models.messages.trading import AccountStatus
+from domain.moves import sources
 from store.changes import touch
 from store.database import Connection
 from store.vault import Vault
@@ -137,8 +138,10 @@ async def connect(
             """UPDATE trading.accounts SET status = 'connected', broker_user_index = %(index)s,
                    broker_user = %(sealed)s, access_token = %(token)s, session_expires_at = %(expires)s,
                    connected_at = %(now)s, version = version + 1
-               WHERE account_id = %(account)s AND status <> 'closed'""",
+               WHERE account_id = %(account)s AND status = ANY(%(before)s)""",
             {
+                # A customer may sign in again while a session lives: the new one replaces it.
+                "before": [*sources(ACCOUNT_NEXT, AccountStatus.CONNECTED), AccountStatus.CONNECTED.value],
                 "index": vault.index("broker-user", broker_user_id),
                 "sealed": ring.seal(broker_user_id.encode(), f"broker-user:{account_id}"),
                 "token": ring.seal(access_token.encode(), f"access-token:{account_id}"),
@@ -156,19 +159,22 @@ async def end_session(
     connection: Connection, account_id: str, *, close: bool, expires_at: datetime | None = None
 ) -> bool:
     """Forgets the token. With `expires_at` only if it is still that session's; False if nothing was ended."""
+    to = AccountStatus.CLOSED if close else AccountStatus.EXPIRED
+    before = sources(ACCOUNT_NEXT, to)
     cursor = await connection.execute(
         """UPDATE trading.accounts SET status = %(status)s, access_token = NULL, session_expires_at = NULL,
                version = version + 1
-           WHERE account_id = %(account)s AND broker <> 'paper' AND status <> 'closed'
+           WHERE account_id = %(account)s AND broker <> 'paper' AND status = ANY(%(before)s)
              AND (%(expires)s::timestamptz IS NULL OR session_expires_at = %(expires)s)
            RETURNING account_id""",
-        {"status": "closed" if close else "expired", "account": account_id, "expires": expires_at},
+        {"status": to, "before": before, "account": account_id, "expires": expires_at},
     )
     ended = await cursor.fetchone() is not None
     if close and not ended:
         await connection.execute(
-            "UPDATE trading.accounts SET status = 'closed', version = version + 1 WHERE account_id = %s",
-            (account_id,),
+            """UPDATE trading.accounts SET status = 'closed', version = version + 1
+               WHERE account_id = %s AND status = ANY(%s)""",
+            (account_id, before),
         )
     await touch(connection, account_id)
     return ended

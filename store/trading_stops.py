@@ -4,6 +4,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from domain.broker_accounts import KILL_SWITCH_NEXT, KillSwitchStatus
+from domain.moves import sources
 from domain.trading import TERMINAL
 from models.messages.trading import BlockAccount, KillSwitchReport, LiftBlock
 from store.changes import touch
@@ -39,9 +41,9 @@ async def lift(connection: Connection, command: LiftBlock) -> None:
         (command.kill_switch_id,),
     )
     await connection.execute(
-        """UPDATE trading.kill_switches SET status = 'lifted', lifted_at = coalesce(lifted_at, %s),
-               version = version + 1 WHERE kill_switch_id = %s""",
-        (command.as_of, command.kill_switch_id),
+        """UPDATE trading.kill_switches SET status = 'lifted', lifted_at = %s, version = version + 1
+           WHERE kill_switch_id = %s AND status = ANY(%s)""",
+        (command.as_of, command.kill_switch_id, sources(KILL_SWITCH_NEXT, KillSwitchStatus.LIFTED)),
     )
     await touch(connection, command.account_id)
 
@@ -50,11 +52,12 @@ async def report(connection: Connection, told: KillSwitchReport) -> int:
     """Writes what was done; a switch that was lifted meanwhile stays lifted."""
     cursor = await connection.execute(
         """UPDATE trading.kill_switches SET report = %(report)s, version = version + 1,
-               status = CASE WHEN lifted_at IS NULL THEN %(status)s ELSE status END
+               status = CASE WHEN status = ANY(%(before)s) THEN %(status)s ELSE status END
            WHERE kill_switch_id = %(id)s RETURNING version, account_id""",
         {
             "id": told.kill_switch_id,
             "status": told.status,
+            "before": sources(KILL_SWITCH_NEXT, told.status),
             "report": Jsonb(told.model_dump(mode="json", exclude={"kill_switch_id", "status"})),
         },
     )

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.broker_accounts import KillSwitchStatus
     from models.contracts.policies import BOOK, READ_BROKER
     from models.contracts.queues import Queue
     from models.messages.trading import (
@@ -14,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
         Engage,
         KillSwitchInput,
         KillSwitchReport,
-        KillSwitchStatus,
         KillSwitchView,
         Lift,
         LiftBlock,

@@ -6,12 +6,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.broker_accounts import AccountStatus
     from domain.market_calendar import session_end
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_BROKER
     from models.contracts.queues import Queue
     from models.messages.trading import (
-        AccountStatus,
         BeginLogin,
         CloseAccount,
         CompleteLogin,

@@ -12,11 +12,12 @@ from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.trading import shapes
 from api.waiting import Wait, until
+from domain.broker_accounts import KillSwitchStatus
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import Engage, KillSwitchInput, KillSwitchStatus, Lift
+from models.messages.trading import Engage, KillSwitchInput, Lift
 from models.settings import settings
 from store import trading_accounts, trading_stops
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from domain.broker_accounts import AccountStatus, KillSwitchStatus
 from domain.trading import (
     BrokerName,
     BrokerStatus,
@@ -297,13 +298,6 @@ class Recorded(BaseModel):
 # Broker accounts and their sessions
 
 
-class AccountStatus(StrEnum):
-    AWAITING_LOGIN = "awaiting_login"
-    CONNECTED = "connected"
-    EXPIRED = "expired"
-    CLOSED = "closed"
-
-
 class SessionInput(BaseModel):
     """Starts the TradingSession process of one account and day."""
 
@@ -377,14 +371,6 @@ class WaitingOrders(BaseModel):
 
 
 # The kill switch
-
-
-class KillSwitchStatus(StrEnum):
-    BLOCKING = "blocking"
-    BLOCKED = "blocked"
-    NEEDS_PERSON = "needs_person"
-    DONE = "done"
-    LIFTED = "lifted"
 
 
 class KillSwitchInput(BaseModel):
