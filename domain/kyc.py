@@ -39,6 +39,23 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+NEXT: Mapping[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.IN_PROGRESS, Status.EXPIRED}),
+    Status.IN_PROGRESS: frozenset(
+        {Status.PENDING, Status.ACTION_REQUIRED, Status.MANUAL_REVIEW, Status.VERIFIED, Status.REJECTED}
+    ),
+    Status.ACTION_REQUIRED: frozenset({Status.PENDING, Status.IN_PROGRESS, Status.EXPIRED}),
+    Status.MANUAL_REVIEW: frozenset(
+        {Status.PENDING, Status.ACTION_REQUIRED, Status.VERIFIED, Status.REJECTED}
+    ),
+    # Renewed or raised by the customer, or hit when the watchlist changed.
+    Status.VERIFIED: frozenset({Status.IN_PROGRESS, Status.MANUAL_REVIEW, Status.EXPIRED}),
+    # Handed in again, or appealed against.
+    Status.REJECTED: frozenset({Status.IN_PROGRESS, Status.MANUAL_REVIEW}),
+    Status.EXPIRED: frozenset({Status.IN_PROGRESS}),
+}
+"""Every step that a customer's KYC takes; held by `workflows/onboarding_book.py`, which alone moves it."""
+
 RESTING = frozenset({Status.VERIFIED, Status.REJECTED, Status.EXPIRED})
 """Nothing moves from here by itself for a long while: a reader has nothing to wait for."""
 

@@ -52,6 +52,8 @@ DECISIONS = "POST /v1/kyc/reviews/{case_id}/decision"
 
 @workflow.defn(name="CustomerOnboarding")
 class CustomerOnboarding:
+    """`onboarding:{user}`."""
+
     @workflow.init
     def __init__(self, given: OnboardingInput) -> None:
         self._given = given

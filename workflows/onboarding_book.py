@@ -5,6 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from domain import kyc
     from domain.kyc import Status
+    from domain.moves import moved
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK
     from models.messages.onboarding import (
@@ -96,7 +97,7 @@ class KycBook:
         alert: Alert | None = None,
     ) -> None:
         state = self.state
-        if state.status is not status:
+        if state.status is not moved(kyc.NEXT, state.status, status):
             state.status, state.since = status, workflow.now()
         state.moves += 1
         move = Move(

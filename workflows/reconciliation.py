@@ -176,7 +176,7 @@ class ReconciliationBreak:
 
 @workflow.defn(name="DailyReconciliation")
 class DailyReconciliation:
-    """Started by a schedule each day: compares the day before, under that day's own workflow id."""
+    """`reconciliation-daily`. Each day: starts the comparison of the day before, under that day's own id."""
 
     @workflow.run
     async def run(self, given: DailyInput) -> str:

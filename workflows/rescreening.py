@@ -16,7 +16,7 @@ PAGES_A_RUN = 10
 
 @workflow.defn(name="Rescreening")
 class Rescreening:
-    """Started by a schedule and by compliance; a round for a list that everyone knows signals nobody."""
+    """`rescreening:{round}`. A round for a list that everyone knows signals nobody."""
 
     @workflow.run
     async def run(self, round_: RescreenRound) -> str:

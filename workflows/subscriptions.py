@@ -42,6 +42,8 @@ REFUSAL_LIFE = timedelta(minutes=1)
 
 @workflow.defn(name="Subscription")
 class Subscription(SubscriptionCommands):
+    """`subscription:{subscription}`. Its workflow id stays the same over all its runs."""
+
     @workflow.init
     def __init__(self, given: SubscriptionInput) -> None:
         super().__init__(given)
