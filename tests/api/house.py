@@ -1,8 +1,9 @@
 """The API with every worker pool behind it, and a customer who owns one of each kind of object."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -174,12 +175,14 @@ async def house(engines: EmbeddedEngines, api: Api) -> AsyncIterator[House]:
     async with (
         assemble(engines.settings) as parts,
         httpx.AsyncClient(base_url=engines.settings.sandbox, headers=headers, timeout=20) as sandbox,
-        AsyncExitStack() as running,
     ):
         async with parts.database.transaction() as connection:
             await plans.seed(connection)
             await education_seed.seed(connection)
-        for name in POOLS:
-            for worker in workers(pool_named(name), parts, parts.client):
-                await running.enter_async_context(worker)
-        yield House(api, sandbox, engines.settings.kite_api_key)
+        pools = [workers(pool_named(name), parts, parts.client) for name in POOLS]
+        running = [asyncio.create_task(worker.run()) for pool in pools for worker in pool]
+        try:
+            yield House(api, sandbox, engines.settings.kite_api_key)
+        finally:
+            await asyncio.gather(*(worker.shutdown() for pool in pools for worker in pool))
+            await asyncio.gather(*running)
