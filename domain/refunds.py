@@ -31,14 +31,20 @@ def course_grant(left: int, captured_at: datetime, enrollment_status: str, now: 
 def subscription_grant(
     amount: int,
     left: int,
+    captured_at: datetime,
     period_start: datetime | None,
     period_end: datetime | None,
     status: str,
     now: datetime,
 ) -> int:
     """Paise of a cancelled subscription's unexpired part, pro rata by the second, rounded down (SEBI: a
-    research analyst's client who leaves gets back what was paid for the unexpired period)."""
+    research analyst's client who leaves gets back what was paid for the unexpired period).
+
+    Nothing of a payment captured before the present period began: it bought a period that is over.
+    """
     if status != "cancelled" or period_start is None or period_end is None or now >= period_end:
+        return 0
+    if captured_at < period_start:
         return 0
     whole = int((period_end - period_start).total_seconds())
     rest = int((period_end - max(now, period_start)).total_seconds())
@@ -61,7 +67,7 @@ def grant(
         case Purpose.COURSE:
             return course_grant(left, captured_at, status, now)
         case Purpose.SUBSCRIPTION:
-            return subscription_grant(amount, left, period_start, period_end, status, now)
+            return subscription_grant(amount, left, captured_at, period_start, period_end, status, now)
 
 
 def approvals_due(authority: Authority, amount: int) -> int:

@@ -80,11 +80,13 @@ def test_the_unexpired_part_is_within_the_payment(amount: int, days: int) -> Non
     start = datetime(2026, 11, 23, tzinfo=UTC)
     end = start + timedelta(days=365)
     now = start + timedelta(days=days)
-    granted = subscription_grant(amount, amount, start, end, "cancelled", now)
+    granted = subscription_grant(amount, amount, start, start, end, "cancelled", now)
     assert 0 <= granted <= amount
     assert (granted == amount) if days <= 0 else (granted < amount)
     assert (granted == 0) == (days >= 365) or granted < 1000
-    assert subscription_grant(amount, amount, start, end, "active", now) == 0
+    assert subscription_grant(amount, amount, start, start, end, "active", now) == 0
+    last_year = start - timedelta(days=365)
+    assert subscription_grant(amount, amount, last_year, start, end, "cancelled", now) == 0
 
 
 def test_who_has_to_agree() -> None:
