@@ -115,11 +115,16 @@ class RefundActivities(RefundPort):
         Owed (accepted, or refused by the gateway and so paid by bank): credit note and reversal of revenue
         and tax. Processed: the debt to the customer is paid, from clearing or from the bank. Each posting
         and note has its business key, so a repeat books nothing.
+
+        Raises:
+            Rejected: the UTR is another refund's; nothing is booked.
         """
         async with self._database.transaction() as connection:
             row = await refunds.find(connection, command.refund_id, lock=True)
             if row is None:
                 raise Rejected("refund_unknown")
+            if command.utr and await refunds.utr_spent(connection, command.utr, command.refund_id):
+                raise Rejected("utr_already_used")
             row = await refunds.advance(
                 connection,
                 row,

@@ -6,7 +6,8 @@ from typing import Any
 
 from psycopg.errors import CheckViolation
 
-from domain.payments import REFUND_NEXT, RefundStatus
+from domain.moves import begun
+from domain.payments import REFUND_FIRST, REFUND_NEXT, RefundStatus
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
@@ -45,7 +46,7 @@ async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> 
                    VALUES (%(refund_id)s, %(payment_id)s, %(user_id)s, %(amount)s, %(currency)s, %(speed)s,
                        %(status)s, %(requested_by)s, %(authority)s, %(approvals_due)s, %(note_id)s,
                        %(reason_code)s, %(now)s, %(now)s)""",
-                {**vars(new), "now": now},
+                {**vars(new), "status": begun(REFUND_FIRST, new.status), "now": now},
             )
     except CheckViolation:
         return False
@@ -112,6 +113,14 @@ async def _tell(
     body = {"refund_id": refund_id, "payment_id": payment_id, "status": status.value}
     await emit(connection, TOPIC, payment_id, f"refund.{status}", body, now)
     await touch(connection, refund_id)
+
+
+async def utr_spent(connection: Connection, utr: str, refund_id: str) -> bool:
+    """Whether another refund was paid by that bank transfer."""
+    cursor = await connection.execute(
+        "SELECT FROM finance.refunds WHERE utr = %s AND refund_id <> %s", (utr, refund_id)
+    )
+    return await cursor.fetchone() is not None
 
 
 async def process_of(connection: Connection, *, gateway_refund_id: str, receipt: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -19,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
 AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
 """Between attempts that surely changed nothing; after the last, a person is told."""
 REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
-"""When a capture of unknown outcome is looked for; unseen at the last, it did not happen."""
+"""Between looks for a capture of unknown outcome, the last again and again until it is `SURELY_OVER`."""
 SURELY_OVER = timedelta(seconds=30)
 """A capture still unseen this long after it began, its deadline being 12 s, did not happen."""
 
@@ -52,9 +53,7 @@ class Capturing:
             found = await self._resolve(seen, failure, begun)
             if found.status != "authorized":
                 return found
-            await self.hinted(
-                timedelta(seconds=failure.retry_after) if isinstance(failure, RateLimited) else pause
-            )
+            await self._rest(failure, pause)
         return await self._ask_person(seen)
 
     async def _send(self, seen: GatewayPayment, begun: datetime) -> GatewayPayment:
@@ -81,7 +80,8 @@ class Capturing:
             return seen
         if uncertain:
             await self.unsure(seen, error.code)
-        for delay in REREAD:
+        # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
+        for delay in chain(REREAD, repeat(REREAD[-1])):
             if delay:
                 waiting(
                     f"the outcome of capture attempt {self.attempt} (`{error.code}`)",
@@ -97,6 +97,18 @@ class Capturing:
                 break
         await self._void(error.code)
         return seen
+
+    async def _rest(self, failure: TreumError, pause: timedelta) -> None:
+        """The time between an attempt that changed nothing and the next."""
+        if isinstance(failure, RateLimited):
+            pause = timedelta(seconds=failure.retry_after)
+        waiting(
+            f"the next try to capture, after attempt {self.attempt} (`{failure.code}`)",
+            since=workflow.now(),
+            otherwise=f"it follows within {pause}",
+            who="nobody needs to",
+        )
+        await self.hinted(pause)
 
     async def _never_begun(self) -> bool:
         """The attempt left no row, and now never will: proof of absence without asking the gateway."""

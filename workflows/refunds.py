@@ -1,25 +1,17 @@
-"""Refund: from the request through policy and approvals to the money's return, one saga, one trail.
+"""Refund: from the request through policy and approvals to the money's return, one saga, one trail."""
 
-Once accepted by the gateway, or refused by it and so owed by bank transfer, the credit note stands and the
-books say so; nothing is undone after that.
-"""
-
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.errors import RateLimited, Rejected, TreumError, Unknown
     from domain.payments import RefundStatus
     from models.contracts.assertions import Assertion, ForgedAssertion, check
-    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
-    from models.contracts.queues import Queue
+    from models.contracts.policies import BOOK
     from models.messages.billing import (
         AdvancedRefund,
         AdvanceRefund,
-        FindRefund,
-        Forestall,
         GatewayEvent,
         GatewayRefund,
         OpenedRefund,
@@ -28,28 +20,24 @@ with workflow.unsafe.imports_passed_through():
         RefundOpening,
         RefundState,
         RequestRefund,
-        SendRefund,
         StaffDecision,
-        VoidAttempt,
     )
-    from workflows.failures import outcome, refuse
-    from workflows.ports.billing import BillingPort, RefundGatewayPort, RefundPort
+    from workflows.failures import refuse
+    from workflows.ports.billing import RefundPort
+    from workflows.returning import Returning
     from workflows.visible import show, waiting, working
 
-LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
-"""When a refund of unknown outcome is looked for; unseen at the last, it did not happen."""
-SURELY_OVER = timedelta(seconds=30)
-"""A refund still unseen this long after its deadline of 12 s did not happen."""
 FIRST_POLL = timedelta(seconds=5)
 LAST_POLL = timedelta(hours=12)
-SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
-"""Between attempts that surely changed nothing; after the last, a person pays by bank."""
 ANSWER_WITHIN = timedelta(seconds=2)
 DECIDED = frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED})
 
 
 @workflow.defn(name="Refund")
 class RefundWorkflow:
+    """`refund:{refund}`. Once accepted by the gateway, or refused by it and so owed by bank transfer, the
+    credit note stands and the books say so; nothing is undone after that."""
+
     @workflow.init
     def __init__(self, given: RefundInput) -> None:
         self._given = given
@@ -59,13 +47,12 @@ class RefundWorkflow:
         self._rejected_by: str | None = None
         self._utr: str | None = None
         self._paid_by: str | None = None
-        self._hinted = False
-        self._attempt = 0
+        self._returning = Returning(given.refund_id, "", 0, given.speed)
 
     @workflow.run
     async def run(self, given: RefundInput) -> RefundState:
         if await self._open() and await self._agree():
-            sent = await self._send()
+            sent = await self._returning.send()
             if sent is None or not await self._follow(sent):
                 await self._pay_by_bank()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -117,7 +104,11 @@ class RefundWorkflow:
         """Finance has paid by bank transfer; `utr` proves it."""
         self._paid_by = self._signed(decision, "paid_out").subject
         self._utr = decision.utr
-        await workflow.wait_condition(lambda: self._status is RefundStatus.PROCESSED)
+        await workflow.wait_condition(
+            lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
+        )
+        if self._status is not RefundStatus.PROCESSED:
+            raise refuse("utr_already_used")
         return self._answer()
 
     @paid_out.validator
@@ -131,7 +122,7 @@ class RefundWorkflow:
     @workflow.signal
     def gateway_event(self, _: GatewayEvent) -> None:
         """A webhook named this refund: look at the gateway again."""
-        self._hinted = True
+        self._returning.told = True
 
     # The story
 
@@ -142,6 +133,7 @@ class RefundWorkflow:
             **BOOK.local(),
         )
         self._status, self._opened = opened.status, opened
+        self._returning.gateway_payment_id, self._returning.amount = opened.gateway_payment_id, opened.amount
         if opened.refused is not None:
             show(state="refused")
             working(f"refused: `{opened.refused}`")
@@ -177,57 +169,6 @@ class RefundWorkflow:
         working(f"{self._status}")
         return self._status is not RefundStatus.REJECTED
 
-    async def _send(self) -> GatewayRefund | None:
-        """Gives the money back through the gateway, once; None where it refuses for good."""
-        for pause in SEND_AGAIN:
-            self._attempt += 1
-            begun = workflow.now()
-            try:
-                return await workflow.execute_activity_method(
-                    RefundGatewayPort.send,
-                    SendRefund(
-                        refund_id=self._given.refund_id,
-                        gateway_payment_id=self._gateway_payment_id,
-                        amount=self._amount,
-                        speed=self._given.speed,
-                        attempt=self._attempt,
-                        at=begun,
-                    ),
-                    task_queue=Queue.RAZORPAY,
-                    summary=f"refund {self._given.refund_id}",
-                    **IRREVERSIBLE.options(),
-                )
-            except ActivityError as error:
-                failure = outcome(error)
-            found = await self._resolve(failure, begun)
-            if found is not None:
-                return found
-            if isinstance(failure, Rejected):
-                return None
-            await workflow.sleep(failure.retry_after if isinstance(failure, RateLimited) else pause)
-        return None
-
-    async def _resolve(self, error: TreumError, begun: datetime) -> GatewayRefund | None:
-        """What became of a refund without an answer: found by our receipt, or proven not to have happened."""
-        if isinstance(error, Unknown) and await self._never_begun():
-            return None
-        for delay in LOOK_AGAIN:
-            if delay:
-                waiting(
-                    f"the outcome of refund attempt {self._attempt} (`{error.code}`)",
-                    since=begun,
-                    otherwise="the gateway is asked again, after five days a person is told",
-                    who="nobody needs to",
-                )
-                await self._wait(delay)
-            found = await self._find()
-            if found is not None:
-                return found
-            if not isinstance(error, Unknown) or workflow.now() - begun >= SURELY_OVER:
-                break
-        await self._void(error.code)
-        return None
-
     async def _follow(self, refund: GatewayRefund) -> bool:
         """The gateway has taken it on: credit note and reversal now, the payout when it is processed. False
         where the bank turned it down after all."""
@@ -250,9 +191,9 @@ class RefundWorkflow:
                 otherwise="the gateway is asked again, at longest every twelve hours",
                 who="nobody needs to",
             )
-            await self._wait(pause)
+            await self._returning.wait(pause)
             pause = min(2 * pause, LAST_POLL)
-            refund = await self._find() or refund
+            refund = await self._returning.find() or refund
         if refund.status == "failed":
             return False
         await self._advance(RefundStatus.PROCESSED, gateway=refund)
@@ -273,8 +214,13 @@ class RefundWorkflow:
             who="finance",
             link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/paid_out",
         )
-        await workflow.wait_condition(lambda: self._utr is not None)
-        await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
+        while self._status is not RefundStatus.PROCESSED:
+            await workflow.wait_condition(lambda: self._utr is not None)
+            try:
+                await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
+            except ApplicationError:
+                # One transfer pays one refund: another has this UTR, and finance is asked again.
+                self._utr = None
         show(attention=False)
         self._done()
 
@@ -283,45 +229,6 @@ class RefundWorkflow:
         working("paid back")
 
     # Steps
-
-    async def _wait(self, at_most: timedelta) -> None:
-        try:
-            await workflow.wait_condition(lambda: self._hinted, timeout=at_most)
-        except TimeoutError:
-            return
-        self._hinted = False
-
-    async def _find(self) -> GatewayRefund | None:
-        answer = await workflow.execute_activity_method(
-            RefundGatewayPort.find,
-            FindRefund(refund_id=self._given.refund_id, gateway_payment_id=self._gateway_payment_id),
-            task_queue=Queue.RAZORPAY,
-            **READ_PROVIDER.options(),
-        )
-        return answer.refund
-
-    async def _never_begun(self) -> bool:
-        """The attempt left no row, and now never will: proof of absence without asking the gateway."""
-        return await workflow.execute_local_activity_method(
-            BillingPort.forestall,
-            Forestall(
-                kind="refund", object_id=self._given.refund_id, number=self._attempt, at=workflow.now()
-            ),
-            **BOOK.local(),
-        )
-
-    async def _void(self, code: str) -> None:
-        await workflow.execute_local_activity_method(
-            BillingPort.void_attempt,
-            VoidAttempt(
-                kind="refund",
-                object_id=self._given.refund_id,
-                number=self._attempt,
-                code=code,
-                at=workflow.now(),
-            ),
-            **BOOK.local(),
-        )
 
     async def _advance(
         self,
@@ -394,7 +301,3 @@ class RefundWorkflow:
     @property
     def _amount(self) -> int:
         return self._opened.amount if self._opened else 0
-
-    @property
-    def _gateway_payment_id(self) -> str:
-        return self._opened.gateway_payment_id if self._opened else ""

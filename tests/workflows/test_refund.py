@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHandle
 
 from cli.embedded import EmbeddedEngines
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
@@ -147,14 +149,7 @@ async def test_a_refund_that_the_bank_takes_later_is_pending_until_told(place: S
 
 
 async def test_what_the_bank_turns_down_is_paid_by_transfer_with_its_utr(place: Shop) -> None:
-    one = await place.bought()
-    gateway_payment = (await place.payment(one))["gateway_payment_id"]
-    await place.control("/razorpay/refund", payment_id=gateway_payment, outcome="pending")
-    refund_id, handle = await place.refund(one, "finance", "usr_finance")
-    row = await place.refund_row(refund_id, "pending")
-    await place.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
-    await place.hint(handle)
-    await place.refund_row(refund_id, "manual_payout")
+    one, refund_id, handle = await _turned_down(place)
     needs = await eventually(
         lambda: handle.describe(), lambda run: "TreumNeedsAttention" in run.search_attributes
     )
@@ -168,3 +163,28 @@ async def test_what_the_bank_turns_down_is_paid_by_transfer_with_its_utr(place: 
     book = await place.book(one.payment_id)
     assert book == {"gateway_clearing": AMOUNT, "bank": -AMOUNT}
     assert len(await _heard(one)) == 1
+
+
+async def test_one_transfer_pays_one_refund(place: Shop) -> None:
+    utr = "HDFCR52026112300000002"
+    (_, first, paying), (_, second, asking) = [await _turned_down(place) for _ in range(2)]
+    await paying.execute_update("paid_out", place.decision(first, "paid_out", "usr_finance", utr=utr))
+    again = place.decision(second, "paid_out", "usr_finance", utr=utr)
+    assert await refusal(asking.execute_update("paid_out", again)) == "utr_already_used"
+    assert (await place.refund_row(second, "manual_payout"))["utr"] is None
+    corrected = place.decision(second, "paid_out", "usr_finance", utr="HDFCR52026112300000003")
+    assert (await asking.execute_update("paid_out", corrected))["status"] == "processed"
+    await asking.result()
+
+
+async def _turned_down(place: Shop) -> tuple[Purchase, str, WorkflowHandle[Any, Any]]:
+    """A refund that the bank has not taken, so that finance has to pay it."""
+    one = await place.bought()
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    await place.control("/razorpay/refund", payment_id=gateway_payment, outcome="pending")
+    refund_id, handle = await place.refund(one, "finance", "usr_finance")
+    row = await place.refund_row(refund_id, "pending")
+    await place.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
+    await place.hint(handle)
+    await place.refund_row(refund_id, "manual_payout")
+    return one, refund_id, handle

@@ -1,0 +1,135 @@
+"""The irreversible call of a refund: sent once, looked for by our receipt, never just repeated."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, repeat
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from domain.errors import RateLimited, Rejected, TreumError, Unknown
+    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
+    from models.contracts.queues import Queue
+    from models.messages.billing import FindRefund, Forestall, GatewayRefund, SendRefund, VoidAttempt
+    from workflows.failures import outcome
+    from workflows.ports.billing import BillingPort, RefundGatewayPort
+    from workflows.visible import waiting
+
+LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
+"""Between looks for a refund of unknown outcome, the last again and again until it is `SURELY_OVER`."""
+SURELY_OVER = timedelta(seconds=30)
+"""A refund still unseen this long after it began, its deadline being 12 s, did not happen."""
+SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
+"""Between attempts that surely changed nothing; after the last, a person pays by bank."""
+
+
+@dataclass
+class Returning:
+    """How one refund's money goes back through the gateway. `amount` in paise."""
+
+    refund_id: str
+    gateway_payment_id: str
+    amount: int
+    speed: str
+    attempt: int = 0
+    told: bool = False
+    """A webhook named this refund, and the gateway has not been read since."""
+
+    async def send(self) -> GatewayRefund | None:
+        """Gives the money back, once; None where the gateway refuses for good."""
+        for pause in SEND_AGAIN:
+            self.attempt += 1
+            begun = workflow.now()
+            try:
+                return await self._send(begun)
+            except ActivityError as error:
+                failure = outcome(error)
+            found = await self._resolve(failure, begun)
+            if found is not None:
+                return found
+            if isinstance(failure, Rejected):
+                return None
+            await self._rest(failure, pause)
+        return None
+
+    async def find(self) -> GatewayRefund | None:
+        """Our refund as the gateway knows it now."""
+        answer = await workflow.execute_activity_method(
+            RefundGatewayPort.find,
+            FindRefund(refund_id=self.refund_id, gateway_payment_id=self.gateway_payment_id),
+            task_queue=Queue.RAZORPAY,
+            summary=f"find {self.refund_id}",
+            **READ_PROVIDER.options(),
+        )
+        return answer.refund
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Until a webhook tells of the refund, at most so long."""
+        try:
+            await workflow.wait_condition(lambda: self.told, timeout=at_most)
+        except TimeoutError:
+            return
+        self.told = False
+
+    async def _send(self, begun: datetime) -> GatewayRefund:
+        return await workflow.execute_activity_method(
+            RefundGatewayPort.send,
+            SendRefund(
+                refund_id=self.refund_id,
+                gateway_payment_id=self.gateway_payment_id,
+                amount=self.amount,
+                speed=self.speed,
+                attempt=self.attempt,
+                at=begun,
+            ),
+            task_queue=Queue.RAZORPAY,
+            summary=f"refund {self.refund_id}",
+            **IRREVERSIBLE.options(),
+        )
+
+    async def _resolve(self, error: TreumError, begun: datetime) -> GatewayRefund | None:
+        """What became of a refund without an answer: found by our receipt, or proven not to have happened."""
+        uncertain = isinstance(error, Unknown)
+        if uncertain and await self._never_begun():
+            return None
+        # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
+        for delay in chain(LOOK_AGAIN, repeat(LOOK_AGAIN[-1])):
+            if delay:
+                waiting(
+                    f"the outcome of refund attempt {self.attempt} (`{error.code}`)",
+                    since=begun,
+                    otherwise="the gateway is asked again, after five days a person is told",
+                    who="nobody needs to",
+                )
+                await self.wait(delay)
+            found = await self.find()
+            if found is not None:
+                return found
+            if not uncertain or workflow.now() - begun >= SURELY_OVER:
+                break
+        await self._void(error.code)
+        return None
+
+    async def _rest(self, failure: TreumError, pause: timedelta) -> None:
+        """The time between an attempt that changed nothing and the next."""
+        if isinstance(failure, RateLimited):
+            pause = timedelta(seconds=failure.retry_after)
+        waiting(
+            f"the next try to refund, after attempt {self.attempt} (`{failure.code}`)",
+            since=workflow.now(),
+            otherwise=f"it follows within {pause}",
+            who="nobody needs to",
+        )
+        await workflow.sleep(pause)
+
+    async def _never_begun(self) -> bool:
+        """The attempt left no row, and now never will: proof of absence without asking the gateway."""
+        asked = Forestall(kind="refund", object_id=self.refund_id, number=self.attempt, at=workflow.now())
+        return await workflow.execute_local_activity_method(BillingPort.forestall, asked, **BOOK.local())
+
+    async def _void(self, code: str) -> None:
+        proven = VoidAttempt(
+            kind="refund", object_id=self.refund_id, number=self.attempt, code=code, at=workflow.now()
+        )
+        await workflow.execute_local_activity_method(BillingPort.void_attempt, proven, **BOOK.local())
