@@ -100,7 +100,7 @@ class BillingActivities(BillingPort):
         asked = command.payment
         if reference is None or reference.user_id != asked.user_id:
             return "not_found"
-        if not reference.wanted:
+        if not await _wanted(connection, reference, asked.purpose, asked.reference_id, asked.payment_id):
             return "not_payable"
         buyer = await buyer_of(connection, self._vault, asked.user_id)
         if buyer is None:
@@ -140,14 +140,14 @@ class BillingActivities(BillingPort):
                 gateway_payment_id=command.gateway_payment_id,
                 failure_code=command.failure_code,
             )
-            refused = None
-            reference = None
+            refused, wanted = None, False
             if command.status is PaymentStatus.AUTHORIZED:
-                reference = await reference_of(connection, Purpose(row["purpose"]), row["reference_id"])
+                wanted = await _still_wanted(connection, row)
+                # Two payments at once would not see each other, and both fit into what is left of a limit.
+                await payments.hold_turnover(connection, row["user_id"])
                 refused = await limits_refusal(
                     connection, row["user_id"], row["amount"], row["payment_id"], command.at
                 )
-        wanted = reference is not None and reference.wanted
         return Advanced(status=row["status"], wanted=wanted, refused=refused)
 
     @activity.defn(name="billing.verify_checkout")
@@ -179,7 +179,7 @@ class BillingActivities(BillingPort):
             row = await payments.find(connection, command.payment_id)
             if row is None:
                 raise Rejected("payment_unknown")
-            reference = await reference_of(connection, Purpose(row["purpose"]), row["reference_id"])
+            wanted = await _still_wanted(connection, row)
             booked = await captures.book(
                 connection,
                 self._vault,
@@ -195,8 +195,27 @@ class BillingActivities(BillingPort):
             captured_at=booked.captured_at,
             invoice_id=booked.invoice_id,
             invoice_number=booked.invoice_number,
-            wanted=reference is not None and reference.wanted,
+            wanted=wanted,
         )
+
+
+async def _still_wanted(connection: Connection, row: dict[str, Any]) -> bool:
+    """Whether the stored payment's reference awaits its money, and no other payment has brought it."""
+    purpose, reference_id = Purpose(row["purpose"]), row["reference_id"]
+    reference = await reference_of(connection, purpose, reference_id)
+    return await _wanted(connection, reference, purpose, reference_id, row["payment_id"])
+
+
+async def _wanted(
+    connection: Connection,
+    reference: Reference | None,
+    purpose: Purpose,
+    reference_id: str,
+    payment_id: str,
+) -> bool:
+    if reference is None or not reference.wanted:
+        return False
+    return not await payments.paid_by_another(connection, purpose, reference_id, payment_id)
 
 
 def _opened(reference: Reference, created_at: datetime) -> OpenedPayment:

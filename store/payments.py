@@ -109,6 +109,26 @@ async def attempt_of(connection: Connection, purpose: Purpose, reference_id: str
     return int(row["attempt"]) if row else 0
 
 
+async def paid_by_another(
+    connection: Connection, purpose: Purpose, reference_id: str, payment_id: str
+) -> bool:
+    """Whether another checkout's money, not given back, has bought the reference: its process may not have
+    heard of it yet."""
+    cursor = await connection.execute(
+        """SELECT FROM finance.payments WHERE purpose = %s AND reference_id = %s AND NOT renewal
+               AND payment_id <> %s AND captured_at IS NOT NULL AND amount_refunding < amount LIMIT 1""",
+        (purpose, reference_id, payment_id),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def hold_turnover(connection: Connection, user_id: str) -> None:
+    """Keeps the person's other payments from being counted until this transaction ends."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('turnover:' || %s, 0))", (user_id,)
+    )
+
+
 async def turnover(
     connection: Connection, user_id: str, day_start: datetime, month_start: datetime, besides: str
 ) -> Turnover:

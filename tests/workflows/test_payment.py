@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.testing._timeskipping import TimeSkipper
 
+from activities.billing import BillingActivities
 from cli.embedded import EmbeddedEngines
-from tests.workflows.shop import AMOUNT, Shop, eventually, refusal, shop
+from domain.payments import PaymentStatus
+from models.messages.billing import Advance
+from providers.razorpay import Razorpay
+from store import payments
+from store.invoices import Supplier
+from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
 
 
 @pytest.fixture(scope="module")
@@ -255,10 +261,57 @@ async def test_a_capture_nobody_answers_is_never_sent_while_it_may_stand(place: 
     assert answer["status"] == "unknown"
     # Seen once is not proof: the second attempt leaves only after the first one's deadline has long passed.
     assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["sending"]
+    # Nor do hints shorten that time, however many come: each is one more look.
+    for _ in range(3):
+        before = await _looks(place, one)
+        await place.hint(handle)
+        await eventually(lambda: _looks(place, one), lambda looks, before=before: looks > before)
+    assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["sending"]
     await TimeSkipper(place.client).fast_forward(handle, timedelta(seconds=75))
     row = await place.status(one, "captured")
     assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["void", "sent"]
     assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+
+
+async def test_what_is_paid_for_is_not_sold_again(place: Shop) -> None:
+    """The buyer here never hears of its payment: the book alone says that it came."""
+    one = await place.bought()
+    again = Purchase(one.user_id, one.subscription_id, one.buyer)
+    assert await refusal(place.open(again)) == "not_payable"
+
+
+async def test_two_payments_at_once_share_what_is_left_of_a_limit(place: Shop) -> None:
+    first = await place.purchase(amount=50_000_00)
+    handles = [await place.open(first)]
+    other = await place.again(first, 50_000_00)
+    handles.append(await place.open(other))
+    settings = place.engines.settings
+    books = BillingActivities(place.database, place.vault, Supplier.of(settings), Razorpay(settings))
+    news = Advance(
+        payment_id=other.payment_id, status=PaymentStatus.AUTHORIZED, source="poll", at=datetime.now(UTC)
+    )
+    async with place.database.transaction() as connection:
+        await payments.hold_turnover(connection, first.user_id)
+        await connection.execute(
+            "UPDATE finance.payments SET status = 'authorized', amount = 15000001 WHERE payment_id = %s",
+            (first.payment_id,),
+        )
+        asked = asyncio.create_task(books.advance(news))
+        await eventually(lambda: _waits(place), lambda waits: waits or asked.done())
+    assert (await asked).refused == "limit_exceeded"
+    for handle in handles:
+        await handle.terminate()
+
+
+async def _waits(place: Shop) -> bool:
+    query = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    return bool(await place.rows(query))
+
+
+async def _looks(place: Shop, one: Purchase) -> int:
+    """How often the gateway was asked about the purchase's order."""
+    answer = await place.http.get("/_control/journal", params={"target": "razorpay"})
+    return sum(item["path"].endswith(f"/orders/{one.order_id}/payments") for item in answer.json()["items"])
 
 
 async def _attempts(place: Shop, payment_id: str) -> list[dict]:
