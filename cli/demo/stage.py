@@ -51,6 +51,8 @@ class Stage:
     api: httpx.Client = field(init=False)
     sandbox: httpx.Client = field(init=False)
     links: list[tuple[str, str]] = field(default_factory=list)
+    code_seconds: float = 20.0
+    """How long a code may take to arrive by mail or text."""
 
     def __post_init__(self) -> None:
         self.api = httpx.Client(base_url=f"{self.endpoints['api']}/v1", timeout=40.0)
