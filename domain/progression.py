@@ -38,6 +38,7 @@ FOLLOWS: dict[EnrollmentStatus, frozenset[EnrollmentStatus]] = {
     S.EXPIRED: frozenset(),
     S.WITHDRAWN: frozenset(),
 }
+"""Every step that an enrollment takes; held by `store/education_enrollments.py`."""
 
 ENDED = frozenset({S.EXPIRED, S.WITHDRAWN})
 """No way leads out: the course may be taken again by a new enrollment."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from domain.progression import Attempt, EnrollmentStatus
+from domain.moves import moved
+from domain.progression import FOLLOWS, Attempt, EnrollmentStatus
 from models.contracts.topics import Topic
 from models.messages.education import EnrollmentInput, EnrollmentState, OpenedEnrollment
 from store import education_courses
@@ -92,12 +93,15 @@ async def save(connection: Connection, state: EnrollmentState, now: datetime) ->
 
     Raises:
         LookupError: there is no such row.
+        IllegalMove: an enrollment does not go there from where it stands.
     """
     cursor = await connection.execute(
         "SELECT status FROM education.enrollments WHERE enrollment_id = %s FOR UPDATE",
         (state.enrollment_id,),
     )
     before = await cursor.fetchone()
+    if before is not None:
+        moved(FOLLOWS, EnrollmentStatus(before["status"]), state.status)
     cursor = await connection.execute(
         SAVE_ROW,
         {
