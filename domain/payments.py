@@ -105,6 +105,8 @@ REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.FAILED: frozenset(),
 }
 """Every step that a refund takes; held by `store/refunds.py`."""
+REFUND_FIRST = (RefundStatus.REQUESTED, RefundStatus.APPROVED)
+"""A refund that nobody has to agree to begins approved."""
 REFUND_TERMINAL = frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED, RefundStatus.FAILED})
 
 
