@@ -52,7 +52,6 @@ CREATE TRIGGER trail_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit.tr
 DOWN = """
 DROP TABLE audit.trail CASCADE;
 DROP FUNCTION audit.link_trail();
-DROP FUNCTION IF EXISTS audit.trail_hash(audit.trail);
 DROP FUNCTION audit.append_only();
 """
 
