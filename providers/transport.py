@@ -1,5 +1,7 @@
 """The HTTP clients that every provider is called through: timeouts, tracing, and one kill point."""
 
+import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -7,7 +9,7 @@ import requests
 from opentelemetry import trace
 from opentelemetry.propagate import inject
 
-from models.contracts.killpoints import Stage, reached
+from models.contracts.killpoints import LATE_SECONDS, Stage, reached, spoils
 
 TIMEOUT = httpx.Timeout(7.0, connect=2.0)
 tracer = trace.get_tracer("treum.providers")
@@ -17,8 +19,12 @@ async def _start_trace(request: httpx.Request) -> None:
     inject(request.headers)
 
 
-async def _answered(_: httpx.Response) -> None:
+async def _answered(response: httpx.Response) -> None:
     reached(Stage.AFTER_SEND)
+    if spoils(Stage.LATE):
+        await asyncio.sleep(LATE_SECONDS)
+    if spoils(Stage.LOST):
+        raise httpx.ReadTimeout("the answer was lost", request=response.request)
 
 
 def client() -> httpx.AsyncClient:
@@ -39,4 +45,8 @@ class TracedSession(requests.Session):
             inject(request.headers)
             response = super().send(request, **kwargs)
         reached(Stage.AFTER_SEND)
+        if spoils(Stage.LATE):
+            time.sleep(LATE_SECONDS)
+        if spoils(Stage.LOST):
+            raise requests.ReadTimeout("the answer was lost")
         return response

@@ -15,7 +15,7 @@ from store import events, identity_expiry, messages
 from store.commands import Commands
 from store.database import Database
 from store.vault import Vault
-from temporal.commands import Envelope
+from temporal.commands import TASK_TIMEOUT, Envelope
 
 log = structlog.get_logger()
 SWEPT = Counter("treum_relay_swept", "Promises, events and messages taken up by the sweepers", ["kind"])
@@ -89,6 +89,7 @@ class Sweepers:
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     static_summary=f"Message {message_id}",
+                    task_timeout=TASK_TIMEOUT,
                 )
                 SWEPT.labels("message").inc()
             except WorkflowAlreadyStartedError:

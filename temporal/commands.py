@@ -38,6 +38,9 @@ CLOSED = Answer(refused="process_closed", detail="the process has ended")
 FAILED = "process_failed"
 """The process took the command and could not say why it failed: final, since its update id is spent."""
 
+TASK_TIMEOUT = timedelta(seconds=3)
+"""After how long the task, and the local activities in it, of a worker that died are given to another."""
+
 RUNS_READ = 60
 """How many earlier runs of an entity are asked for an answer: five years of monthly cycles."""
 
@@ -172,6 +175,7 @@ class Envelope:
                 static_summary=drive.summary,
                 static_details=drive.details,
                 search_attributes=_attributes(drive),
+                task_timeout=TASK_TIMEOUT,
                 rpc_timeout=self._deadline,
             )
         except WorkflowAlreadyStartedError:
@@ -192,7 +196,7 @@ class Envelope:
             static_summary=drive.summary,
             static_details=drive.details,
             search_attributes=_attributes(drive),
-            task_timeout=timedelta(seconds=3),
+            task_timeout=TASK_TIMEOUT,
         )
         # The handle carries the start's own failure, the same as the update's: consumed either way, or
         # asyncio would complain of it later.

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from domain.errors import RateLimited, Rejected, TreumError, Unavailable, Unknown
-from models.contracts.killpoints import Stage, current_activity, reached
+from models.contracts.killpoints import Stage, current_activity, reached, spoils
 
 log = structlog.get_logger()
 
@@ -48,6 +48,8 @@ class _Inbound(ActivityInboundInterceptor):
         current_activity.set(name)
         reached(Stage.BEFORE, name)
         try:
+            if spoils(Stage.DOUBLED, name):
+                await super().execute_activity(input)
             result = await super().execute_activity(input)
         except (ApplicationError, CancelledError):
             raise

@@ -21,6 +21,8 @@ DEFINED = "__temporal_activity_definition"
 OFFLINE = ("providers.aadhaar", "providers.aadhaar_zip", "providers.indicators")
 """Modules of `providers` that only compute; the others speak over a socket."""
 
+OF_PROVIDERS = (Stage.AFTER_SEND, Stage.LOST, Stage.LATE)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -33,8 +35,11 @@ class Step:
 
     @property
     def points(self) -> tuple[str, ...]:
-        stages = (Stage.BEFORE, Stage.AFTER_SEND, Stage.AFTER) if self.sends else (Stage.BEFORE, Stage.AFTER)
-        return tuple(f"{self.activity}:{stage}" for stage in stages)
+        return tuple(f"{self.activity}:{stage}" for stage in Stage if self.meets(stage))
+
+    def meets(self, stage: Stage) -> bool:
+        """Whether the stage exists for this step: one that reaches no provider has no answer to spoil."""
+        return self.sends or stage not in OF_PROVIDERS
 
 
 @cache

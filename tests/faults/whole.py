@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from cli.verify import gather, judge
 from models.settings import settings
 
 PATIENCE_SECONDS = 60.0
+READY_SECONDS = 90.0
 TOKEN_SECONDS = 600.0
 AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable")
 """Codes that tell a client to send the same request again."""
@@ -32,6 +34,7 @@ class Clients(Stage):
     """The platform's clients: each asks again with the same key until it is answered."""
 
     signed: dict[str, tuple[Person, float]]
+    desk: threading.Lock
 
     def call(
         self,
@@ -85,12 +88,13 @@ class Clients(Stage):
 
     def staff(self, role: str) -> Person:
         """Signed in once: a one-time code counts once, and the next one is half a minute away."""
-        person, at = self.signed.get(role, (None, 0.0))
-        if person is None or time.monotonic() - at > TOKEN_SECONDS:
-            person = person or super().staff(role)
-            people.sign_in(self, person)
-            self.signed[role] = person, time.monotonic()
-        return person
+        with self.desk:
+            person, at = self.signed.get(role, (None, 0.0))
+            if person is None or time.monotonic() - at > TOKEN_SECONDS:
+                person = person or super().staff(role)
+                people.sign_in(self, person)
+                self.signed[role] = person, time.monotonic()
+            return person
 
 
 class Whole:
@@ -107,19 +111,32 @@ class Whole:
             "TREUM_CRASH_AT": f"@{self.points}",
             "TREUM_LOG_LEVEL": "WARNING",
         }
-        self._treum("up", "--port-base", "0", "--detach", environment=environment)
+        command = [sys.executable, "-m", "cli", "up", "--leash", "--home", str(self.home), "--port-base", "0"]
+        with (self.home / "up.log").open("wb") as words:
+            # Tied to this process by its standard input: however this one ends, the platform ends too.
+            self._up = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=words, stderr=words
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not (self.home / "endpoints.json").exists():
+            if self._up.poll() is not None or time.monotonic() > deadline:
+                self._end()
+                raise RuntimeError((self.home / "up.log").read_text())
+            time.sleep(0.1)
         self.clients = Clients.at(self.home)
-        self.clients.signed = {}
+        self.clients.code_seconds = PATIENCE_SECONDS
+        self.clients.signed, self.clients.desk = {}, threading.Lock()
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._treum("down")
+        self._end()
         if failure == (None, None, None):
             shutil.rmtree(self.home, ignore_errors=True)
 
-    def _treum(self, *words: str, environment: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "cli", words[0], "--home", str(self.home), *words[1:]]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    def _end(self) -> None:
+        if self._up.stdin:
+            self._up.stdin.close()
+        self._up.wait(60)
 
     def arm(self, points: Iterable[str]) -> None:
         for point in points:
