@@ -44,20 +44,22 @@ class House:
 
         Raises Rejected `market_data_closed`: nobody of the house is signed in at the broker.
         """
-        async with self._database.reading() as connection:
-            session = await signals_market.newest_token(connection, self._vault)
-        if session is None:
-            raise Rejected("market_data_closed")
-        session_id, token = session
         await self._gate.passed(ACCOUNT, bucket)
-        try:
-            return await ask(HouseMarket(self.kite, token))
-        except Rejected as refusal:
-            if refusal.code != "session_expired":
-                raise
+        # Read after the gate: while it held us someone may have signed in anew, which ends older sessions.
+        while (session := await self._newest()) is not None:
+            session_id, token = session
+            try:
+                return await ask(HouseMarket(self.kite, token))
+            except Rejected as refusal:
+                if refusal.code != "session_expired":
+                    raise
             async with self._database.reading() as connection:
                 await signals_market.end_session(connection, session_id, datetime.now(UTC))
-            raise Rejected("market_data_closed") from None
+        raise Rejected("market_data_closed")
+
+    async def _newest(self) -> tuple[str, str] | None:
+        async with self._database.reading() as connection:
+            return await signals_market.newest_token(connection, self._vault)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
+from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from domain.signals import CLOSED, OPEN, Status
@@ -86,15 +87,22 @@ class SignalLifecycle:
         """One watch of the market: until something is seen, the signal is withdrawn, or its time is over."""
         entered = self._at.status is Status.LIVE
         self._wait("the market to reach target or stop", "the signal expires", "withdraw")
-        looking = workflow.start_activity_method(MarketPort.watch, self._look(entered), **WATCH.options())
+        # Its end is awaited: a run that ended while its watch still reports would lose the command that
+        # ended it, and the caller would have to send it again.
+        looking = workflow.start_activity_method(
+            MarketPort.watch,
+            self._look(entered),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            **WATCH.options(),
+        )
         left = self._signal.terms.expires_at - workflow.now()
         try:
             await workflow.wait_condition(
                 lambda: looking.done() or self._at.status in CLOSED, timeout=max(left, timedelta())
             )
         except TimeoutError:
-            await _stopped(looking)
             await self._close(Status.EXPIRED, await self._price_now())
+            await _stopped(looking)
             return
         if not looking.done():
             await _stopped(looking)

@@ -61,7 +61,7 @@ IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
 COMPUTE = Step(timedelta(seconds=30), FOREVER)
 """Work on our own data that may take seconds: candles, reports, matching."""
 
-WATCH = Step(timedelta(minutes=12), FOREVER, heartbeat=timedelta(seconds=10))
+WATCH = Step(timedelta(minutes=12), FOREVER, heartbeat=timedelta(seconds=5))
 """Looks at the market for minutes and says what it saw; a lost worker shows by its heartbeat."""
 
 DELIVERY = Step(timedelta(seconds=10), FOREVER, schedule_to_close=timedelta(days=1))
