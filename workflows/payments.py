@@ -50,6 +50,8 @@ SETTLED = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUND_PENDING, Payme
 
 @workflow.defn(name="Payment")
 class PaymentWorkflow:
+    """`payment:{payment}`."""
+
     @workflow.init
     def __init__(self, given: PaymentInput) -> None:
         self._given = given
