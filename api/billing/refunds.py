@@ -15,7 +15,7 @@ from api.waiting import Wait, until
 from domain.payments import REFUND_TERMINAL
 from domain.refunds import Authority
 from models.contracts.assertions import LIFETIME, Assertion, sign
-from models.contracts.commands import Drive
+from models.contracts.commands import Alongside, Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
@@ -35,17 +35,24 @@ async def request(
         payment = await payments.find(connection, body.payment_id)
     own(principal, payment["user_id"] if payment else None, "support", "finance")
     authority = _authority(principal, payment["user_id"] if payment else "")
-    async with platform.database.transaction() as connection:
-        note = await notes.write(
-            connection, platform.vault, principal.user_id, body.reason, datetime.now(UTC)
-        )
+    note_id = mint(Prefix.NOTE)
     return await commander.run(
         mint(Prefix.REFUND),
-        lambda refund_id: _request_drive(platform, principal, authority, refund_id, body, note),
+        lambda refund_id: _request_drive(platform, principal, authority, refund_id, body, note_id),
+        alongside=_noting(platform, principal, note_id, body.reason),
         status=202,
         key_required=True,
         about=[body.payment_id],
     )
+
+
+def _noting(platform: Platform, principal: Principal, note_id: str, text: str) -> Alongside:
+    """Keeps the reason with the promise: not at all where that is refused, and once for all repeats."""
+
+    async def keep(connection: Any, _: str) -> None:
+        await notes.write(connection, platform.vault, principal.user_id, text, datetime.now(UTC), note_id)
+
+    return keep
 
 
 def _authority(principal: Principal, owner_id: str) -> Authority:
@@ -128,23 +135,20 @@ async def _decide(
     principal: Principal,
 ) -> JSONResponse:
     """The API signs who decides what; the process checks that signature and nothing else."""
-    now = datetime.now(UTC)
-    note_id = None
-    async with platform.database.transaction() as connection:
+    async with platform.database.reading() as connection:
         row = await refunds.find(connection, refund_id)
-        if row is None:
-            raise Problem(404)
-        if row["user_id"] == principal.user_id:
-            raise Problem(403, "own_refund")
-        if body.reason is not None:
-            note_id = await notes.write(connection, platform.vault, principal.user_id, body.reason, now)
+    if row is None:
+        raise Problem(404)
+    if row["user_id"] == principal.user_id:
+        raise Problem(403, "own_refund")
+    note_id = mint(Prefix.NOTE) if body.reason is not None else None
     process = workflow_id(Kind.REFUND, refund_id)
     assertion = Assertion(
         subject=principal.user_id,
         role="finance",
         workflow_id=process,
         action=action,
-        expires_at=now + LIFETIME,
+        expires_at=datetime.now(UTC) + LIFETIME,
     )
     decision = StaffDecision(
         assertion=sign(platform.settings.assertion_key.get_secret_value(), assertion), note_id=note_id
@@ -157,4 +161,7 @@ async def _decide(
         argument=decision.model_dump(mode="json"),
     )
     about = [row["user_id"], row["payment_id"]]
-    return await commander.run(mint(Prefix.COMMAND), lambda _: drive, status=200, about=about)
+    alongside = _noting(platform, principal, note_id, body.reason) if body.reason and note_id else None
+    return await commander.run(
+        mint(Prefix.COMMAND), lambda _: drive, alongside=alongside, status=200, about=about
+    )

@@ -361,6 +361,11 @@ async def test_support_asks_finance_agrees_and_the_money_is_back(till: Counter) 
     repeat = await till.api.post("/v1/payments/refund", json=body, headers={**support.headers, **given})
     assert repeat.json() == asked.json()
     assert repeat.headers["Idempotency-Replayed"] == "true"
+    unkeyed = await till.api.post("/v1/payments/refund", json=body, headers=support.headers)
+    assert (unkeyed.status_code, unkeyed.json()["code"]) == (400, "idempotency_key_required")
+    notes = await till.shop.rows("SELECT note_id FROM platform.notes WHERE author = %s", support.user_id)
+    row = await till.shop.refund_row(asked.json()["refund_id"], "requested")
+    assert [note["note_id"] for note in notes] == [row["note_id"]]
 
     approve = f"/v1/finance/refunds/{asked.json()['refund_id']}/approve"
     assert (await till.api.post(approve, json={}, headers=support.headers)).status_code == 403
