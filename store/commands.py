@@ -63,7 +63,9 @@ class Commands:
             "lease": LEASE,
             "lasting": request.lasting,
         }
-        async with self._database.transaction() as connection:
+        # Alone, the promise is one statement and needs no transaction around it.
+        opened = self._database.reading() if alongside is None else self._database.transaction()
+        async with opened as connection:
             row = await (await connection.execute(PROMISE, values)).fetchone()
             if row is None:
                 raise RuntimeError("an upsert gave no row")

@@ -43,7 +43,8 @@ async def razorpay(request: Request, platform: PlatformDep) -> JSONResponse:
         raise Problem(400)
     now = datetime.now(UTC)
     hint = _hint(entities)
-    async with platform.database.transaction() as connection:
+    # One statement writes, and needs no transaction around it: two round trips fewer before the answer.
+    async with platform.database.reading() as connection:
         process = await _process(connection, entities, hint)
         number = await events.receive(
             connection,
