@@ -116,10 +116,10 @@ async def test_a_signal_ends_by_itself_when_its_time_is_over(parts: Parts, publi
         # Time does not skip while a watch is under way: the house is not signed in.
         await connection.execute("UPDATE signals.market_sessions SET ended_at = coalesce(ended_at, now())")
     async with serving(parts):
-        handle, signal = await drafted(parts, expires_at=datetime.now(UTC) + timedelta(hours=1))
+        handle, signal = await drafted(parts, expires_at=datetime.now(UTC) + timedelta(minutes=5))
         if published:
             await handle.execute_update("publish", publication(parts, signal))
-        await skipper.fast_forward(handle, timedelta(hours=2))
+        await skipper.fast_forward(handle, timedelta(minutes=10))
         ended = await asyncio.wait_for(handle.result(), DEADLINE_SECONDS)
     assert ended.status is Status.EXPIRED
     found = await row(parts, signal)
