@@ -57,10 +57,12 @@ OPEN = frozenset({Status.PUBLISHED, Status.LIVE})
 CLOSED = frozenset({Status.TARGET, Status.STOP, Status.EXPIRED, Status.WITHDRAWN})
 MOVES: dict[Status, frozenset[Status]] = {
     Status.DRAFT: frozenset({Status.PUBLISHED, Status.EXPIRED, Status.WITHDRAWN}),
-    Status.PUBLISHED: frozenset({Status.LIVE, Status.TARGET, Status.STOP, Status.EXPIRED, Status.WITHDRAWN}),
+    # A level counts only from the first price seen after publication.
+    Status.PUBLISHED: frozenset({Status.LIVE, Status.EXPIRED, Status.WITHDRAWN}),
     Status.LIVE: frozenset({Status.TARGET, Status.STOP, Status.EXPIRED, Status.WITHDRAWN}),
     **{status: frozenset() for status in (Status.TARGET, Status.STOP, Status.EXPIRED, Status.WITHDRAWN)},
 }
+"""Every step that a signal takes; held by `store/signals.py`."""
 
 
 @dataclass(frozen=True)

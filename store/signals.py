@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from domain.signals import CLOSED, Action, Status, kept_until, refusal_to_publish, true_return
+from domain.moves import moved
+from domain.signals import CLOSED, MOVES, Action, Status, kept_until, refusal_to_publish, true_return
 from models.contracts.topics import Topic
 from models.messages.signals import SignalInput, Standing
 from store.changes import touch
@@ -86,6 +87,7 @@ async def publish(
     )
     if refused is not None:
         return await standing(connection, signal_id, refused)
+    moved(MOVES, Status(row["status"]), Status.PUBLISHED)
     await connection.execute(
         """UPDATE signals.trading_signals SET status = 'published', published_by = %s, published_at = %s,
                registration_number = %s, kept_until = %s, seal = %s, version = version + 1
@@ -102,6 +104,7 @@ async def enter(
     row = await _held(connection, signal_id)
     if row["status"] != Status.PUBLISHED:
         return await standing(connection, signal_id)
+    moved(MOVES, Status(row["status"]), Status.LIVE)
     await connection.execute(
         """UPDATE signals.trading_signals SET status = 'live', actual_entry = %s, entered_at = %s,
                version = version + 1 WHERE signal_id = %s""",
@@ -120,7 +123,12 @@ async def close(
     now: datetime,
 ) -> Standing:
     """Ends a signal with its true return; what was never published ends without an event. A repeat, or a
-    second end, changes nothing."""
+    second end, changes nothing.
+
+    Raises:
+        LookupError: there is no such signal.
+        IllegalMove: a signal that the market was never seen of cannot reach a level.
+    """
     row = await _held(connection, signal_id)
     if row["status"] in CLOSED:
         return await standing(connection, signal_id)
@@ -129,7 +137,7 @@ async def close(
     await connection.execute(
         """UPDATE signals.trading_signals SET status = %s, actual_exit = %s, closed_at = %s,
                return_percent = %s, withdrawal_note = %s, version = version + 1 WHERE signal_id = %s""",
-        (status, left_at, now, gained, reason_note, signal_id),
+        (moved(MOVES, Status(row["status"]), status), left_at, now, gained, reason_note, signal_id),
     )
     if row["published_at"] is None:
         await touch(connection, signal_id)
