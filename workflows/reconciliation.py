@@ -41,7 +41,8 @@ SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 @workflow.defn(name="Reconciliation")
 class Reconciliation:
-    """`reconciliation:{date}`: may run again at any time; what has not changed is not done again."""
+    """`reconciliation:{date}`. Compares what the gateway settled on a day with the book, and opens a process
+    for each difference. It may run again at any time: what has not changed is not done again."""
 
     @workflow.init
     def __init__(self, given: ReconciliationInput) -> None:
@@ -98,7 +99,8 @@ class Reconciliation:
 
 @workflow.defn(name="ReconciliationBreak")
 class ReconciliationBreak:
-    """`break:{date}:{kind}:{reference}`: waits until finance has decided; above ₹50,000 two of them."""
+    """`break:{date}:{kind}:{reference}`. One difference between the gateway's settlement and the book: it
+    waits until a person in finance has decided what becomes of it, above ₹50,000 two of them."""
 
     @workflow.init
     def __init__(self, given: BreakInput) -> None:

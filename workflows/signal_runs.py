@@ -31,7 +31,8 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SignalRun")
 class SignalRun:
-    """`signal-run:{timeframe}:{run}`. Seconds; the signals it draws up live on by themselves."""
+    """`signal-run:{timeframe}:{run}`. A strategy's rule over the latest candles, in seconds; each signal that
+    it draws up lives on as a process of its own."""
 
     @workflow.init
     def __init__(self, run: RunInput) -> None:
