@@ -4,6 +4,7 @@ The tables below say who may call what and whose object a path names; a call tha
 the first test, so that nobody adds a route without saying whom it lets in.
 """
 
+import asyncio
 import json
 import re
 import secrets
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from tests.api.conftest import Api
+from tests.api.conftest import Api, eventually
 from tests.api.house import House, house
 
 PUBLIC = {
@@ -99,6 +100,7 @@ SHARED = {
 }
 """Paths that name an object of the house, found by whoever may make the call at all."""
 
+REST_SECONDS = 0.3
 BROKEN = b'{"half": '
 STRANGE = "a_field_that_no_call_has"
 
@@ -199,8 +201,16 @@ async def matrix(engines: EmbeddedEngines, api: Api) -> AsyncIterator[Matrix]:
 
 @pytest.fixture
 async def _unchanged(matrix: Matrix) -> AsyncIterator[None]:
-    """What is refused changes nothing: the whole record is the same, row for row."""
-    before = await record(matrix.api)
+    """What is refused changes nothing: the whole record is the same, row for row, once the processes that
+    the owner set going have come to rest."""
+
+    async def rested() -> dict[str, tuple[int, int]] | None:
+        first = await record(matrix.api)
+        await asyncio.sleep(REST_SECONDS)
+        return first if await record(matrix.api) == first else None
+
+    before = await eventually(rested, bool, 20)
+    assert before is not None, "the record does not come to rest"
     yield
     after = await record(matrix.api)
     assert {table for table in before if before[table] != after[table]} == set()
