@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.gst import india_date
+from domain.gst import india_date, place_of_supply
 from domain.ledger import capture_entry
 from models.messages.billing import GatewayPayment
 from store import attempts, invoices, ledger, payments
@@ -60,7 +60,8 @@ async def book(
         amount=row["amount"],
         description=row["title"],
         sac=row["sac"],
-        place_of_supply=row["place_of_supply"],
+        # As of now, like the name and number beside it: the buyer may have moved since the checkout.
+        place_of_supply=place_of_supply(buyer.state, buyer.gstin) if buyer else row["place_of_supply"],
         buyer_name=buyer.name if buyer else "",
         buyer_gstin=buyer.gstin if buyer else None,
     )
