@@ -11,7 +11,6 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, TreumError, Unknown
     from models.contracts.policies import BOOK, IRREVERSIBLE
-    from models.contracts.queues import Queue
     from models.messages.billing import CaptureCommand, Forestall, GatewayPayment, VoidAttempt
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, GatewayPort
@@ -68,7 +67,6 @@ class Capturing:
         return await workflow.execute_activity_method(
             GatewayPort.capture,
             command,
-            task_queue=Queue.RAZORPAY,
             summary=f"capture {seen.id}",
             **IRREVERSIBLE.options(),
         )

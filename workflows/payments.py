@@ -10,10 +10,9 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.payments import LATE_AUTHORISATION, PaymentStatus, counts
+    from domain.payments import LATE_AUTHORISATION, PaymentStatus
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, READ_PROVIDER
-    from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.billing import (
         Advance,
@@ -33,12 +32,12 @@ with workflow.unsafe.imports_passed_through():
         PaymentInput,
         PaymentOutcome,
         PaymentState,
-        ReadOrder,
         RefundInput,
         VerifyCheckout,
     )
     from workflows.capturing import Capturing
     from workflows.failures import outcome, refuse
+    from workflows.order_reading import read_order
     from workflows.ports.billing import BillingPort, GatewayPort
     from workflows.visible import show, waiting, working
 
@@ -146,7 +145,6 @@ class PaymentWorkflow:
                     currency=opened.currency,
                     mandate_max=opened.mandate_max,
                 ),
-                task_queue=Queue.RAZORPAY,
                 summary=f"order for {given.payment_id}",
                 **READ_PROVIDER.options(),
             )
@@ -334,15 +332,7 @@ class PaymentWorkflow:
         return hint
 
     async def _read(self) -> GatewayPayment | None:
-        """The payment that counts among those tried on our order, as the gateway knows it now."""
-        answer = await workflow.execute_activity_method(
-            GatewayPort.read_order,
-            ReadOrder(payment_id=self._given.payment_id, gateway_order_id=self._order_id),
-            task_queue=Queue.RAZORPAY,
-            summary=f"read {self._order_id}",
-            **READ_PROVIDER.options(),
-        )
-        return min(answer.payments, key=lambda payment: (counts(payment.status), payment.id), default=None)
+        return await read_order(self._given.payment_id, self._order_id)
 
     async def _advance(
         self,

@@ -10,7 +10,6 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, Rejected, TreumError, Unknown
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
-    from models.contracts.queues import Queue
     from models.messages.billing import FindRefund, Forestall, GatewayRefund, SendRefund, VoidAttempt
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, RefundGatewayPort
@@ -58,7 +57,6 @@ class Returning:
         answer = await workflow.execute_activity_method(
             RefundGatewayPort.find,
             FindRefund(refund_id=self.refund_id, gateway_payment_id=self.gateway_payment_id),
-            task_queue=Queue.RAZORPAY,
             summary=f"find {self.refund_id}",
             **READ_PROVIDER.options(),
         )
@@ -83,7 +81,6 @@ class Returning:
                 attempt=self.attempt,
                 at=begun,
             ),
-            task_queue=Queue.RAZORPAY,
             summary=f"refund {self.refund_id}",
             **IRREVERSIBLE.options(),
         )

@@ -55,6 +55,9 @@ BOOK = Step(timedelta(seconds=5), FOREVER)
 READ_PROVIDER = Step(timedelta(seconds=10), FOREVER, heartbeat=timedelta(seconds=5))
 """A read, or a write the provider dedupes by our key: safe to repeat."""
 
+GLANCE = Step(timedelta(seconds=1), ONCE)
+"""One quick read of a provider inside the workflow task; without an answer it is read as `READ_PROVIDER`."""
+
 IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
 """A charge, capture, refund, order or paid check: sent once; anything but an answer is Unknown."""
 

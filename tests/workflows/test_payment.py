@@ -12,7 +12,7 @@ from cli.embedded import EmbeddedEngines
 from domain.payments import PaymentStatus
 from models.messages.billing import Advance
 from providers.razorpay import Razorpay
-from store import payments
+from store import identity_profiles, payments
 from store.invoices import Supplier
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
 
@@ -109,6 +109,18 @@ async def test_a_capture_that_never_left_is_sent_again(place: Shop) -> None:
     row = await place.status(one, "captured")
     assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
     assert [a["state"] for a in await _attempts(place, one.payment_id)] == ["void", "sent"]
+
+
+async def test_a_gateway_that_does_not_tell_at_once_is_asked_with_patience(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    match = f"/orders/{one.order_id}/payments"
+    await place.control("/faults", target="razorpay", match=match, fault="error_5xx", times=2)
+    await place.confirm(handle, brought)
+    row = await place.status(one, "captured")
+    assert len(await place.effects("captured", row["gateway_payment_id"])) == 1
+    assert await _looks(place, one) >= 3
 
 
 async def test_a_lost_answer_to_the_order_makes_no_second_order(place: Shop) -> None:
@@ -301,6 +313,19 @@ async def test_two_payments_at_once_share_what_is_left_of_a_limit(place: Shop) -
     assert (await asked).refused == "limit_exceeded"
     for handle in handles:
         await handle.terminate()
+
+
+async def test_the_invoice_is_made_out_to_who_the_buyer_is_when_paying(place: Shop) -> None:
+    one = await place.purchase(state="MH")
+    handle = await place.open(one)
+    moved = {"billing": {"name": "Verma & Co", "state": "KA", "gstin": "29AAPFU0939F1ZR"}}
+    async with place.database.transaction() as connection:
+        await identity_profiles.change(connection, place.vault, one.user_id, moved, datetime.now(UTC))
+    await place.confirm(handle, await place.pay(one))
+    (invoice,) = await place.documents(one)
+    assert (invoice["buyer_gstin"], invoice["place_of_supply"]) == ("29AAPFU0939F1ZR", "KA")
+    assert (invoice["igst"], invoice["cgst"]) == (0, invoice["sgst"])
+    assert invoice["cgst"] > 0
 
 
 async def _waits(place: Shop) -> bool:

@@ -64,7 +64,7 @@ class BillingPort:
 
 
 class GatewayPort:
-    """Calls to the payment gateway; served on `Queue.RAZORPAY`."""
+    """Calls to the payment gateway that a customer waits for: on the process's own queue."""
 
     @activity.defn(name="billing.create_order")
     async def create_order(self, command: CreateOrder) -> Checkout:
@@ -97,7 +97,7 @@ class RefundPort:
 
 
 class RefundGatewayPort:
-    """Calls to the payment gateway; served on `Queue.RAZORPAY`."""
+    """Calls to the payment gateway that a customer waits for: on the process's own queue."""
 
     @activity.defn(name="refunds.send")
     async def send(self, command: SendRefund) -> GatewayRefund:
