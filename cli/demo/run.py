@@ -18,6 +18,7 @@ from rich.table import Table
 
 from cli.demo import learning, markets, money, people
 from cli.demo.stage import BrokenPromise, Person, Stage
+from sandbox.kite.hours import is_trading_day
 
 IST = ZoneInfo("Asia/Kolkata")
 console = Console(highlight=False)
@@ -73,9 +74,9 @@ class Play:
         self.step("A year of renewals", self._year)
 
     def open_market(self) -> datetime:
-        """Sets the outside world's clock to 11:00 of the last weekday, so that a night is no obstacle."""
+        """Sets the outside world's clock to 11:00 of the last trading day: no night, no holiday hinders."""
         now = datetime.now(IST)
-        while now.weekday() >= 5:
+        while not is_trading_day(now.date()):
             now -= timedelta(days=1)
         opened = now.replace(hour=11, minute=0, second=0, microsecond=0)
         self.stage.control("clock", now=opened.isoformat(), run=True)
