@@ -17,6 +17,10 @@ from workers.parts import Parts
 PASSED_THROUGH = ("models", "domain", "workflows", "pydantic", "pydantic_core", "cryptography", "structlog")
 """Deterministic modules that the workflow sandbox need not import again for each run."""
 
+BUILD_ID = "unversioned"
+"""Without one the SDK hashes the code of every loaded module at start: 2 s of a processor, in which a
+killed worker is not back yet."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -59,6 +63,7 @@ def workers(pool: Pool, parts: Parts, client: Client, *, task_queue: str | None 
             activity_executor=executor,
             workflow_runner=runner(),
             interceptors=[ClosedErrors()],
+            build_id=BUILD_ID,
             max_concurrent_activities=served.concurrent,
             max_task_queue_activities_per_second=served.max_per_second,
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
