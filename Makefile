@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := workflows activities workers api models store domain providers sandbox temporal relay cli tests bench
 
-.PHONY: install install-dev demo test campaign lint lock bench format
+.PHONY: install install-dev demo test campaign lint lock bench format docs
 
 install: .venv/installed
 install-dev: .venv/installed-dev
@@ -31,10 +31,17 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/python -m tests.faults.crash_table --check
+	$(BIN)/python deploy/diagrams.py --check
 	$(BIN)/python deploy/lock.py --check
 
 lock: install-dev
 	$(BIN)/python deploy/lock.py
+
+# The pages that are drawn from the code.
+docs: install-dev
+	$(BIN)/python -m tests.faults.crash_table
+	$(BIN)/python deploy/diagrams.py
 
 format: install-dev
 	$(BIN)/ruff check --fix $(SOURCES) deploy
