@@ -90,7 +90,8 @@ class RunActivities:
 
     async def _instrument(self, run: RunInput) -> Instrument:
         async with self._database.reading() as connection:
-            found = await trading_market.last_listed(connection, BROKER, run.exchange, run.symbol)
+            listed = await trading_market.last_listed(connection, BROKER, run.exchange, run.symbol)
+        found = listed[0] if listed else None
         if found is None:
             rows = await self._house.call(Bucket.READ, lambda market: market.instruments())
             async with self._database.transaction() as connection:
