@@ -1,14 +1,11 @@
 """SIGKILL of the billing worker anywhere in a payment or a refund: one charge, one refund, whole books."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from cli.environment import ROOT
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, shop
 from tests.workflows.traders import Crew
 
@@ -42,9 +39,7 @@ def _campaign(*points: str) -> list:
 class BillingCrew(Crew):
     """The billing pool as a process of its own."""
 
-    def _start(self) -> None:
-        command = [sys.executable, "-m", "cli", "worker", "billing"]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
+    pool = "billing"
 
 
 @pytest.fixture(scope="module")

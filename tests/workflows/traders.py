@@ -261,7 +261,9 @@ async def working(engines: EmbeddedEngines) -> AsyncIterator[None]:
 
 
 class Crew:
-    """The trading pool as a process of its own, which kill points end and a supervisor brings back."""
+    """A pool as a process of its own, which kill points end and a supervisor brings back."""
+
+    pool = "trading"
 
     def __init__(self, engines: EmbeddedEngines, armed: Path) -> None:
         self.armed = armed
@@ -302,8 +304,8 @@ class Crew:
     def _ready(self) -> "subprocess.Popen[bytes]":
         """A worker that has imported everything and waits for its turn: as fast as a forked one."""
         code = (
-            "import sys; from workers import run, trading; import uvloop, kiteconnect; "
-            "sys.stdin.readline() and run.main('trading')"
+            f"import sys; from workers import run, {self.pool}; import uvloop, kiteconnect; "
+            f"sys.stdin.readline() and run.main('{self.pool}')"
         )
         command = [sys.executable, "-c", code]
         return subprocess.Popen(command, cwd=ROOT, env=self._environment, stdin=subprocess.PIPE)
