@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/treum demo
 
 test: install-dev
-	$(BIN)/pytest -m "not campaign" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m "not campaign" --numprocesses 2 --dist loadfile --timeout 150
 
 campaign: install-dev
 	$(BIN)/pytest -m campaign tests/faults
