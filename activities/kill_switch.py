@@ -1,13 +1,15 @@
 """The emergency stop at work: block in one statement, cancel through each order's own process, flatten."""
 
+import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.brokers import beating
@@ -25,13 +27,14 @@ from models.messages.trading import (
     LiveOrders,
     OrderInput,
     OrderTerms,
+    Place,
     Recorded,
 )
 from store import trading_stops
 from store.database import Database
 from workflows.ports.trading import KillSwitchPort
 
-CANCEL_WITHIN = timedelta(seconds=5)
+ASK_WITHIN = timedelta(seconds=5)
 
 
 class KillSwitchActivities(KillSwitchPort):
@@ -85,7 +88,7 @@ class KillSwitchActivities(KillSwitchPort):
     async def _cancel(self, order_id: str) -> None:
         handle = self._client.get_workflow_handle(workflow_id(Kind.ORDER, order_id))
         try:
-            await handle.execute_update("cancel", Cancel(), rpc_timeout=CANCEL_WITHIN)
+            await handle.execute_update("cancel", Cancel(), rpc_timeout=ASK_WITHIN)
         except WorkflowUpdateFailedError:
             return  # it has ended: the next reading of our record shows it
         except RPCError as error:
@@ -93,18 +96,26 @@ class KillSwitchActivities(KillSwitchPort):
                 raise Unavailable("order_process_away") from None
 
     async def _start(self, order: OrderInput) -> None:
+        """Under one update id, so that a repeat gets the first answer, after the run has ended too."""
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            "Order",
+            order,
+            id=workflow_id(Kind.ORDER, order.order_id),
+            task_queue=Queue.TRADING,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"Closing {order.terms.exchange}:{order.terms.symbol} for a kill switch",
+            task_timeout=timedelta(seconds=3),
+        )
         try:
-            await self._client.start_workflow(
-                "Order",
-                order,
-                id=workflow_id(Kind.ORDER, order.order_id),
-                task_queue=Queue.TRADING,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"Closing {order.terms.exchange}:{order.terms.symbol} for a kill switch",
+            await self._client.execute_update_with_start_workflow(
+                "place", Place(), start_workflow_operation=start, id=order.order_id, rpc_timeout=ASK_WITHIN
             )
-        except WorkflowAlreadyStartedError:
-            return  # this call is a repeat, and the order has ended already
+        except RPCError:
+            raise Unavailable("order_process_away") from None
+        finally:
+            with suppress(RPCError, TimeoutError):
+                await asyncio.wait_for(start.workflow_handle(), 0)
 
 
 def _closing(switch: KillSwitchInput, row: dict[str, object]) -> OrderInput:

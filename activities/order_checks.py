@@ -1,6 +1,7 @@
 """Gathers what the checks of `domain.pretrade` ask: from our record, and from the broker's market now."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -17,6 +18,7 @@ from models.messages.trading import (
     SignalOrigin,
     SubmitOrder,
 )
+from providers.broker import Reading
 from store import trading_market, trading_standing
 from store.database import Database
 from store.trading_standing import Facts
@@ -56,6 +58,18 @@ class MarketChecks:
 
     async def judge(self, command: SubmitOrder, session: Session) -> Verdict:
         """Raises what the broker's reads raise: Rejected, Unavailable, RateLimited."""
+        # Asked at once: the broker calculates while our own record is read.
+        call = self._brokers.call(session, Bucket.READ, session.broker.margin(command.terms))
+        asked = asyncio.ensure_future(call)
+        asked.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            return await self._judge(command, session, asked)
+        finally:
+            asked.cancel()
+
+    async def _judge(
+        self, command: SubmitOrder, session: Session, asked: Awaitable[Reading[MarginAnswer]]
+    ) -> Verdict:
         wish = wish_of(command.terms)
         heard = self._brokers.clock(session.account.broker).now()
         async with self._database.reading() as connection:
@@ -65,7 +79,9 @@ class MarketChecks:
             facts = await self._look_for(facts, wish, session)
             if facts.listing is None:
                 return Verdict(heard or command.as_of, Refusal.INSTRUMENT_UNKNOWN)
-        quote, margin, now = await self._market(command.terms, session, facts)
+        quote = await self._quote(command.terms, session, facts)
+        margin = await asked
+        now = margin.at
         if facts.listed_on != trading_date(now):
             facts = await self._read_list(facts, wish, session, trading_date(now))
         refusal = pretrade.instrument_refusal(wish, listing_of(facts.listing), trading_date(now))
@@ -77,7 +93,7 @@ class MarketChecks:
             return Verdict(now, Refusal.MARKET_OPEN)
         if quote is None:
             return Verdict(now, Refusal.INSTRUMENT_UNKNOWN)
-        return _weigh(command, facts, quote, margin, now)
+        return _weigh(command, facts, quote, margin.value, now)
 
     async def _look_for(self, facts: Facts, wish: Wish, session: Session) -> Facts:
         """The symbol is on no list that we have: today's list decides, read once a day."""
@@ -97,15 +113,6 @@ class MarketChecks:
         async with self._database.reading() as connection:
             listed = await trading_market.last_listed(connection, name, wish.exchange, wish.symbol)
         return replace(facts, listing=listed[0] if listed else None, listed_on=day)
-
-    async def _market(
-        self, terms: OrderTerms, session: Session, facts: Facts
-    ) -> tuple[MarketQuote | None, MarginAnswer, datetime]:
-        quote, margin = await asyncio.gather(
-            self._quote(terms, session, facts),
-            self._brokers.call(session, Bucket.READ, session.broker.margin(terms)),
-        )
-        return quote, margin.value, margin.at
 
     async def _quote(self, terms: OrderTerms, session: Session, facts: Facts) -> MarketQuote | None:
         if facts.quote is not None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
+from domain.market_calendar import trading_date
 from domain.trading import Side
 
 
@@ -74,3 +75,26 @@ def fold(trades: Iterable[Trade], start: Position | None = None) -> Position:
     for trade in sorted(trades, key=lambda each: each.order):
         position = after(position, trade)
     return position
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A position as it is kept: with the last trade in it, that trade's day, and what had been realised
+    before that day, so that the day's own profit is known without reading trades again."""
+
+    position: Position
+    last: tuple[datetime, str]
+    day: date
+    realised_before: int
+
+
+def project(trades: Iterable[Trade], start: Projection | None = None) -> Projection | None:
+    """Carries a projection on over `trades`, all of which come after it; None for no trades at all."""
+    kept = start
+    for trade in sorted(trades, key=lambda each: each.order):
+        before = kept.position if kept else Position()
+        day = trading_date(trade.traded_at)
+        same_day = kept is not None and kept.day == day
+        realised_before = kept.realised_before if kept and same_day else before.realised
+        kept = Projection(after(before, trade), trade.order, day, realised_before)
+    return kept

@@ -169,6 +169,10 @@ class PositionRow(SQLModel, table=True):
     realised: int = Field(sa_type=BigInteger)
     last_traded_at: datetime = Field(sa_column=instant())
     last_trade_id: str = Field(sa_type=Text)
+    day: date
+    """Of the last trade."""
+    realised_before: int = Field(sa_type=BigInteger)
+    """What had been realised before that day, in paise."""
     version: int = Field(default=1, sa_type=BigInteger)
 
 

@@ -1,11 +1,11 @@
 """Trades, append-only, and the positions folded from them."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from domain.positions import Position, Trade, fold
+from domain.positions import Position, Projection, Trade, project
 from domain.trading import Side
 from models.messages.trading import BrokerTrade
 from store.changes import touch
@@ -21,7 +21,8 @@ async def add(
     """Stores the trades that are not stored yet, folds them into their positions, gives back the new ones."""
     new = [trade for trade in trades if await _insert(connection, account_id, order_id, day, trade)]
     for key in sorted({(trade.exchange, trade.symbol, trade.product) for trade in new}):
-        await project(connection, account_id, key)
+        of_key = [trade for trade in new if (trade.exchange, trade.symbol, trade.product) == key]
+        await _carry_on(connection, account_id, key, [_trade(trade.model_dump()) for trade in of_key])
     if new:
         await touch(connection, account_id)
     return new
@@ -41,27 +42,51 @@ async def _insert(
     return await cursor.fetchone() is not None
 
 
-async def project(connection: Connection, account_id: str, key: Key) -> Position:
-    """Folds a position's trades. Writers of one position take turns.
-
-    All of its trades are read again, since a late report may belong before those already folded.
-    """
+async def _carry_on(connection: Connection, account_id: str, key: Key, new: list[Trade]) -> None:
+    """Writers of one position take turns. A late report, which belongs before what is folded already,
+    has all of the position's trades folded again."""
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", ("/".join((account_id, *key)),)
     )
-    trades = await trades_of(connection, account_id, key)
-    position = fold(trades)
-    last = max(trades, key=lambda trade: trade.order)
+    kept = await _kept(connection, account_id, key)
+    if kept is None or min(trade.order for trade in new) <= kept.last:
+        carried = project(await trades_of(connection, account_id, key))
+    else:
+        carried = project(new, kept)
+    if carried is not None:
+        await _keep(connection, account_id, key, carried)
+
+
+async def _kept(connection: Connection, account_id: str, key: Key) -> Projection | None:
+    cursor = await connection.execute(
+        """SELECT quantity, cost, realised, last_traded_at, last_trade_id, day, realised_before
+           FROM trading.positions
+           WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s""",
+        (account_id, *key),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    position = Position(row["quantity"], row["cost"], row["realised"])
+    last = (row["last_traded_at"], row["last_trade_id"])
+    return Projection(position, last, row["day"], row["realised_before"])
+
+
+async def _keep(connection: Connection, account_id: str, key: Key, kept: Projection) -> None:
+    position = kept.position
     await connection.execute(
         """INSERT INTO trading.positions (account_id, exchange, symbol, product, quantity, cost, realised,
-               last_traded_at, last_trade_id)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+               last_traded_at, last_trade_id, day, realised_before)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (account_id, exchange, symbol, product) DO UPDATE SET quantity = excluded.quantity,
                cost = excluded.cost, realised = excluded.realised, last_traded_at = excluded.last_traded_at,
-               last_trade_id = excluded.last_trade_id, version = trading.positions.version + 1""",
-        (account_id, *key, position.quantity, position.cost, position.realised, *last.order),
+               last_trade_id = excluded.last_trade_id, day = excluded.day,
+               realised_before = excluded.realised_before, version = trading.positions.version + 1""",
+        (
+            *(account_id, *key, position.quantity, position.cost, position.realised, *kept.last),
+            *(kept.day, kept.realised_before),
+        ),
     )
-    return position
 
 
 async def trades_of(connection: Connection, account_id: str, key: Key) -> list[Trade]:
@@ -70,21 +95,7 @@ async def trades_of(connection: Connection, account_id: str, key: Key) -> list[T
            WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s""",
         (account_id, *key),
     )
-    return [Trade(**{**row, "side": Side(row["side"])}) for row in await cursor.fetchall()]
-
-
-async def realised_since(connection: Connection, account_id: str, since: datetime) -> int:
-    """Profit in paise (a loss is negative) of the account's trades from `since` on."""
-    cursor = await connection.execute(
-        """SELECT exchange, symbol, product, realised FROM trading.positions
-           WHERE account_id = %s AND last_traded_at >= %s""",
-        (account_id, since),
-    )
-    total = 0
-    for row in await cursor.fetchall():
-        trades = await trades_of(connection, account_id, (row["exchange"], row["symbol"], row["product"]))
-        total += row["realised"] - fold(trade for trade in trades if trade.traded_at < since).realised
-    return total
+    return [_trade(row) for row in await cursor.fetchall()]
 
 
 async def rebuild(connection: Connection, account_id: str) -> None:
@@ -94,7 +105,10 @@ async def rebuild(connection: Connection, account_id: str) -> None:
         "SELECT DISTINCT exchange, symbol, product FROM trading.trades WHERE account_id = %s", (account_id,)
     )
     for row in await cursor.fetchall():
-        await project(connection, account_id, (row["exchange"], row["symbol"], row["product"]))
+        key = (row["exchange"], row["symbol"], row["product"])
+        kept = project(await trades_of(connection, account_id, key))
+        if kept is not None:
+            await _keep(connection, account_id, key, kept)
 
 
 async def list_of(connection: Connection, user_id: str, *, flat_too: bool) -> list[dict[str, Any]]:
@@ -114,6 +128,11 @@ async def list_of(connection: Connection, user_id: str, *, flat_too: bool) -> li
         (user_id, flat_too),
     )
     return [_shown(row) for row in await cursor.fetchall()]
+
+
+def _trade(row: dict[str, Any]) -> Trade:
+    side = Side(row["side"])
+    return Trade(row["trade_id"], side, row["quantity"], row["price"], row["traded_at"])
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

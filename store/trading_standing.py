@@ -1,13 +1,12 @@
 """Everything that the checks before an order ask of our own record."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from domain.market_calendar import INDIA
 from domain.pretrade import Exposure, Limits, Standing
 from domain.trading import TERMINAL
 from models.messages.trading import Instrument, MarketQuote, SubmitOrder
-from store import trading_market, trading_positions
+from store import trading_market
 from store.database import Connection
 from store.onboarding import kyc_of
 from store.trading_accounts import Account
@@ -21,7 +20,10 @@ SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %
        coalesce((SELECT sum(o.order_value * (o.quantity - o.filled_quantity) / o.quantity)
                  FROM trading.orders o WHERE o.account_id = %(account)s AND o.exchange = %(exchange)s
                    AND o.symbol = %(symbol)s AND o.side = %(side)s AND o.order_id <> %(order)s
-                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_value
+                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_value,
+       greatest(coalesce((SELECT -sum(p.realised - p.realised_before) FROM trading.positions p
+                          WHERE p.account_id = %(account)s AND p.day = %(day)s), 0), 0)::bigint
+           AS loss_today
 """
 
 
@@ -51,7 +53,7 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
         symbol=terms.symbol,
         product=terms.product,
         side=terms.side,
-        day_start=datetime.combine(day, datetime.min.time(), INDIA),
+        day=day,
     )
     listed = await trading_market.last_listed(connection, name, terms.exchange, terms.symbol)
     return Facts(
@@ -96,7 +98,7 @@ async def exposure_of(
     symbol: str,
     product: str,
     side: str,
-    day_start: datetime,
+    day: date,
 ) -> Exposure:
     """What the account holds in this instrument and has under way on this side, and the day's loss."""
     cursor = await connection.execute(
@@ -108,9 +110,9 @@ async def exposure_of(
             "symbol": symbol,
             "product": product,
             "side": side,
+            "day": day,
             "terminal": [str(each) for each in TERMINAL],
         },
     )
-    row = await cursor.fetchone() or {}
-    realised = await trading_positions.realised_since(connection, account_id, day_start)
-    return Exposure(**row, loss_today=max(-realised, 0))
+    row = await cursor.fetchone()
+    return Exposure(**row) if row else Exposure()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.positions import Position, Trade, after, fold
+from domain.positions import Position, Trade, after, fold, project
 from domain.trading import Side
 
 MORNING = datetime(2026, 11, 23, 4, tzinfo=UTC)
@@ -81,3 +81,26 @@ def test_a_late_report_takes_its_place() -> None:
     late = trade(Side.BUY, 10, "110", 2)
     assert fold([*known, late]) == fold([known[0], late, known[1]])
     assert fold([*known, late]).realised == 10 * 15_00
+
+
+@given(trades_strategy, st.integers(0, 30))
+def test_carried_on_it_is_what_it_is_folded_from_nothing(trades: list[Trade], cut: int) -> None:
+    ordered = sorted(trades, key=lambda one: one.order)
+    whole = project(ordered)
+    assert project(ordered[cut:], project(ordered[:cut])) == whole
+    assert (whole.position if whole else Position()) == fold(trades)
+
+
+def test_the_days_own_profit_is_known() -> None:
+    """10 rupees a share were made yesterday and 5 today: today's are 5, whatever was before."""
+    day = 24 * 3600
+    kept = project(
+        [
+            trade(Side.BUY, 10, "100", 1),
+            trade(Side.SELL, 4, "110", 2),
+            trade(Side.SELL, 2, "105", day + 1),
+            trade(Side.SELL, 2, "105", day + 2),
+        ]
+    )
+    assert kept is not None
+    assert (kept.position.realised, kept.realised_before) == (4 * 10_00 + 4 * 5_00, 4 * 10_00)

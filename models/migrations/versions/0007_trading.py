@@ -149,6 +149,8 @@ CREATE TABLE trading.positions (
     realised bigint NOT NULL,
     last_traded_at timestamptz NOT NULL,
     last_trade_id text NOT NULL,
+    day date NOT NULL,
+    realised_before bigint NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     PRIMARY KEY (account_id, exchange, symbol, product),
     CHECK (quantity <> 0 OR cost = 0)
