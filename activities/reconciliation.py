@@ -6,6 +6,7 @@ from functools import partial
 from temporalio import activity
 
 from activities.beating import in_thread
+from activities.brokers import beating
 from domain.billing_calendar import ist_date, ist_midnight
 from domain.errors import Rejected
 from domain.reconciliation import capture_days
@@ -50,7 +51,7 @@ class ReconciliationActivities(ReconciliationPort):
         """One transaction; the lines carry what is booked of them, so a repeat books nothing more."""
         day, as_of = compare.day, compare.day.as_of
         since, until = self._due(day, compare.settled_until)
-        async with self._database.transaction() as connection:
+        async with beating(), self._database.transaction() as connection:
             await reconciliation.merge(connection, day.date, day.reading)
             await reconciliation.book(connection, day.date, as_of)
             await reconciliation.find_breaks(connection, day.date, since, until, as_of)

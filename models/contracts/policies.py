@@ -79,5 +79,5 @@ READ_BROKER = Step(timedelta(seconds=15), FOREVER, heartbeat=timedelta(seconds=3
 REPORT = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
 """A gateway's report of a day read to its end: up to a million lines."""
 
-COMPARE = Step(timedelta(minutes=15), FOREVER)
+COMPARE = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
 """A day's report compared with the book and booked in one transaction: up to a million lines."""
