@@ -84,8 +84,9 @@ async def test_the_time_of_registration_does_not_tell_a_taken_mail(api: Api) -> 
         await api.register(**given)
         return time.perf_counter() - began
 
-    fresh = sorted([await seconds() for _ in range(5)])[2]
-    taken = sorted([await seconds(email=owner.email) for _ in range(5)])[2]
+    # In turns, and the quickest of each: what the machine does beside us slows both alike.
+    pairs = [(await seconds(), await seconds(email=owner.email)) for _ in range(8)]
+    fresh, taken = (min(side) for side in zip(*pairs, strict=True))
     assert abs(fresh - taken) < 0.05
 
 
