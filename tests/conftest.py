@@ -6,6 +6,8 @@ import pytest
 
 from cli.embedded import EmbeddedEngines
 from models.settings import Settings, settings
+from tests.faults.journeys import open_market
+from tests.faults.whole import Whole
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,11 @@ def database(engines: EmbeddedEngines) -> Iterator[str]:
 def sandbox_process(engines: EmbeddedEngines) -> str:
     """Base URL of the outside world."""
     return engines.settings.sandbox
+
+
+@pytest.fixture(scope="session")
+def whole() -> Iterator[Whole]:
+    """The whole platform as `treum up` runs it, the market open."""
+    with Whole() as platform:
+        open_market(platform.clients)
+        yield platform

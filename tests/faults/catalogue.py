@@ -50,7 +50,7 @@ def steps() -> tuple[Step, ...]:
         for served in pool_named(name).queues:
             for kind in served.workflows:
                 defined = workflow._Definition.must_from_class(kind)
-                for used in _activities_of(import_module(kind.__module__)):
+                for used in _activities_of(import_module(kind.__module__), kind.__name__):
                     found.add(Step(name, defined.name or kind.__name__, used, used in senders()))
     return tuple(sorted(found, key=lambda step: (POOLS.index(step.pool), step.process, step.activity)))
 
@@ -59,27 +59,47 @@ def points() -> tuple[str, ...]:
     return tuple(sorted({point for step in steps() for point in step.points}))
 
 
-def _activities_of(module: ModuleType, seen: frozenset[str] = frozenset()) -> set[str]:
-    """Names of the activities that a workflow's module, and those of `workflows` it builds on, call."""
+def _activities_of(module: ModuleType, start: str, seen: frozenset[str] = frozenset()) -> set[str]:
+    """Names of the activities that `start` calls, a class or function of a workflow's module, with all that
+    it builds on there and in other modules of `workflows`."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+    for node in _reachable(module, start):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             owner = getattr(module, node.value.id, None)
             method = getattr(owner, node.attr, None) if inspect.isclass(owner) else None
             if isinstance(method, FunctionType) and hasattr(method, DEFINED):
                 names.add(str(activity._Definition.must_from_callable(method).name))
-    for value in vars(module).values():
-        origin = getattr(value, "__module__", None) if not inspect.ismodule(value) else value.__name__
-        own = isinstance(origin, str) and origin.startswith("workflows.") and ".ports" not in origin
-        if own and origin not in seen | {module.__name__} and not _defines_workflow(origin):
-            names |= _activities_of(import_module(origin), seen | {module.__name__})
+        if isinstance(node, ast.Name):
+            names |= _elsewhere(getattr(module, node.id, None), module, seen)
     return names
 
 
-def _defines_workflow(module: str) -> bool:
-    return any(
-        hasattr(value, "__temporal_workflow_definition") for value in vars(import_module(module)).values()
-    )
+def _elsewhere(used: object, module: ModuleType, seen: frozenset[str]) -> set[str]:
+    """Activities of a class or function that comes from another module of `workflows`."""
+    origin, name = getattr(used, "__module__", ""), getattr(used, "__name__", "")
+    own = isinstance(origin, str) and origin.startswith("workflows.") and ".ports" not in origin
+    key = f"{origin}.{name}"
+    if not own or origin == module.__name__ or key in seen or hasattr(used, "__temporal_workflow_definition"):
+        return set()
+    return _activities_of(import_module(origin), name, seen | {key})
+
+
+def _reachable(module: ModuleType, start: str) -> Iterator[ast.AST]:
+    """Every node of a top-level definition and of the module's others that it names, base classes too."""
+    body = ast.parse(inspect.getsource(module)).body
+    defined = {
+        n.name: n for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    waiting, done = [start], set()
+    while waiting:
+        name = waiting.pop()
+        if name in done or name not in defined:
+            continue
+        done.add(name)
+        for node in ast.walk(defined[name]):
+            if isinstance(node, ast.Name):
+                waiting.append(node.id)
+            yield node
 
 
 @cache

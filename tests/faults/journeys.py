@@ -1,20 +1,27 @@
 """The shortest ways through each process, over HTTP: what a campaign kills in the middle of."""
 
 import asyncio
+import hashlib
+import hmac
+import json
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
-from zoneinfo import ZoneInfo
 
+import psycopg
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from cli.demo import learning, markets, people
 from cli.demo.run import IST
 from cli.demo.stage import Person, Stage
+from temporal.schedules import RECONCILIATION
 
 MONTH = timedelta(days=34)
+SURELY = timedelta(minutes=2)
+"""Longer than a payment and a refund look for an outcome before they take it as absent."""
 NOTICED = timedelta(days=29)
 """By then the renewal's debit is announced and has not left."""
 
@@ -50,13 +57,16 @@ def subscribed(stage: Stage, person: Person) -> tuple[str, str]:
     return subscription, checkout["payment_id"]
 
 
-def paid(stage: Stage, person: Person, checkout: dict[str, Any]) -> None:
-    """Callback and webhook race; the capture is held against the journal by the checker."""
+def paid(stage: Stage, person: Person, checkout: dict[str, Any], hurried: str = "") -> None:
+    """Callback and webhook race; the capture is held against the journal by the checker. `hurried`: the
+    process whose own clock is put on by what it waits to be sure of an outcome."""
     answer = stage.control(
         "razorpay/checkout", order_id=checkout["gateway_order_id"], method="upi", outcome="success"
     )
     payment = f"/payments/{checkout['payment_id']}"
     stage.call("POST", f"{payment}/confirm", person, json=answer)
+    if hurried:
+        asyncio.run(_forward(stage, hurried, SURELY))
     stage.until(f"{payment}/status", person, lambda p: p["status"] == "captured", "a checkout is captured")
 
 
@@ -87,8 +97,15 @@ def plan(stage: Stage) -> None:
     """A plan, paid, renewed by its own clock, then cancelled."""
     person = verified(stage)
     subscription, _ = subscribed(stage, person)
-    asyncio.run(_forward(stage, subscription, MONTH))
+    asyncio.run(_forward(stage, f"subscription:{subscription}", MONTH))
     active(stage, person, subscription)
+    offered = stage.call("GET", "/billing/plans")["items"]
+    cheaper = min(
+        (each for each in offered if each["cycle"] == "monthly" and each["amount"]),
+        key=lambda each: int(each["amount"]),
+    )
+    change = {"plan_id": cheaper["plan_id"]}
+    stage.call("POST", f"/billing/subscriptions/{subscription}/change-plan", person, json=change)
     stage.call("POST", f"/billing/subscriptions/{subscription}/cancel", person, json={})
 
 
@@ -96,7 +113,7 @@ def paused(stage: Stage) -> None:
     """Paused while a debit is announced, resumed, and another plan wanted from the next period."""
     person = verified(stage)
     subscription, _ = subscribed(stage, person)
-    asyncio.run(_forward(stage, subscription, NOTICED))
+    asyncio.run(_forward(stage, f"subscription:{subscription}", NOTICED))
     path = f"/billing/subscriptions/{subscription}"
     stage.call("POST", f"{path}/pause", person, json={})
     stage.call("POST", f"{path}/resume", person, json={})
@@ -108,17 +125,37 @@ def missed(stage: Stage) -> None:
     person = verified(stage)
     subscription, _ = subscribed(stage, person)
     stage.control("razorpay/debit", subscription=subscription, outcome="failure")
-    asyncio.run(_forward(stage, subscription, MONTH))
+    asyncio.run(_forward(stage, f"subscription:{subscription}", MONTH))
     stage.control("faults", target="razorpay", match="recurring", fault="timeout_after", times=1, seconds=0.1)
-    asyncio.run(_forward(stage, subscription, MONTH))
+    asyncio.run(_forward(stage, f"subscription:{subscription}", MONTH))
     active(stage, person, subscription)
+    told_late(stage, subscription)
 
 
-async def _forward(stage: Stage, subscription: str, time: timedelta) -> None:
-    """Lets the subscription's own clock run."""
+def told_late(stage: Stage, subscription: str) -> None:
+    """The gateway's word about a debit that is long over, signed as the gateway signs."""
+    with psycopg.connect(stage.endpoints["postgres"]) as connection:
+        row = connection.execute(
+            "SELECT gateway_order_id FROM finance.debits WHERE subscription_id = %s AND state = 'failed'",
+            [subscription],
+        ).fetchone()
+    assert row is not None
+    entity = {"id": f"pay_{secrets.token_hex(7)}", "order_id": row[0]}
+    raw = json.dumps({"event": "payment.failed", "payload": {"payment": {"entity": entity}}}).encode()
+    secret = stage.sandbox.get("/_control/credentials").json()["razorpay"]["webhook_secret"]
+    headers = {
+        "X-Razorpay-Signature": hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest(),
+        "X-Razorpay-Event-Id": f"evt_{secrets.token_hex(7)}",
+        "Content-Type": "application/json",
+    }
+    stage.call("POST", "/webhooks/razorpay", headers=headers, content=raw)
+
+
+async def _forward(stage: Stage, process: str, time: timedelta) -> None:
+    """Lets a process's own clock run."""
     client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
     skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-    await skipper.fast_forward(client.get_workflow_handle(f"subscription:{subscription}"), time)
+    await skipper.fast_forward(client.get_workflow_handle(process), time)
 
 
 def course(stage: Stage) -> None:
@@ -187,7 +224,11 @@ def _given_back(stage: Stage) -> None:
     person = verified(stage)
     enrolled = _enrolled(stage, person)
     paid(stage, person, enrolled)
-    body = {"payment_id": enrolled["payment_id"], "reason": "a change of mind"}
+    _refunded(stage, enrolled["payment_id"])
+
+
+def _refunded(stage: Stage, payment: str, *, hurried: bool = False) -> None:
+    body = {"payment_id": payment, "reason": "a change of mind"}
     finance = stage.staff("finance")
     asked = stage.call("POST", "/payments/refund", finance, expect=202, json=body)
     path = f"/payments/refunds/{asked['refund_id']}"
@@ -195,13 +236,34 @@ def _given_back(stage: Stage) -> None:
     if seen["status"] == "awaiting_approval":
         second = stage.staff("finance2")
         stage.call("POST", f"/finance/refunds/{asked['refund_id']}/approve", second, json={})
+    if hurried:
+        asyncio.run(_forward(stage, f"refund:{asked['refund_id']}", SURELY))
     stage.until(path, finance, lambda r: r["status"] == "processed", "a refund is processed")
 
 
+def unsent(stage: Stage) -> None:
+    """A capture and a refund that never reached the gateway: sent anew on proof of absence."""
+    person = verified(stage)
+    stage.control("faults", target="razorpay", match="/capture", fault="timeout_before", times=1, seconds=0.1)
+    enrolled = _enrolled(stage, person)
+    payment = enrolled["payment_id"]
+    paid(stage, person, enrolled, hurried=f"payment:{payment}")
+    stage.control("faults", target="razorpay", match="/refund", fault="timeout_before", times=1, seconds=0.1)
+    _refunded(stage, payment, hurried=True)
+
+
+def unpaid(stage: Stage) -> None:
+    """An enrollment whose payment never comes."""
+    person = verified(stage)
+    enrolled = _enrolled(stage, person)
+    asyncio.run(_forward(stage, f"enrollment:{enrolled['enrollment_id']}", timedelta(days=8)))
+
+
 def complaint(stage: Stage) -> None:
-    stage.call(
-        "POST", "/complaints", newcomer(stage), expect=201, json={"subject": "a fee", "text": "too high"}
-    )
+    body = {"subject": "a fee", "text": "too high"}
+    made = stage.call("POST", "/complaints", newcomer(stage), expect=201, json=body)
+    action = f"/staff/runs/complaint:{made['complaint_id']}/actions/resolve"
+    stage.call("POST", action, stage.staff("support"), json={"note": "given back"})
 
 
 def rescreening(stage: Stage) -> None:
@@ -216,6 +278,9 @@ def signals(stage: Stage) -> None:
     stage.call("POST", "/signals/runs", analyst, expect=(200, 201, 202), json=wanted)
     signal = markets.draft_by_hand(stage, analyst)
     stage.call("POST", f"/signals/{signal}/publish", analyst, json={})
+    stage.control("kite/market", symbol="INFY", price=1500.0)
+    path = f"/signals/{signal}"
+    stage.until(path, analyst, lambda s: s["status"] == "live", "a signal whose price is reached is live")
     stage.call("POST", f"/signals/{signal}/withdraw", analyst, json={"reason": "drawn up for a test"})
 
 
@@ -253,6 +318,38 @@ def lost_order(stage: Stage) -> None:
     order = placed(stage, person, account)
     waits(stage, person, order, "open")
     stage.call("DELETE", f"/trading/orders/{order}", person)
+    waits(stage, person, order, "cancelled")
+
+
+def unsent_order(stage: Stage) -> None:
+    """An order that never reached the broker: sent anew on proof of absence."""
+    person = verified(stage)
+    account = markets.connect_broker(stage, person)
+    stage.control(
+        "faults", target="kite", match="/orders/regular", fault="timeout_before", times=1, seconds=0.1
+    )
+    order = placed(stage, person, account)
+    waits(stage, person, order, "open")
+    stage.call("DELETE", f"/trading/orders/{order}", person)
+    waits(stage, person, order, "cancelled")
+
+
+def settled_order(stage: Stage) -> None:
+    """A lost order on a day that is over: the broker shows today only, so a person looks and settles it.
+
+    Moves the exchange to its next day, so it is played alone."""
+    person = verified(stage)
+    account = markets.connect_broker(stage, person)
+    stage.control(
+        "faults", target="kite", match="/orders/regular", fault="timeout_before", times=1, seconds=0.1
+    )
+    order = placed(stage, person, account)
+    open_market(stage, next(DAYS))
+    markets.connect_broker(stage, person)
+    waits(stage, person, order, "needs_person")
+    action = f"/staff/runs/order:{order}/actions/resolve_order"
+    stage.call("POST", action, stage.staff("support"), json={"decision": "absent"})
+    stage.call("DELETE", f"/trading/orders/{order}", person, expect=(200, 409))
     waits(stage, person, order, "cancelled")
 
 
@@ -294,6 +391,7 @@ def reconciled(stage: Stage) -> None:
     def open_breaks(seen: dict[str, Any]) -> list[dict[str, Any]]:
         return [each for each in seen["breaks"] if each["status"] != "resolved"]
 
+    asyncio.run(_daily(stage))
     seen = stage.until(path, finance, open_breaks, "the planted break is found")
     for each in open_breaks(seen):
         claim = {"resolution": "claim_gateway", "note": "not ours: claimed from the gateway"}
@@ -301,14 +399,26 @@ def reconciled(stage: Stage) -> None:
     stage.until(path, finance, lambda r: not open_breaks(r), "finance resolves the break")
 
 
-def open_market(stage: Stage) -> None:
-    """11:00 of the last weekday at the exchange, so that neither night nor weekend stops an order."""
-    now = datetime.now(ZoneInfo("Asia/Kolkata"))
-    while now.weekday() >= 5:
-        now -= timedelta(days=1)
-    stage.control("clock", now=now.replace(hour=11, minute=0, second=0, microsecond=0).isoformat(), run=True)
+async def _daily(stage: Stage) -> None:
+    """The schedule's turn of the day, now."""
+    client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
+    await client.get_schedule_handle(RECONCILIATION).trigger()
 
 
+def open_market(stage: Stage, days: int = 0) -> None:
+    """11:00 of the last weekday at the exchange, so that neither night nor weekend stops an order; or of the
+    weekday so many after that."""
+    day = datetime.now(IST)
+    while day.weekday() >= 5:
+        day -= timedelta(days=1)
+    while days or day.weekday() >= 5:
+        day += timedelta(days=1)
+        days -= day.weekday() < 5
+    stage.control("clock", now=day.replace(hour=11, minute=0, second=0, microsecond=0).isoformat(), run=True)
+
+
+DAYS = count(1)
+"""Each `settled_order` needs a day that no other has had: the exchange's clock never goes back."""
 Journey = Callable[[Stage], None]
 JOURNEYS: dict[str, Journey] = {
     journey.__name__: journey
@@ -324,9 +434,13 @@ JOURNEYS: dict[str, Journey] = {
         edits,
         refund,
         lost_answers,
+        unsent,
+        unpaid,
         signals,
         orders,
         lost_order,
+        unsent_order,
+        settled_order,
         reconciled,
     )
 }

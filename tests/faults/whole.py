@@ -11,7 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from cli.demo.stage import BrokenPromise, Person, Stage
 from cli.environment import ROOT
 from cli.verify import gather, judge
 from models.settings import settings
+from tests.faults.journeys import JOURNEYS
 
 PATIENCE_SECONDS = 60.0
-READY_SECONDS = 90.0
+READY_SECONDS = 240.0
 TOKEN_SECONDS = 600.0
 AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable")
 """Codes that tell a client to send the same request again."""
@@ -178,3 +180,21 @@ class Whole:
             if not found or time.monotonic() > deadline:
                 return found
             time.sleep(0.5)
+
+
+def played(whole: Whole, *lines: Sequence[str]) -> list[str]:
+    """Plays lines of journeys side by side; what failed, by journey."""
+    failures: list[str] = []
+
+    def play(line: Sequence[str]) -> None:
+        for journey in line:
+            begun = time.monotonic()
+            try:
+                JOURNEYS[journey](whole.clients)
+            except Exception as failure:  # noqa: BLE001  # told with its journey when all are done
+                failures.append(f"{journey}: {type(failure).__name__}: {failure}")
+            print(f"{journey}: {time.monotonic() - begun:.0f} s")
+
+    with ThreadPoolExecutor(len(lines)) as side_by_side:
+        list(side_by_side.map(play, lines))
+    return failures
