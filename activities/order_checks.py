@@ -20,7 +20,7 @@ from models.messages.trading import (
 )
 from providers.broker import Reading
 from store import trading_market, trading_standing
-from store.database import Database
+from store.database import Connection, Database
 from store.trading_standing import Facts
 
 
@@ -47,6 +47,7 @@ class Verdict:
     refusal: Refusal | None
     value: int = 0
     opens_in: float = 0.0
+    facts: Facts | None = None
 
 
 class MarketChecks:
@@ -66,6 +67,20 @@ class MarketChecks:
             return await self._judge(command, session, asked)
         finally:
             asked.cancel()
+
+    async def reserve(self, connection: Connection, command: SubmitOrder, verdict: Verdict) -> Refusal | None:
+        """Weighs the limits once more in the account's turn, and counts the order from here on: of two that
+        leave at once, each alone within the limits, only one passes."""
+        if verdict.facts is None:
+            return None
+        async with connection.transaction():
+            await trading_standing.in_turn(connection, command.account_id)
+            day = trading_date(verdict.now)
+            exposure = await trading_standing.exposure_of(connection, command, day)
+            refusal = _limits(command, verdict.value, replace(verdict.facts, exposure=exposure))
+            if refusal is None:
+                await trading_standing.reserve(connection, command.order_id, verdict.value)
+        return refusal
 
     async def _judge(
         self, command: SubmitOrder, session: Session, asked: Awaitable[Reading[MarginAnswer]]
@@ -137,11 +152,16 @@ def _weigh(
         pretrade.standing_refusal(facts.standing)
         or pretrade.price_refusal(wish, prices)
         or (pretrade.signal_refusal(basis, prices, command.as_of) if basis else None)
-        or pretrade.limit_refusal(wish, value, facts.standing, facts.limits, facts.exposure)
+        or _limits(command, value, facts)
     )
-    if refusal is None and pretrade.opening_quantity(wish, facts.exposure.held):
+    if refusal is None and pretrade.opening_quantity(wish, facts.exposure):
         refusal = pretrade.margin_refusal(margin.required, margin.available)
-    return Verdict(now, refusal, value)
+    return Verdict(now, refusal, value, facts=facts)
+
+
+def _limits(command: SubmitOrder, value: int, facts: Facts) -> Refusal | None:
+    """The customer's limits, and the firm's where none were set."""
+    return pretrade.limit_refusal(wish_of(command.terms), value, facts.standing, facts.limits, facts.exposure)
 
 
 def _shut_for(terms: OrderTerms, now: datetime) -> float:

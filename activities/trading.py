@@ -203,6 +203,9 @@ class OrderSending:
             return Submission(kind=SubmissionKind.PACED, wait_seconds=limit.retry_after)
         # One connection from `sending` to `sent`: it holds the sender's lock (store.trading_attempts).
         async with self._database.reading() as connection:
+            refusal = await self._checks.reserve(connection, command, verdict)
+            if refusal is not None:
+                return await self._risk_rejected(command, refusal)
             begun = await trading_attempts.begin(
                 connection,
                 command.order_id,

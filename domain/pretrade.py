@@ -130,13 +130,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What the account holds and has under way; `working_*` are other live orders' unfilled parts.
+    """What the account holds and has under way; `working_*` are other live orders' unfilled parts on the
+    order's own side.
 
-    `held` is signed; values and the day's loss (positive) in paise.
+    `held` is signed; values and the day's loss (positive) in paise. `open_positions`: other instruments,
+    those among them that are only ordered yet.
     """
 
     held: int = 0
     working_value: int = 0
+    working_quantity: int = 0
     open_positions: int = 0
     loss_today: int = 0
 
@@ -223,9 +226,10 @@ def order_value(wish: Wish, last: Decimal) -> int:
     return int((price * wish.quantity * 100).to_integral_value(ROUND_CEILING))
 
 
-def opening_quantity(wish: Wish, held: int) -> int:
-    """How much of the order opens exposure; the rest only closes what is held."""
-    closes = -held if wish.side is Side.BUY else held
+def opening_quantity(wish: Wish, exposure: Exposure) -> int:
+    """How much of the order opens exposure; the rest only closes what is held and nothing else closes."""
+    held = -exposure.held if wish.side is Side.BUY else exposure.held
+    closes = held - exposure.working_quantity
     return max(wish.quantity - max(closes, 0), 0)
 
 
@@ -238,7 +242,7 @@ def limit_refusal(
         return Refusal.KYC_TIER_REQUIRED
     if value > limits.max_order_value:
         return Refusal.ORDER_VALUE_LIMIT
-    opens = opening_quantity(wish, exposure.held)
+    opens = opening_quantity(wish, exposure)
     if opens == 0:
         return None
     if exposure.loss_today >= limits.max_daily_loss:

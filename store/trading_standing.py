@@ -15,8 +15,18 @@ WORKING = """
 SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %(account)s
                    AND p.exchange = %(exchange)s AND p.symbol = %(symbol)s AND p.product = %(product)s), 0)
            AS held,
-       (SELECT count(*) FROM trading.positions p WHERE p.account_id = %(account)s AND p.quantity <> 0)
-           AS open_positions,
+       (SELECT count(*) FROM (
+            SELECT p.exchange, p.symbol, p.product FROM trading.positions p
+            WHERE p.account_id = %(account)s AND p.quantity <> 0
+            UNION SELECT o.exchange, o.symbol, o.product FROM trading.orders o
+            WHERE o.account_id = %(account)s AND o.order_value IS NOT NULL AND o.status <> ALL(%(terminal)s)
+        ) taken WHERE (taken.exchange, taken.symbol, taken.product)
+                      <> (%(exchange)s, %(symbol)s, %(product)s)) AS open_positions,
+       coalesce((SELECT sum(o.quantity - o.filled_quantity)
+                 FROM trading.orders o WHERE o.account_id = %(account)s AND o.exchange = %(exchange)s
+                   AND o.symbol = %(symbol)s AND o.product = %(product)s AND o.side = %(side)s
+                   AND o.order_id <> %(order)s AND o.order_value IS NOT NULL
+                   AND o.status <> ALL(%(terminal)s)), 0)::bigint AS working_quantity,
        coalesce((SELECT sum(o.order_value * (o.quantity - o.filled_quantity) / o.quantity)
                  FROM trading.orders o WHERE o.account_id = %(account)s AND o.exchange = %(exchange)s
                    AND o.symbol = %(symbol)s AND o.side = %(side)s AND o.order_id <> %(order)s
@@ -45,16 +55,7 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
     standing = await standing_of(
         connection, command.user_id, status=account.status, blocked=account.blocks(command.flattens)
     )
-    exposure = await exposure_of(
-        connection,
-        order_id=command.order_id,
-        account_id=account.account_id,
-        exchange=terms.exchange,
-        symbol=terms.symbol,
-        product=terms.product,
-        side=terms.side,
-        day=day,
-    )
+    exposure = await exposure_of(connection, command, day)
     listed = await trading_market.last_listed(connection, name, terms.exchange, terms.symbol)
     return Facts(
         standing=standing,
@@ -89,27 +90,32 @@ async def limits_of(connection: Connection, account_id: str) -> Limits:
     return Limits(**{name: value for name, value in row.items() if value is not None})
 
 
-async def exposure_of(
-    connection: Connection,
-    *,
-    order_id: str,
-    account_id: str,
-    exchange: str,
-    symbol: str,
-    product: str,
-    side: str,
-    day: date,
-) -> Exposure:
+async def in_turn(connection: Connection, account_id: str) -> None:
+    """Holds the account's turn to the transaction's end: orders at once are weighed one after another."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"exposure:{account_id}",)
+    )
+
+
+async def reserve(connection: Connection, order_id: str, value: int) -> None:
+    """What the order is worth counts for the account's other orders from here on."""
+    await connection.execute(
+        "UPDATE trading.orders SET order_value = %s WHERE order_id = %s", (value, order_id)
+    )
+
+
+async def exposure_of(connection: Connection, command: SubmitOrder, day: date) -> Exposure:
     """What the account holds in this instrument and has under way on this side, and the day's loss."""
+    terms = command.terms
     cursor = await connection.execute(
         WORKING,
         {
-            "order": order_id,
-            "account": account_id,
-            "exchange": exchange,
-            "symbol": symbol,
-            "product": product,
-            "side": side,
+            "order": command.order_id,
+            "account": command.account_id,
+            "exchange": terms.exchange,
+            "symbol": terms.symbol,
+            "product": terms.product,
+            "side": terms.side,
             "day": day,
             "terminal": [str(each) for each in TERMINAL],
         },

@@ -160,6 +160,12 @@ LIMITS = Limits(max_order_value=1_00_000_00, max_symbol_exposure=2_00_000_00, ma
         (15_000_00, STANDING, Exposure(held=1, open_positions=3), None),
         (15_000_00, STANDING, Exposure(loss_today=1_00_000_00), Refusal.DAILY_LOSS_LIMIT),
         (15_000_00, STANDING, Exposure(held=-10, loss_today=1_00_000_00, open_positions=9), None),
+        (
+            15_000_00,
+            STANDING,
+            Exposure(held=-10, working_quantity=1, loss_today=1_00_000_00),
+            Refusal.DAILY_LOSS_LIMIT,
+        ),
     ],
 )
 def test_the_customers_limits(
@@ -185,7 +191,7 @@ def test_values_never_round_down_and_only_the_opening_part_counts(
     order = wish(quantity=quantity, price=price, side=side)
     assert pretrade.order_value(order, Decimal(1)) == price * quantity * 100
     after = held + (quantity if side is Side.BUY else -quantity)
-    opened = pretrade.opening_quantity(order, held)
+    opened = pretrade.opening_quantity(order, Exposure(held=held))
     assert 0 <= opened <= quantity
     assert abs(after) <= abs(held) + opened
     if opened == 0:

@@ -1,5 +1,6 @@
 """An order that a check refuses: a clear reason, and no call that could place it ever reaches the broker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -90,6 +91,37 @@ async def test_the_customers_own_limits(floor: Floor, column: str, limit: int, r
     answer = await floor.place(trader)
     assert (answer["status"], answer["reason_code"]) == ("risk_rejected", reason)
     assert await floor.sent(trader) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "limit", "symbols", "reason"),
+    [
+        ("max_symbol_exposure", 15_000_00, ("INFY", "INFY"), "symbol_exposure_limit"),
+        ("max_open_positions", 1, ("INFY", "SBIN"), "open_positions_limit"),
+    ],
+)
+async def test_of_orders_that_leave_at_once_only_those_within_the_limits_pass(
+    floor: Floor, column: str, limit: int, symbols: tuple[str, str], reason: str
+) -> None:
+    """Each alone is within the limit: both are weighed before either is known to the broker."""
+    trader = await floor.trader()
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            f"UPDATE trading.accounts SET {column} = %s WHERE account_id = %s", (limit, trader.account_id)
+        )
+    await floor.market("INFY", manual=True)
+    await floor.market("SBIN", manual=True, price=880, close=880)
+    try:
+        prices = {"INFY": Decimal(1500), "SBIN": Decimal(880)}
+        answers = await asyncio.gather(
+            *(floor.place(trader, symbol=symbol, price=prices[symbol]) for symbol in symbols)
+        )
+    finally:
+        await floor.market("INFY", manual=False)
+        await floor.market("SBIN", manual=False)
+    refused = [answer for answer in answers if answer["status"] == "risk_rejected"]
+    assert [answer["reason_code"] for answer in refused] == [reason], answers
+    assert len(await floor.sent(trader)) == 1
 
 
 async def test_an_after_market_order_is_refused_while_the_market_is_open(floor: Floor) -> None:
