@@ -6,10 +6,12 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any
 
+import exchange_calendars
+import pandas
 import psycopg
 from temporalio.client import Client
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
@@ -151,11 +153,11 @@ def told_late(stage: Stage, subscription: str) -> None:
     stage.call("POST", "/webhooks/razorpay", headers=headers, content=raw)
 
 
-async def _forward(stage: Stage, process: str, time: timedelta) -> None:
+async def _forward(stage: Stage, process: str, by: timedelta) -> None:
     """Lets a process's own clock run."""
     client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
     skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-    await skipper.fast_forward(client.get_workflow_handle(process), time)
+    await skipper.fast_forward(client.get_workflow_handle(process), by)
 
 
 def course(stage: Stage) -> None:
@@ -406,15 +408,11 @@ async def _daily(stage: Stage) -> None:
 
 
 def open_market(stage: Stage, days: int = 0) -> None:
-    """11:00 of the last weekday at the exchange, so that neither night nor weekend stops an order; or of the
-    weekday so many after that."""
-    day = datetime.now(IST)
-    while day.weekday() >= 5:
-        day -= timedelta(days=1)
-    while days or day.weekday() >= 5:
-        day += timedelta(days=1)
-        days -= day.weekday() < 5
-    stage.control("clock", now=day.replace(hour=11, minute=0, second=0, microsecond=0).isoformat(), run=True)
+    """11:00 of the exchange's newest session, so that no night, weekend or holiday stops an order; or of the
+    session so many after that."""
+    sessions = exchange_calendars.get_calendar("XBOM").sessions
+    day = sessions[sessions.searchsorted(pandas.Timestamp(datetime.now(IST).date()), side="right") - 1 + days]
+    stage.control("clock", now=datetime.combine(day.date(), time(11), IST).isoformat(), run=True)
 
 
 DAYS = count(1)
