@@ -76,6 +76,8 @@ class ServerPorts:
     http: int
     ui: int
     metrics: int
+    codec: int
+    """Where the signed-in door serves the UI and decodes for it."""
 
 
 def start_dev_arguments(database: Path, ports: ServerPorts, namespace: str) -> list[str]:
@@ -85,6 +87,7 @@ def start_dev_arguments(database: Path, ports: ServerPorts, namespace: str) -> l
     arguments += ["--ui-port", str(ports.ui), "--metrics-port", str(ports.metrics)]
     arguments += ["--db-filename", str(database), "--namespace", namespace]
     arguments += ["--log-level", "warn", "--ui-disable-news-fetch"]
+    arguments += ["--ui-codec-endpoint", f"http://127.0.0.1:{ports.codec}/codec"]
     for pragma, value in SQLITE_PRAGMAS.items():
         arguments += ["--sqlite-pragma", f"{pragma}={value}"]
     for setting in DYNAMIC_CONFIG:

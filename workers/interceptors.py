@@ -8,7 +8,7 @@ import redis
 import structlog
 from psycopg_pool import PoolTimeout
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, CancelledError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from domain.errors import RateLimited, Rejected, TreumError, Unavailable, Unknown
@@ -32,7 +32,13 @@ def as_failure(error: TreumError) -> ApplicationError:
         pause = timedelta(seconds=error.retry_after)
         return ApplicationError(error.code, error.code, error.retry_after, type=kind, next_retry_delay=pause)
     permanent = isinstance(error, Rejected | Unknown)
-    return ApplicationError(error.code, error.code, type=kind, non_retryable=permanent)
+    # A refusal is an answer: it is no warning in a log and no failure in the metrics.
+    category = (
+        ApplicationErrorCategory.BENIGN
+        if isinstance(error, Rejected)
+        else ApplicationErrorCategory.UNSPECIFIED
+    )
+    return ApplicationError(error.code, error.code, type=kind, non_retryable=permanent, category=category)
 
 
 class ClosedErrors(Interceptor):

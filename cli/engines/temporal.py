@@ -21,6 +21,7 @@ def program(home: Path, ports: dict[str, int], namespace: str) -> Program:
         http=ports["temporal-http"],
         ui=ports["temporal-ui"],
         metrics=ports["temporal-metrics"],
+        codec=ports["codec"],
     )
     arguments = start_dev_arguments(home / "temporal.db", own, namespace)
     return Program(
