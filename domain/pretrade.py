@@ -18,7 +18,6 @@ class Refusal(StrEnum):
 
     KYC_REQUIRED = "kyc_required"
     KYC_TIER_REQUIRED = "kyc_tier_required"
-    NOT_ENTITLED = "not_entitled"
     ACCOUNT_CLOSED = "account_closed"
     ACCOUNT_BLOCKED = "account_blocked"
     SIGNAL_EXPIRED = "signal_expired"
@@ -85,7 +84,6 @@ class Standing:
 
     kyc_verified: bool
     kyc_single_limit: int | None
-    entitled: bool
     account_open: bool
     blocked: bool
 
@@ -149,8 +147,6 @@ def standing_refusal(standing: Standing) -> Refusal | None:
         return Refusal.ACCOUNT_CLOSED
     if not standing.kyc_verified:
         return Refusal.KYC_REQUIRED
-    if not standing.entitled:
-        return Refusal.NOT_ENTITLED
     return Refusal.ACCOUNT_BLOCKED if standing.blocked else None
 
 

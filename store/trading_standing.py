@@ -73,7 +73,6 @@ async def standing_of(connection: Connection, user_id: str, *, status: str, bloc
     return Standing(
         kyc_verified=kyc is not None and kyc.in_force,
         kyc_single_limit=kyc.limits.single if kyc is not None and kyc.limits else None,
-        entitled=True,
         account_open=status != "closed",
         blocked=blocked,
     )

@@ -11,6 +11,7 @@ from api.pages import Page, cut, page
 from api.platform import PlatformDep, platform
 from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
+from api.signals.reading import visible
 from api.trading import shapes
 from api.trading.ordering import order_drive, origin_of
 from api.waiting import Wait, until
@@ -47,6 +48,10 @@ async def place(
     """A direct order is its own confirmation; answers with the state reached within the deadline."""
     async with platform.database.reading() as connection:
         own(principal, await trading_accounts.owner_of(connection, body.account_id))
+    if body.signal_id:
+        # Whoever may not see a signal may not answer it either, by whichever way.
+        await visible(platform, principal, body.signal_id)
+    async with platform.database.reading() as connection:
         origin = await origin_of(connection, body.signal_id) if body.signal_id else None
     if body.signal_id and origin is None:
         raise Problem(404)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from tests.api.conftest import Api, eventually
+from tests.api.conftest import Api, Person, eventually
 from tests.api.newsroom import DRAFT, Newsroom, newsroom
 
 
@@ -132,6 +132,12 @@ async def test_the_free_plan_sees_five_a_day_whichever_way(room: Newsroom) -> No
     assert set(published) <= shown
     history = (await room.get("/signals/history", free)).json()["items"]
     assert len(history) == 5
+    answering = {
+        "account_id": await paper_account(room, free), "exchange": "NSE", "symbol": "SBIN", "side": "BUY",
+        "quantity": 1, "order_type": "MARKET", "product": "CNC", "signal_id": published[0],
+    }  # fmt: skip
+    ordered = await room.post("/trading/orders", free, answering)
+    assert (ordered.status_code, ordered.json()["code"]) == (403, "allowance_spent")
 
 
 async def test_a_strategy_finds_a_signal_in_real_candles(room: Newsroom) -> None:
@@ -195,8 +201,7 @@ async def test_the_market_reaches_the_target_and_the_true_return_is_kept(room: N
         )
 
 
-async def test_a_no_is_recorded_once(room: Newsroom) -> None:
-    signal_id, customer = await room.published(), await room.customer("premium")
+async def paper_account(room: Newsroom, customer: Person) -> str:
     account = f"acc_{customer.user_id[4:]}"
     await room.rows(
         """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
@@ -204,6 +209,12 @@ async def test_a_no_is_recorded_once(room: Newsroom) -> None:
         account,
         customer.user_id,
     )
+    return account
+
+
+async def test_a_no_is_recorded_once(room: Newsroom) -> None:
+    signal_id, customer = await room.published(), await room.customer("premium")
+    account = await paper_account(room, customer)
     body = {"account_id": account, "decision": "decline"}
     first = await room.post(f"/signals/{signal_id}/act", customer, body)
     assert (first.status_code, first.json()["order_id"]) == (200, None)

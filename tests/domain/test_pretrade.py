@@ -27,7 +27,7 @@ WISH = Wish(
     Exchange.NSE, "INFY", Side.BUY, 10, OrderType.LIMIT, Decimal(1500), None, Product.DELIVERY, Validity.DAY,
     None, None,
 )  # fmt: skip
-STANDING = Standing(True, 5_00_000_00, True, True, False)
+STANDING = Standing(True, 5_00_000_00, True, False)
 LISTING = Listing(Decimal("0.10"), 1, "INFOSYS", None, False)
 FUTURE = Listing(Decimal("0.10"), 65, "NIFTY", date(2026, 11, 24), True)
 
@@ -42,7 +42,6 @@ def wish(**different: Any) -> Wish:
         ({}, None),
         ({"account_open": False}, Refusal.ACCOUNT_CLOSED),
         ({"kyc_verified": False}, Refusal.KYC_REQUIRED),
-        ({"entitled": False}, Refusal.NOT_ENTITLED),
         ({"blocked": True}, Refusal.ACCOUNT_BLOCKED),
     ],
 )
