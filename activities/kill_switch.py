@@ -8,9 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.brokers import beating
 from domain.errors import Rejected, Unavailable
@@ -35,6 +40,8 @@ from store.database import Database
 from workflows.ports.trading import KillSwitchPort
 
 ASK_WITHIN = timedelta(seconds=5)
+CANCELS = 16
+"""Orders asked at a time; the account's own gate paces what reaches the broker."""
 
 
 class KillSwitchActivities(KillSwitchPort):
@@ -56,8 +63,9 @@ class KillSwitchActivities(KillSwitchPort):
     async def stop_orders(self, account_id: str) -> LiveOrders:
         """Asks each live order's process to take it back; the orders that have not ended after."""
         async with beating():
-            for order_id in await self._live(account_id):
-                await self._cancel(order_id)
+            # Together: one that cannot be reached must not keep the others alive.
+            room = asyncio.Semaphore(CANCELS)
+            await asyncio.gather(*(self._cancel(order_id, room) for order_id in await self._live(account_id)))
             return LiveOrders(order_ids=await self._live(account_id))
 
     @activity.defn(name="trading.flatten")
@@ -85,15 +93,12 @@ class KillSwitchActivities(KillSwitchPort):
         async with self._database.reading() as connection:
             return await trading_stops.live_orders(connection, account_id)
 
-    async def _cancel(self, order_id: str) -> None:
+    async def _cancel(self, order_id: str, room: asyncio.Semaphore) -> None:
+        """What came of it the next reading of our record shows; what still lives is asked again."""
         handle = self._client.get_workflow_handle(workflow_id(Kind.ORDER, order_id))
-        try:
-            await handle.execute_update("cancel", Cancel(), rpc_timeout=ASK_WITHIN)
-        except WorkflowUpdateFailedError:
-            return  # it has ended: the next reading of our record shows it
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise Unavailable("order_process_away") from None
+        async with room:
+            with suppress(WorkflowUpdateFailedError, RPCTimeoutOrCancelledError, RPCError):
+                await handle.execute_update("cancel", Cancel(), rpc_timeout=ASK_WITHIN)
 
     async def _start(self, order: OrderInput) -> None:
         """Under one update id, so that a repeat gets the first answer, after the run has ended too."""
@@ -111,7 +116,7 @@ class KillSwitchActivities(KillSwitchPort):
             await self._client.execute_update_with_start_workflow(
                 "place", Place(), start_workflow_operation=start, id=order.order_id, rpc_timeout=ASK_WITHIN
             )
-        except RPCError:
+        except (RPCError, RPCTimeoutOrCancelledError):
             raise Unavailable("order_process_away") from None
         finally:
             with suppress(RPCError, TimeoutError):

@@ -160,7 +160,9 @@ def _weigh(
 
 
 def _limits(command: SubmitOrder, value: int, facts: Facts) -> Refusal | None:
-    """The customer's limits, and the firm's where none were set."""
+    """The customer's limits; what closes a position for the kill switch knows none."""
+    if command.flattens is not None:
+        return None
     return pretrade.limit_refusal(wish_of(command.terms), value, facts.standing, facts.limits, facts.exposure)
 
 

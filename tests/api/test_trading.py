@@ -79,6 +79,13 @@ class Desk:
         assert answer.status_code == 200, answer.text
         return person, answer.json()["account_id"], broker_user
 
+    async def limit_orders(self, account_id: str, value: int | None) -> None:
+        """The customer's own limit of an order's value, in paise."""
+        async with self.api.platform.database.transaction() as connection:
+            await connection.execute(
+                "UPDATE trading.accounts SET max_order_value = %s WHERE account_id = %s", (value, account_id)
+            )
+
     async def place(self, person: Person, account_id: str, **terms: Any) -> httpx.Response:
         body = {
             "account_id": account_id, "exchange": "NSE", "symbol": "TCS", "side": "BUY", "quantity": 2,
@@ -328,6 +335,7 @@ async def test_the_kill_switch_blocks_takes_back_and_flattens(desk: Desk) -> Non
     await desk.reaches(person, held.json()["order_id"], "filled")
     resting = await desk.place(person, account_id, price="3000")
     await desk.reaches(person, resting.json()["order_id"], "open")
+    await desk.limit_orders(account_id, 1_00)
     path = f"/v1/trading/accounts/{account_id}/kill-switch"
     headers = {**person.headers, "Idempotency-Key": "stop"}
     engaged = await desk.api.post(path, json={"flatten": True}, headers=headers)
@@ -354,6 +362,7 @@ async def test_the_kill_switch_blocks_takes_back_and_flattens(desk: Desk) -> Non
     assert [item["quantity"] for item in positions.json()["items"]] == [0]
     lifted = await desk.api.delete(path, headers=person.headers)
     assert lifted.json()["status"] == "lifted"
+    await desk.limit_orders(account_id, None)
     free = await desk.place(person, account_id)
     assert free.json()["status"] in ("submitting", "open", "filled")
 
