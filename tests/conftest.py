@@ -1,13 +1,15 @@
 """Engines shared by every test of a session; a test that needs a fresh record takes ``database``."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.embedded import EmbeddedEngines
 from models.settings import Settings, settings
-from tests.faults.journeys import open_market
-from tests.faults.whole import Whole
+
+if TYPE_CHECKING:
+    from tests.faults.whole import Whole
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +44,12 @@ def sandbox_process(engines: EmbeddedEngines) -> str:
 
 
 @pytest.fixture(scope="session")
-def whole() -> Iterator[Whole]:
+def whole() -> "Iterator[Whole]":
     """The whole platform as `treum up` runs it, the market open."""
+    # Imported here: the clients and the exchange's calendar cost every other test a second.
+    from tests.faults.journeys import open_market
+    from tests.faults.whole import Whole
+
     with Whole() as platform:
         open_market(platform.clients)
         yield platform

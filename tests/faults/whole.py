@@ -193,6 +193,7 @@ def played(whole: Whole, *lines: Sequence[str]) -> list[str]:
                 JOURNEYS[journey](whole.clients)
             except Exception as failure:  # noqa: BLE001  # told with its journey when all are done
                 failures.append(f"{journey}: {type(failure).__name__}: {failure}")
+                print(failures[-1])
             print(f"{journey}: {time.monotonic() - begun:.0f} s")
 
     with ThreadPoolExecutor(len(lines)) as side_by_side:
