@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.fields import Moment
 from domain.identity import Channel, Role, normalise_email, normalise_phone
 
 
@@ -141,7 +142,7 @@ class SteppedUp(BaseModel):
 
 class NewKey(Body):
     name: Name
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Key(BaseModel):
@@ -158,7 +159,7 @@ class MadeKey(Key):
 class Grant(Body):
     user_id: Id
     role: Role
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class HeldRole(BaseModel):

@@ -4,8 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from api.fields import Moment
 from domain.signals import Action, Flaw, Levels, Status, Timeframe, risk_reward
 from domain.trading import Exchange
 from models.messages.signals import SignalTerms, Source, Strategy
@@ -34,7 +35,7 @@ class DraftBody(Body):
     target_price: Price | None = None
     stop_loss: Price | None = None
     confidence: Annotated[int, Field(ge=0, le=100, strict=True)]
-    expires_at: AwareDatetime
+    expires_at: Moment
     rationale: Text
     disclosure: Text
 

@@ -118,6 +118,15 @@ async def test_an_api_key_acts_for_its_owner_until_it_is_ended(api: Api) -> None
     assert (await api.get(profile, headers=key)).json()["code"] == "api_key_invalid"
 
 
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+async def test_an_expiry_that_could_not_be_read_back_is_refused(api: Api, when: str) -> None:
+    person = await api.signed_in()
+    body = {"name": "laptop", "expires_at": when}
+    made = await api.post("/v1/auth/api-keys", json=body, headers=person.headers)
+    assert (made.status_code, made.json()["errors"][0]["pointer"]) == (422, "/expires_at")
+    assert (await api.get("/v1/auth/api-keys", headers=person.headers)).json()["items"] == []
+
+
 async def test_roles_are_granted_and_ended_by_an_administrator_only(api: Api) -> None:
     admin, person = await api.staff("admin"), await api.signed_in()
     grant = {"user_id": person.user_id, "role": "finance"}
