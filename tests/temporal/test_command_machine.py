@@ -284,10 +284,5 @@ def test_one_effect_one_answer(engines: EmbeddedEngines, database: str) -> None:
     hold(engines, database, QUICK)
 
 
-@pytest.mark.campaign
-def test_one_effect_one_answer_at_length(engines: EmbeddedEngines, database: str) -> None:
-    hold(engines, database, settings(PROFILE, max_examples=150, stateful_step_count=30, print_blob=True))
-
-
 PROFILE = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 QUICK = settings(PROFILE, max_examples=16, stateful_step_count=12, derandomize=True, phases=[Phase.generate])
