@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from itertools import count
+from time import monotonic, sleep
 from typing import Any
 
 import exchange_calendars
@@ -18,7 +19,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from cli.demo import learning, markets, people
 from cli.demo.run import IST
-from cli.demo.stage import Person, Stage
+from cli.demo.stage import BrokenPromise, Person, Stage
 from temporal.schedules import RECONCILIATION
 
 MONTH = timedelta(days=34)
@@ -136,13 +137,7 @@ def missed(stage: Stage) -> None:
 
 def told_late(stage: Stage, subscription: str) -> None:
     """The gateway's word about a debit that is long over, signed as the gateway signs."""
-    with psycopg.connect(stage.endpoints["postgres"]) as connection:
-        row = connection.execute(
-            "SELECT gateway_order_id FROM finance.debits WHERE subscription_id = %s AND state = 'failed'",
-            [subscription],
-        ).fetchone()
-    assert row is not None
-    entity = {"id": f"pay_{secrets.token_hex(7)}", "order_id": row[0]}
+    entity = {"id": f"pay_{secrets.token_hex(7)}", "order_id": failed_debit(stage, subscription)}
     raw = json.dumps({"event": "payment.failed", "payload": {"payment": {"entity": entity}}}).encode()
     secret = stage.sandbox.get("/_control/credentials").json()["razorpay"]["webhook_secret"]
     headers = {
@@ -158,6 +153,18 @@ async def _forward(stage: Stage, process: str, by: timedelta) -> None:
     client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
     skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
     await skipper.fast_forward(client.get_workflow_handle(process), by)
+
+
+def failed_debit(stage: Stage, subscription: str) -> str:
+    """The gateway's order of the subscription's debit that failed, once it is known to have failed."""
+    asked = "SELECT gateway_order_id FROM finance.debits WHERE subscription_id = %s AND state = 'failed'"
+    deadline = monotonic() + 60
+    while monotonic() < deadline:
+        with psycopg.connect(stage.endpoints["postgres"]) as connection:
+            if row := connection.execute(asked, [subscription]).fetchone():
+                return str(row[0])
+        sleep(0.1)
+    raise BrokenPromise("a debit that the bank refuses is marked as failed")
 
 
 def course(stage: Stage) -> None:
