@@ -169,3 +169,27 @@ async def test_a_role_that_is_granted_and_ended_stands_in_the_trail(place: House
     ]
     async with place.api.platform.database.reading() as connection:
         assert await audit.broken_at(connection) is None
+
+
+@pytest.mark.parametrize("cursor", ["AAAA", "MCAw", "%00", "x" * 400])
+async def test_a_cursor_that_nobody_gave_is_refused_not_called_an_outage(place: House, cursor: str) -> None:
+    asked = f"/v1/staff/attention?cursor={cursor}"
+    refused = await place.api.get(asked, headers=place.staff["support"].headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
+
+
+async def test_what_waits_is_read_page_by_page(place: House) -> None:
+    for _ in range(2):
+        await place.call("POST", "/complaints", place.stranger, {"subject": "Refund", "text": "Where is it?"})
+    staff = place.staff["support"]
+
+    async def read() -> list[str]:
+        seen, cursor = [], ""
+        while cursor is not None:
+            page = await place.call("GET", f"/staff/attention?limit=1{cursor and f'&cursor={cursor}'}", staff)
+            seen += [run["workflow_id"] for run in page["items"]]
+            cursor = page["next_cursor"]
+        return seen
+
+    seen = await eventually(read, lambda runs: len(runs) > 1)
+    assert len(seen) == len(set(seen))
