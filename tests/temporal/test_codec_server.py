@@ -11,7 +11,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from cli.embedded import EmbeddedEngines
 from models.contracts.sealing import KeyRing
 from temporal.codec import EncryptionCodec
-from temporal.codec_server import MAX_DECODE_BYTES, Proxy
+from temporal.codec_server import MAX_DECODE_BYTES, MAX_FORM_BYTES, Proxy
 from temporal.staff import COOKIE
 from tests.api.conftest import Api, Person
 
@@ -76,7 +76,8 @@ async def test_what_cannot_be_opened_is_refused_as_such(
     damaged = json.loads(sealed)
     damaged["payloads"][0]["data"] = "AAAA" + damaged["payloads"][0]["data"][4:]
     assert (await door.post("/codec/decode", json=damaged)).status_code == 400
-    assert (await door.post("/codec/decode", content=b"{")).status_code == 400
+    for broken in (b"{", b"\xff\xfe"):
+        assert (await door.post("/codec/decode", content=broken)).status_code == 400
     large = await door.post("/codec/decode", content=b" " * (MAX_DECODE_BYTES + 1))
     assert large.status_code == 413
 
@@ -99,3 +100,42 @@ async def test_staff_see_the_ui(door: httpx.AsyncClient, support: Person) -> Non
     shown = await door.get("/api/v1/namespaces/treum")
     assert shown.status_code == 200
     assert shown.json()["namespaceInfo"]["name"] == "treum"
+
+
+async def test_the_ui_is_told_where_payloads_are_opened(door: httpx.AsyncClient, support: Person) -> None:
+    await signed_in(door, support)
+    told = (await door.get("/api/v1/settings")).json()
+    assert (told["Codec"]["Endpoint"], told["Codec"]["IncludeCredentials"]) == ("/codec", True)
+    assert (told["DefaultNamespace"], told["DisableWriteActions"]) == ("treum", True)
+
+
+async def test_the_ui_may_ask_a_run_for_its_current_details(door: httpx.AsyncClient, support: Person) -> None:
+    await signed_in(door, support)
+    await door.get("/")
+    runs = "/api/v1/namespaces/treum/workflows"
+    token = {"X-CSRF-TOKEN": door.cookies["_csrf"]}
+    # The run does not exist: that it is Temporal who says so shows that the question came through.
+    asked = await door.post(f"{runs}/payment:x/query/__temporal_workflow_metadata", json={}, headers=token)
+    assert (asked.status_code, asked.json()["code"]) == (404, 5)
+    for other in ("payment:x/query/other", "payment:x%2Fterminate%3F/query/__temporal_workflow_metadata"):
+        assert (await door.post(f"{runs}/{other}", json={}, headers=token)).status_code == 403
+
+
+async def test_a_path_that_is_no_address_is_not_found(door: httpx.AsyncClient, support: Person) -> None:
+    await signed_in(door, support)
+    assert (await door.get("/namespaces/%00")).status_code == 404
+
+
+async def test_another_sites_form_signs_nobody_in(door: httpx.AsyncClient, support: Person) -> None:
+    form = {"email": support.email, "password": support.password}
+    forged = await door.post("/sign-in", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert forged.status_code == 403
+    assert "set-cookie" not in forged.headers
+    assert (await door.post("/sign-in", content=b"a" * (MAX_FORM_BYTES + 1))).status_code == 413
+
+
+async def test_the_sign_in_page_is_framed_by_nobody(door: httpx.AsyncClient) -> None:
+    for answer in (await door.get("/sign-in"), await door.head("/sign-in")):
+        assert answer.status_code == 200
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
