@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STARTERS = {"start_workflow", "start_child_workflow", "ScheduleActionStartWorkflow"}
+STARTERS = {
+    *("start_workflow", "start_child_workflow"),
+    *("ScheduleActionStartWorkflow", "WithStartWorkflowOperation"),
+}
 Definition = tuple[str, str]
 """Module and name of a function or class at its top level."""
 
