@@ -9,6 +9,7 @@ from domain.market_calendar import INDIA_2026, trading_date
 from domain.trading import (
     LOOK_AGAIN,
     MAX_MODIFICATIONS,
+    PERSON_AFTER,
     Absence,
     AttemptStatus,
     BrokerStatus,
@@ -57,11 +58,11 @@ class BrokerBook:
             return _told_by_row(attempt, order)
         session = await self._brokers.session(command.account_id)
         if session is None:
-            return Finding(kind=FindingKind.NO_SESSION)
+            return _without_session(attempt)
         try:
             book = await self._brokers.call(session, Bucket.READ, session.broker.book())
         except Rejected as refused:
-            return await self._no_book(refused, session)
+            return await self._no_book(refused, session, attempt)
         found = next((each for each in book.value if each.tag == attempt.tag), None)
         if found is not None:
             return await self._adopt(command, found)
@@ -143,11 +144,11 @@ class BrokerBook:
             stored = await trading.read(connection, order_id)
         return Recorded(version=stored.version if stored else 0)
 
-    async def _no_book(self, refused: Rejected, session: Session) -> Finding:
+    async def _no_book(self, refused: Rejected, session: Session, attempt: Attempt) -> Finding:
         if refused.code != "session_expired":
             raise Unavailable(refused.code) from None
         await self._brokers.lost(session)
-        return Finding(kind=FindingKind.NO_SESSION)
+        return _without_session(attempt)
 
     async def _adopt(self, command: ResolveAttempt, found: BrokerOrder) -> Finding:
         async with self._database.transaction() as connection:
@@ -203,6 +204,12 @@ class BrokerBook:
         if stored is None:
             raise Rejected("not_found")
         return _reading(stored).model_copy(update={"session_lost": True})
+
+
+def _without_session(attempt: Attempt) -> Finding:
+    """The book cannot be read: a person is asked where no session comes back soon."""
+    late = attempt.age >= PERSON_AFTER
+    return Finding(kind=FindingKind.ASK_A_PERSON if late else FindingKind.NO_SESSION)
 
 
 def _told_by_row(attempt: Attempt, order: Stored) -> Finding:

@@ -46,6 +46,11 @@ class Calendar:
             day += timedelta(days=1)
         return datetime.combine(day, opens, INDIA)
 
+    def next_close(self, exchange: Exchange, moment: datetime) -> datetime:
+        """When the trading that is on at `moment`, or comes next, ends."""
+        day = self.next_open(exchange, moment).astimezone(INDIA).date()
+        return datetime.combine(day, self.hours[exchange].closes, INDIA)
+
     def is_over(self, exchange: Exchange, day: date, moment: datetime) -> bool:
         """Whether the trading of `day` has ended: its DAY orders lapse."""
         local = moment.astimezone(INDIA)

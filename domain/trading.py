@@ -80,7 +80,8 @@ _SHOWN = AT_BROKER | {S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}
 _BEFORE = frozenset(
     {
         *(S.AWAITING_SESSION, S.AWAITING_MARKET, S.QUEUED, S.SUBMITTING, S.UNKNOWN, S.NEEDS_PERSON),
-        *(S.RISK_REJECTED, S.REJECTED, S.CANCELLED),
+        # A day's order that nobody signs in for ends with its day.
+        *(S.RISK_REJECTED, S.REJECTED, S.CANCELLED, S.EXPIRED),
     }
 )
 """What an attempt to send may come to, until the broker has it."""

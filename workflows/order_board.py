@@ -1,5 +1,8 @@
 """What is seen of an order: by the caller as its answer, by staff as the run's page; and who may steer it."""
 
+from collections.abc import Callable
+from datetime import timedelta
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
@@ -37,6 +40,15 @@ def await_openly(
     show_order(order, at)
     path = f"POST /v1/trading/orders/{order.order_id}{link}" if link.startswith("/") else link
     waiting(what, since=at.since or workflow.now(), otherwise=otherwise, who=who, link=path)
+
+
+async def until(condition: Callable[[], bool], within: timedelta | None) -> bool:
+    """Waits for a condition; False where the time was over first."""
+    try:
+        await workflow.wait_condition(condition, timeout=within)
+    except TimeoutError:
+        return False
+    return True
 
 
 def check_staff(signed: SignedAssertion, public_key: str, action: str) -> None:

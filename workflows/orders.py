@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.market_calendar import INDIA_2026
     from domain.trading import AT_BROKER, TERMINAL, OrderStatus, poll_pause, stale
     from models.contracts.search_attributes import Attribute
     from models.messages.trading import (
@@ -29,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         SubmissionKind,
     )
     from workflows.failures import outcome, refuse
-    from workflows.order_board import await_openly, check_staff, show_order, view_of
+    from workflows.order_board import await_openly, check_staff, show_order, until, view_of
     from workflows.order_steps import OrderSteps
     from workflows.visible import show, working
 
@@ -66,6 +67,7 @@ class Order:
         await self._customer_says_yes()
         while not self._over and self._at.broker_order_id is None:
             await self._bring_to_broker()
+            await self._leave_long_history()
         while not self._over:
             await self._follow()
         show_order(self._order, self._at)
@@ -88,7 +90,7 @@ class Order:
         expires = self._order.origin.expires_at if self._order.origin else None
         limit = min(CONFIRM_WITHIN, expires - workflow.now()) if expires else CONFIRM_WITHIN
         self._wait("the customer's confirmation", "the order expires", "the customer", "/confirm")
-        in_time = await self._until(lambda: self._at.confirmed or self._declined, limit)
+        in_time = await until(lambda: self._at.confirmed or self._declined, limit)
         if self._over:
             return
         if not in_time or stale(workflow.now(), expires):
@@ -105,9 +107,9 @@ class Order:
             return
         if self._at.status is S.AWAITING_SESSION:
             await self._session_returns()
-            if self._at.cancel_wanted or self._over:
+            if self._at.cancel_wanted or not self._session_opened:
                 return
-        self._session_opened = False
+        self._session_opened = self._hinted = False
         submission = await self._steps.send()
         if submission is None:
             await self._find_out()
@@ -125,7 +127,7 @@ class Order:
                 self._reach(S.AWAITING_MARKET, None, submission.version)
                 await self._market_opens(submission.wait_seconds)
             case SubmissionKind.PACED:
-                await self._until(lambda: self._at.cancel_wanted, timedelta(seconds=submission.wait_seconds))
+                await until(lambda: self._at.cancel_wanted, timedelta(seconds=submission.wait_seconds))
 
     async def _find_out(self) -> None:
         """The unknown outcome: look by our tag, wait, look again; a new attempt only on proof of absence."""
@@ -136,8 +138,7 @@ class Order:
                 await self._stays_unknown(finding)
                 continue
             if finding.kind is FindingKind.ASK_A_PERSON:
-                settled = await self._person_decides()
-                if settled is None:
+                if (settled := await self._person_decides()) is None:
                     continue  # a postback came: look again
                 finding = settled
             self._found_out(finding)
@@ -163,11 +164,11 @@ class Order:
         self._answer()
         if finding.kind is FindingKind.NO_SESSION:
             self._wait("a session, to look the order up", "a person is asked", "the customer", "")
-            await self._until(lambda: self._session_opened or self._hinted, timedelta(minutes=5))
+            await until(lambda: self._session_opened or self._hinted, timedelta(minutes=5))
             self._session_opened = False
         else:
             self._wait("the broker's book to show the order", "a person is asked", "nobody yet", "")
-            await self._until(lambda: self._hinted, timedelta(seconds=finding.wait_seconds))
+            await until(lambda: self._hinted, timedelta(seconds=finding.wait_seconds))
 
     async def _person_decides(self) -> Finding | None:
         """Everything known is on the run's page. None: a postback came before the person."""
@@ -180,7 +181,7 @@ class Order:
             "support, after looking at the broker",
             f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/{STAFF_ACTION}",
         )
-        await self._until(lambda: self._resolution is not None or self._hinted, None)
+        await until(lambda: self._resolution is not None or self._hinted, None)
         if self._resolution is None:
             return None
         settled = await self._steps.settle(self._resolution)
@@ -189,24 +190,28 @@ class Order:
 
     async def _session_returns(self) -> None:
         self._answer()
-        self._wait("a session at the broker", "the order waits on", "the customer: sign in again", "")
-        await self._until(lambda: self._session_opened or self._at.cancel_wanted, None)
+        ends = INDIA_2026.next_close(self._order.terms.exchange, self._at.since or workflow.now())
+        show(due=ends)
+        self._wait("a session at the broker", f"the order expires at {ends}", "the customer: sign in", "")
+        left = max(ends - workflow.now(), timedelta())
+        if not await until(lambda: self._session_opened or self._at.cancel_wanted, left):
+            await self._drop(S.EXPIRED, "no_session")
 
     async def _market_opens(self, seconds: float) -> None:
         self._answer()
         opens = workflow.now() + timedelta(seconds=seconds)
         show(due=opens)
         self._wait(f"the market to open at {opens:%Y-%m-%d %H:%M} UTC", "nothing", "nobody", "")
-        await self._until(lambda: self._at.cancel_wanted, timedelta(seconds=seconds))
+        await until(lambda: self._at.cancel_wanted, timedelta(seconds=seconds))
 
-    async def _drop(self) -> None:
+    async def _drop(self, status: OrderStatus = S.CANCELLED, reason: str | None = None) -> None:
         """Nothing has left: the order ends by our own word, unless a late worker sends it first."""
         try:
-            recorded = await self._steps.record(S.CANCELLED, void_attempt=self._at.attempt)
+            recorded = await self._steps.record(status, reason, void_attempt=self._at.attempt)
         except ApplicationError:  # as a local activity fails
             await self._find_out()
         else:
-            self._reach(S.CANCELLED, None, recorded.version)
+            self._reach(status, reason, recorded.version)
 
     async def _follow(self) -> None:
         """At the broker: do what was asked, read the book when told or when it was quiet for long."""
@@ -217,14 +222,19 @@ class Order:
         self._answer()
         if self._over or self._changes:
             return
-        if workflow.info().is_continue_as_new_suggested() and not self._hinted:
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            carried = self._order.model_copy(update={"progress": self._at})
-            workflow.continue_as_new(carried)
+        await self._leave_long_history()
         self._wait("the exchange", "the book is read now and then", "the customer: cancel or modify", "")
         pause = poll_pause(self._at.quiet_readings)
-        told = await self._until(lambda: self._hinted or bool(self._changes), pause)
+        told = await until(lambda: self._hinted or bool(self._changes), pause)
         self._at.quiet_readings = 0 if told else self._at.quiet_readings + 1
+
+    async def _leave_long_history(self) -> None:
+        """Goes on in a new run, unless something was asked or heard that this one has to see to."""
+        if self._over or not workflow.info().is_continue_as_new_suggested():
+            return
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not (self._changes or self._hinted):
+            workflow.continue_as_new(self._order.model_copy(update={"progress": self._at}))
 
     async def _do(self, change: Change, done: "asyncio.Future[None]") -> None:
         try:
@@ -247,7 +257,7 @@ class Order:
     @workflow.update(name="place")
     async def place(self, command: Place) -> OrderView:
         """Creates the order; answers the state reached within `ANSWER_WITHIN`."""
-        await self._until(lambda: self._answerable, ANSWER_WITHIN)
+        await until(lambda: self._answerable, ANSWER_WITHIN)
         return self._view()
 
     @workflow.update(name="confirm")
@@ -255,7 +265,7 @@ class Order:
         """The customer's recorded yes; age and drift of the signal are checked again when it leaves."""
         self._answerable = False
         self._at.confirmed = True
-        await self._until(lambda: self._answerable, ANSWER_WITHIN)
+        await until(lambda: self._answerable, ANSWER_WITHIN)
         return self._view()
 
     @confirm.validator
@@ -267,7 +277,7 @@ class Order:
     @workflow.update(name="decline")
     async def decline(self, command: Decline) -> OrderView:
         self._declined = True
-        await self._until(lambda: self._over, ANSWER_WITHIN)
+        await until(lambda: self._over, ANSWER_WITHIN)
         return self._view()
 
     @decline.validator
@@ -284,7 +294,7 @@ class Order:
             self._declined = True
         if self._at.broker_order_id is not None:
             await self._ask(self._steps.cancel)
-        await self._until(lambda: self._over or self._at.status is S.CANCEL_PENDING, ANSWER_WITHIN)
+        await until(lambda: self._over or self._at.status is S.CANCEL_PENDING, ANSWER_WITHIN)
         return self._view()
 
     @cancel.validator
@@ -309,7 +319,7 @@ class Order:
     async def resolve(self, command: Resolve) -> OrderView:
         """A member of staff settles what nobody could find out."""
         self._resolution = command
-        await self._until(lambda: self._at.status is not S.NEEDS_PERSON, ANSWER_WITHIN)
+        await until(lambda: self._at.status is not S.NEEDS_PERSON, ANSWER_WITHIN)
         return self._view()
 
     @resolve.validator
@@ -327,8 +337,10 @@ class Order:
 
     @workflow.signal(name="session_opened")
     def session_opened(self, event: SessionOpened) -> None:
-        self._session_opened = True
-        self._hinted = True
+        self._session_opened = self._hinted = True
+        if self._at.cancel_wanted and self._at.broker_order_id is not None:
+            # Without a session the broker could not be asked.
+            self._changes.append((self._steps.cancel, asyncio.Future()))
 
     # What the steps are made of
 
@@ -340,7 +352,7 @@ class Order:
         """
         done: asyncio.Future[None] = asyncio.Future()
         self._changes.append((change, done))
-        await self._until(done.done, ANSWER_WITHIN)
+        await until(done.done, ANSWER_WITHIN)
         if done.done():
             done.result()
 
@@ -376,14 +388,6 @@ class Order:
     def _own(self, user_id: str) -> None:
         if user_id != self._order.user_id:
             raise refuse("not_found")
-
-    async def _until(self, condition: Callable[[], bool], within: timedelta | None) -> bool:
-        """Waits for a condition; False where the time was over first."""
-        try:
-            await workflow.wait_condition(condition, timeout=within)
-        except TimeoutError:
-            return False
-        return True
 
     @property
     def _over(self) -> bool:

@@ -102,6 +102,12 @@ def test_the_next_opening_is_open_and_nothing_before_it_is(naive: datetime, exch
         assert not INDIA_2026.is_open(exchange, opens - timedelta(seconds=1))
 
 
+def test_the_next_close_ends_the_day_that_is_on_or_comes() -> None:
+    friday = datetime(2026, 11, 20, 15, 30, tzinfo=INDIA)
+    assert INDIA_2026.next_close(Exchange.NSE, friday - timedelta(seconds=1)) == friday
+    assert INDIA_2026.next_close(Exchange.NSE, friday) == friday + timedelta(days=3)
+
+
 def test_a_session_dies_at_six_the_next_morning() -> None:
     late = datetime(2026, 11, 23, 23, 59, tzinfo=INDIA)
     assert session_end(late) == datetime(2026, 11, 24, 6, tzinfo=INDIA)

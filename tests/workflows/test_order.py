@@ -7,13 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import SignalOrigin
-from store import trading_positions
+from models.messages.trading import BrokerEvent, SignalOrigin
+from store import trading_accounts, trading_positions
 from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, working
 
 
@@ -169,6 +170,32 @@ async def test_an_expired_token_makes_the_order_wait_for_a_new_login(floor: Floo
     assert len(await floor.placed(answer["order_id"])) == 1
 
 
+async def test_an_order_that_nobody_signs_in_for_ends_with_its_day(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.fault("", "expired_token")
+    answer = await floor.place(trader)
+    assert answer["status"] == "awaiting_session"
+    # Longer than any row of holidays.
+    handle = floor.handle(answer["order_id"])
+    await TimeSkipper(floor.client).fast_forward(handle, timedelta(days=7))
+    ended = await floor.reaches(answer["order_id"], "expired")
+    assert ended["reason_code"] == "no_session"
+    await floor.begin(trader.user_id, account_id=trader.account_id)
+    await floor.complete(trader.account_id, trader.broker_user)
+    assert await floor.placed(answer["order_id"]) == []
+
+
+async def test_a_cancel_that_found_no_session_is_asked_when_there_is_one(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader)
+    await lose_session(by_hand, trader)
+    asked = await by_hand.update(row["order_id"], "cancel")
+    assert asked.refused == "session_expired"
+    await by_hand.begin(trader.user_id, account_id=trader.account_id)
+    await by_hand.complete(trader.account_id, trader.broker_user)
+    await by_hand.reaches(row["order_id"], "cancelled")
+
+
 async def test_an_order_of_a_strategy_waits_for_the_customers_yes(floor: Floor) -> None:
     trader = await floor.trader()
     asked = await floor.place(trader, confirmed=False)
@@ -247,6 +274,35 @@ async def test_a_person_settles_what_nobody_could_find_out(floor: Floor) -> None
         assert len(await floor.placed(order_id)) == 1
     finally:
         await floor.clock()
+
+
+async def test_a_person_is_asked_where_no_session_comes_back(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.fault("/kite/orders/regular", "timeout_before", seconds=0.1)
+    placing = asyncio.create_task(floor.place(trader))
+    await eventually(lambda: attempt_is(floor, trader, "unanswered"), "the answer to be lost")
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            """UPDATE trading.order_attempts SET sending_at = sending_at - interval '2 minutes'
+               WHERE order_id IN (SELECT order_id FROM trading.orders WHERE account_id = %s)""",
+            (trader.account_id,),
+        )
+        await trading_accounts.end_session(connection, trader.account_id, close=False)
+    order_id = (await placing)["order_id"]
+    # A look that was under way saw the young attempt: this one is the next.
+    await floor.handle(order_id).signal("broker_event", BrokerEvent(event_number=1))
+    await floor.reaches(order_id, "needs_person")
+    settled = await floor.update(order_id, "resolve_order", **resolution(floor, order_id, "resolve_order"))
+    assert settled.refused is None, settled
+    dropped = await floor.update(order_id, "cancel")
+    assert dropped.refused is None, dropped
+    await floor.reaches(order_id, "cancelled")
+
+
+async def lose_session(floor: Floor, trader: Trader) -> None:
+    """As the broker's word about a dead token leaves the record."""
+    async with floor.database.transaction() as connection:
+        await trading_accounts.end_session(connection, trader.account_id, close=False)
 
 
 async def attempt_is(floor: Floor, trader: Trader, status: str) -> bool:
