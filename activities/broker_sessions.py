@@ -94,7 +94,7 @@ class SessionActivities(SessionPort):
     async def exchange_token(self, command: ExchangeToken) -> SessionGranted:
         """Spends the login and the request token, once.
 
-        Raises Rejected: `login_expired`, `kyc_required`, `account_holder_mismatch`, `account_taken`,
+        Raises Rejected: `login_expired`, `kyc_required`, `account_holder_mismatch`, `account_taken`, `account_closed`,
         `login_refused`; Unknown for a lost answer, after which the customer signs in again.
         """
         async with beating(), self._database.transaction() as connection:
@@ -116,17 +116,21 @@ class SessionActivities(SessionPort):
             await self._brokers.kite.end_session(grant.value.access_token)
             raise Rejected("account_holder_mismatch")
         expires_at = session_end(grant.at).astimezone(UTC)
-        async with self._database.transaction() as connection:
-            await trading_accounts.connect(
-                connection,
-                self._vault,
-                account_id=command.account_id,
-                user_id=command.user_id,
-                broker_user_id=grant.value.broker_user_id,
-                access_token=grant.value.access_token,
-                expires_at=expires_at,
-                now=command.as_of,
-            )
+        try:
+            async with self._database.transaction() as connection:
+                await trading_accounts.connect(
+                    connection,
+                    self._vault,
+                    account_id=command.account_id,
+                    user_id=command.user_id,
+                    broker_user_id=grant.value.broker_user_id,
+                    access_token=grant.value.access_token,
+                    expires_at=expires_at,
+                    now=command.as_of,
+                )
+        except Rejected:
+            await self._brokers.kite.end_session(grant.value.access_token)
+            raise
         self._brokers.clock("kite").heard(grant.at)
         return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - grant.at).total_seconds())
 

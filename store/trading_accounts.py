@@ -131,10 +131,14 @@ async def connect(
     expires_at: datetime,
     now: datetime,
 ) -> None:
-    """Stores a session. Raises Rejected `account_taken`: another account of ours is this broker account."""
+    """Stores a session.
+
+    Raises Rejected `account_taken`: another account of ours is this broker account; `account_closed`: the
+    customer took the connection back while the login was under way.
+    """
     ring = await vault.person(connection, user_id)
     try:
-        await connection.execute(
+        cursor = await connection.execute(
             """UPDATE trading.accounts SET status = 'connected', broker_user_index = %(index)s,
                    broker_user = %(sealed)s, access_token = %(token)s, session_expires_at = %(expires)s,
                    connected_at = %(now)s, version = version + 1
@@ -152,6 +156,8 @@ async def connect(
         )
     except UniqueViolation:
         raise Rejected("account_taken") from None
+    if not cursor.rowcount:
+        raise Rejected("account_closed")
     await touch(connection, account_id)
 
 

@@ -121,9 +121,6 @@ class TradingSession:
             return False
         return True
 
-    def _changed(self) -> bool:
-        return self._renewed or self._status is Status.CLOSED
-
     async def _expire(self) -> None:
         if self._status is Status.CONNECTED and self._session.broker != "paper":
             await self._end(close=False)

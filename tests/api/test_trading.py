@@ -238,6 +238,17 @@ async def test_connecting_needs_a_fresh_second_factor(desk: Desk) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "step_up_required")
 
 
+async def test_a_login_that_was_under_way_opens_no_closed_account(desk: Desk) -> None:
+    person = await desk.customer()
+    connected = await desk.connect(person)
+    account_id = connected.json()["account_id"]
+    closed = await desk.api.delete(f"/v1/trading/accounts/{account_id}", headers=person.headers)
+    assert closed.json()["status"] == "closed"
+    token = await desk.request_token(f"AP{secrets.token_hex(3).upper()}")
+    late = await desk.come_back(person, desk.state_of(connected), token)
+    assert (late.status_code, late.json().get("code")) == (409, "account_closed")
+
+
 async def test_a_closed_account_takes_no_order(desk: Desk) -> None:
     person, account_id, _ = await desk.trader()
     closed = await desk.api.delete(f"/v1/trading/accounts/{account_id}", headers=person.headers)
