@@ -59,7 +59,10 @@ async def owned(request: Request, id: str) -> str:
 
 @guard
 async def existing(request: Request, id: str) -> str:
-    """The enrollment in the path, for staff who may grant: 403 for others, whether or not it exists."""
+    """The enrollment in the path, for staff who may grant: 404 for customers and 403 for other staff, whether
+    or not it exists."""
+    if not (await current_user(request)).is_staff:
+        raise Problem(404)
     await require_role(*GRANTERS)(request)
     async with platform(request).database.reading() as connection:
         if await education_enrollments.find(connection, id) is None:
