@@ -94,8 +94,8 @@ class SessionActivities(SessionPort):
     async def exchange_token(self, command: ExchangeToken) -> SessionGranted:
         """Spends the login and the request token, once.
 
-        Raises Rejected: `login_expired`, `kyc_required`, `account_holder_mismatch`, `account_taken`, `account_closed`,
-        `login_refused`; Unknown for a lost answer, after which the customer signs in again.
+        Raises Rejected: `login_expired`, `kyc_required`, `account_holder_mismatch`, `account_taken`,
+        `account_closed`, `login_refused`; Unknown for a lost answer, after which the customer signs in again.
         """
         async with beating(), self._database.transaction() as connection:
             kyc = await kyc_of(connection, command.user_id, command.as_of)
