@@ -92,6 +92,8 @@ class PaymentWorkflow:
     @workflow.update
     async def confirm(self, callback: ConfirmCheckout) -> PaymentState:
         """The browser came back: a hint, believed only with the gateway's signature over our order."""
+        # The row may tell the browser of the checkout before this run has heard of it from its own step.
+        await workflow.wait_condition(lambda: bool(self._checkout or self._joined or self._refused))
         if self._checkout is None:
             raise refuse("payment_not_open")
         genuine = await workflow.execute_local_activity_method(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from itertools import count
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 import exchange_calendars
 import pandas
@@ -22,6 +22,7 @@ from cli.demo.run import IST
 from cli.demo.stage import BrokenPromise, Person, Stage
 from temporal.schedules import RECONCILIATION
 
+T = TypeVar("T")
 MONTH = timedelta(days=34)
 SURELY = timedelta(minutes=2)
 """Longer than a payment and a refund look for an outcome before they take it as absent."""
@@ -282,7 +283,7 @@ def rescreening(stage: Stage) -> None:
 def signals(stage: Stage) -> None:
     """A run on real candles, and a signal that is published, watched until it is entered, and withdrawn."""
     analyst = stage.staff("analyst")
-    markets.open_market_data(stage, analyst)
+    again(lambda: markets.open_market_data(stage, analyst))
     wanted = {"strategy": "trend", "exchange": "NSE", "symbol": markets.SYMBOL, "timeframe": "1d"}
     stage.call("POST", "/signals/runs", analyst, expect=(200, 201, 202), json=wanted)
     signal = markets.draft_by_hand(stage, analyst)
@@ -296,7 +297,7 @@ def signals(stage: Stage) -> None:
 def orders(stage: Stage) -> None:
     """One order filled in two parts, one modified and taken back, one stopped by the kill switch."""
     person = verified(stage)
-    account = markets.connect_broker(stage, person)
+    account = connected(stage, person)
     first = placed(stage, person, account)
     resting = waits(stage, person, first, "open")
     for _ in range(2):
@@ -320,7 +321,7 @@ def orders(stage: Stage) -> None:
 def lost_order(stage: Stage) -> None:
     """The broker takes the order and its answer is lost: found by its tag."""
     person = verified(stage)
-    account = markets.connect_broker(stage, person)
+    account = connected(stage, person)
     stage.control(
         "faults", target="kite", match="/orders/regular", fault="timeout_after", times=1, seconds=0.1
     )
@@ -333,7 +334,7 @@ def lost_order(stage: Stage) -> None:
 def unsent_order(stage: Stage) -> None:
     """An order that never reached the broker: sent anew on proof of absence."""
     person = verified(stage)
-    account = markets.connect_broker(stage, person)
+    account = connected(stage, person)
     stage.control(
         "faults", target="kite", match="/orders/regular", fault="timeout_before", times=1, seconds=0.1
     )
@@ -348,18 +349,33 @@ def settled_order(stage: Stage) -> None:
 
     Moves the exchange to its next day, so it is played alone."""
     person = verified(stage)
-    account = markets.connect_broker(stage, person)
+    account = connected(stage, person)
     stage.control(
         "faults", target="kite", match="/orders/regular", fault="timeout_before", times=1, seconds=0.1
     )
     order = placed(stage, person, account)
     open_market(stage, next(DAYS))
-    markets.connect_broker(stage, person)
+    connected(stage, person)
     waits(stage, person, order, "needs_person")
     action = f"/staff/runs/order:{order}/actions/resolve_order"
     stage.call("POST", action, stage.staff("support"), json={"decision": "absent"})
     stage.call("DELETE", f"/trading/orders/{order}", person, expect=(200, 409))
     waits(stage, person, order, "cancelled")
+
+
+def connected(stage: Stage, person: Person) -> str:
+    """A login's token is spent once: where the answer to it is lost, the customer logs in anew."""
+    return again(lambda: markets.connect_broker(stage, person))
+
+
+def again(ask: Callable[[], T]) -> T:
+    """What a person does who is told that no answer came: the same thing once more."""
+    try:
+        return ask()
+    except BrokenPromise as failure:
+        if '"no_answer"' not in str(failure):
+            raise
+        return ask()
 
 
 def placed(stage: Stage, person: Person, account: str) -> str:
