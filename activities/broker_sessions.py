@@ -14,16 +14,15 @@ from domain.broker_accounts import AccountStatus
 from domain.errors import Rejected
 from domain.market_calendar import session_end
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import (
+from models.messages.broker_accounts import (
     EndSession,
     ExchangeToken,
     LoginBegun,
     OpenLogin,
-    Recorded,
     SessionGranted,
-    SessionOpened,
     WaitingOrders,
 )
+from models.messages.trading import Recorded, SessionOpened
 from store import trading, trading_accounts
 from store.database import Database
 from store.onboarding import kyc_of, legal_name

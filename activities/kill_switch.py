@@ -23,18 +23,14 @@ from domain.trading import OrderType, Side
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import (
+from models.messages.broker_accounts import (
     BlockAccount,
-    Cancel,
     KillSwitchInput,
     KillSwitchReport,
     LiftBlock,
     LiveOrders,
-    OrderInput,
-    OrderTerms,
-    Place,
-    Recorded,
 )
+from models.messages.trading import Cancel, OrderInput, OrderTerms, Place, Recorded
 from store import trading_stops
 from store.database import Database
 from workflows.ports.trading import KillSwitchPort

@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 from domain.broker_accounts import KILL_SWITCH_NEXT, KillSwitchStatus
 from domain.moves import sources
 from domain.trading import TERMINAL
-from models.messages.trading import BlockAccount, KillSwitchReport, LiftBlock
+from models.messages.broker_accounts import BlockAccount, KillSwitchReport, LiftBlock
 from store.changes import touch
 from store.database import Connection
 

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.broker_accounts import KillSwitchStatus
     from models.contracts.policies import BOOK, READ_BROKER
     from models.contracts.queues import Queue
-    from models.messages.trading import (
+    from models.messages.broker_accounts import (
         BlockAccount,
         Engage,
         KillSwitchInput,

@@ -11,7 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_BROKER
     from models.contracts.queues import Queue
-    from models.messages.trading import (
+    from models.messages.broker_accounts import (
         BeginLogin,
         CloseAccount,
         CompleteLogin,

@@ -18,7 +18,7 @@ from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import BeginLogin, CloseAccount, CompleteLogin, SessionInput
+from models.messages.broker_accounts import BeginLogin, CloseAccount, CompleteLogin, SessionInput
 from store import trading_accounts
 
 router = APIRouter(prefix="/v1/trading", tags=["trading"])

@@ -17,7 +17,7 @@ from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import Engage, KillSwitchInput, Lift
+from models.messages.broker_accounts import Engage, KillSwitchInput, Lift
 from models.settings import settings
 from store import trading_accounts, trading_stops
 

@@ -6,9 +6,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.broker_accounts import AccountStatus, KillSwitchStatus
 from domain.trading import (
-    BrokerName,
     BrokerStatus,
     Exchange,
     OrderStatus,
@@ -293,138 +291,6 @@ class RecordStatus(BaseModel):
 
 class Recorded(BaseModel):
     version: int
-
-
-# Broker accounts and their sessions
-
-
-class SessionInput(BaseModel):
-    """Starts the TradingSession process of one account and day."""
-
-    account_id: str
-    user_id: str
-    broker: BrokerName
-    day: date
-
-
-class BeginLogin(BaseModel):
-    """The customer wants to sign in at the broker."""
-
-
-class LoginBegun(BaseModel):
-    account_id: str
-    status: AccountStatus
-    login_url: str | None = None
-
-
-class CompleteLogin(BaseModel):
-    """The browser came back from the broker."""
-
-    login_id: str
-    request_token: str
-
-
-class LoginCompleted(BaseModel):
-    account_id: str
-    status: AccountStatus
-    expires_at: AwareDatetime | None = None
-
-
-class CloseAccount(BaseModel):
-    """The customer takes the connection back."""
-
-
-class OpenLogin(BaseModel):
-    account_id: str
-    user_id: str
-    broker: BrokerName
-    login_id: str
-    as_of: AwareDatetime
-
-
-class ExchangeToken(BaseModel):
-    account_id: str
-    user_id: str
-    login_id: str
-    request_token: str
-    as_of: AwareDatetime
-
-
-class SessionGranted(BaseModel):
-    """`lives_seconds`: from now to the session's end, by the broker's clock."""
-
-    expires_at: AwareDatetime
-    lives_seconds: float
-
-
-class EndSession(BaseModel):
-    account_id: str
-    user_id: str
-    close: bool
-    expires_at: AwareDatetime | None = None
-    """Ends the session only if it is still the one that expires then."""
-    as_of: AwareDatetime
-
-
-class WaitingOrders(BaseModel):
-    order_ids: list[str]
-
-
-# The kill switch
-
-
-class KillSwitchInput(BaseModel):
-    """Starts the KillSwitch process."""
-
-    kill_switch_id: str
-    account_id: str
-    user_id: str
-    flatten: bool
-    assertion_public_key: str = ""
-
-
-class Engage(BaseModel):
-    """Block the account now."""
-
-
-class Lift(BaseModel):
-    """The customer lets orders through again."""
-
-
-class KillSwitchView(BaseModel):
-    kill_switch_id: str
-    status: KillSwitchStatus
-    taken_back: list[str] = Field(default_factory=list)
-    left_open: list[str] = Field(default_factory=list)
-
-
-class BlockAccount(BaseModel):
-    kill_switch_id: str
-    account_id: str
-    user_id: str
-    flatten: bool
-    as_of: AwareDatetime
-
-
-class KillSwitchReport(BaseModel):
-    """`taken_back`: orders that were live and have ended, filled ones too; `flattening`: closing orders."""
-
-    kill_switch_id: str
-    status: KillSwitchStatus
-    taken_back: list[str] = Field(default_factory=list)
-    left_open: list[str] = Field(default_factory=list)
-    flattening: list[str] = Field(default_factory=list)
-    as_of: AwareDatetime
-
-
-class LiveOrders(BaseModel):
-    order_ids: list[str]
-
-
-class LiftBlock(BaseModel):
-    kill_switch_id: str
-    account_id: str
-    as_of: AwareDatetime
 
 
 # What a broker answers, in one vocabulary

@@ -12,7 +12,7 @@ from domain.payments import PaymentStatus, Purpose
 from domain.trading import NEXT as ORDER_NEXT
 from domain.trading import OrderStatus
 from models.contracts.identifiers import Prefix, mint
-from models.messages.trading import KillSwitchReport
+from models.messages.broker_accounts import KillSwitchReport
 from store import payments, trading, trading_stops
 from store.database import Connection, Database
 

@@ -23,7 +23,8 @@ from models.contracts.commands import Answer, Drive, Request
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import BeginLogin, CompleteLogin, OrderTerms, SignalOrigin
+from models.messages.broker_accounts import BeginLogin, CompleteLogin
+from models.messages.trading import OrderTerms, SignalOrigin
 from models.settings import Settings
 from store import identity_users
 from store.commands import Commands

@@ -2,31 +2,33 @@
 
 from temporalio import activity
 
-from models.messages.trading import (
-    Admission,
-    AdmitOrder,
+from models.messages.broker_accounts import (
     BlockAccount,
-    BookReading,
-    CancelAtBroker,
     EndSession,
     ExchangeToken,
-    Finding,
     KillSwitchInput,
     KillSwitchReport,
     LiftBlock,
     LiveOrders,
     LoginBegun,
-    ModifyAtBroker,
     OpenLogin,
+    SessionGranted,
+    WaitingOrders,
+)
+from models.messages.trading import (
+    Admission,
+    AdmitOrder,
+    BookReading,
+    CancelAtBroker,
+    Finding,
+    ModifyAtBroker,
     ReadOrder,
     Recorded,
     RecordStatus,
     ResolveAttempt,
-    SessionGranted,
     SettleAttempt,
     Submission,
     SubmitOrder,
-    WaitingOrders,
 )
 
 
