@@ -373,7 +373,7 @@ def again(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except BrokenPromise as failure:
-        if '"no_answer"' not in str(failure):
+        if 'no_answer"' not in str(failure):
             raise
         return ask()
 
