@@ -369,11 +369,11 @@ def connected(stage: Stage, person: Person) -> str:
 
 
 def again(ask: Callable[[], T]) -> T:
-    """What a person does who is told that no answer came: the same thing once more."""
+    """What a person does who is told that no answer came, or that the login is spent: the same once more."""
     try:
         return ask()
     except BrokenPromise as failure:
-        if 'no_answer"' not in str(failure):
+        if not any(code in str(failure) for code in ('no_answer"', '"login_expired"')):
             raise
         return ask()
 
