@@ -305,11 +305,19 @@ class Order:
     @workflow.update(name="modify")
     async def modify(self, command: Modify) -> OrderView:
         """Changes a live order at the broker, at most 25 times."""
+        if self._at.status not in AT_BROKER:
+            # A step writes the record before this run hears of it: who reads `open` there may be early here.
+            await until(lambda: self._over or self._at.status in AT_BROKER, ANSWER_WITHIN)
+            self._must_be_live()
         await self._ask(lambda: self._steps.modify(command))
         return self._view()
 
     @modify.validator
     def _may_modify(self, command: Modify) -> None:
+        if self._at.status not in (S.QUEUED, S.SUBMITTING):
+            self._must_be_live()
+
+    def _must_be_live(self) -> None:
         if self._over:
             raise refuse("order_closed")
         if self._at.status not in AT_BROKER or self._at.cancel_wanted:
