@@ -27,6 +27,9 @@ T = TypeVar("T")
 MONTH = timedelta(days=34)
 SURELY = timedelta(minutes=2)
 """Longer than a payment and a refund look for an outcome before they take it as absent."""
+TRY_AGAIN = ('no_answer"', '"login_expired"', '"order_not_live"')
+"""Refusals that a person meets by asking once more: the answer to a login was lost, the login is spent, the
+run has not heard yet that the broker took the order."""
 NOTICED = timedelta(days=29)
 """By then the renewal's debit is announced and has not left."""
 
@@ -310,7 +313,7 @@ def orders(stage: Stage) -> None:
     waits(stage, person, first, "filled")
     second = placed(stage, person, account)
     resting = waits(stage, person, second, "open")
-    stage.call("PUT", f"/trading/orders/{second}", person, json={"quantity": 8})
+    again(lambda: stage.call("PUT", f"/trading/orders/{second}", person, json={"quantity": 8}))
     stage.call("DELETE", f"/trading/orders/{second}", person)
     waits(stage, person, second, "cancelled")
     third = placed(stage, person, account)
@@ -374,11 +377,11 @@ def connected(stage: Stage, person: Person) -> str:
 
 
 def again(ask: Callable[[], T]) -> T:
-    """What a person does who is told that no answer came, or that the login is spent: the same once more."""
+    """What a person does who gets such a refusal."""
     try:
         return ask()
     except BrokenPromise as failure:
-        if not any(code in str(failure) for code in ('no_answer"', '"login_expired"')):
+        if not any(code in str(failure) for code in TRY_AGAIN):
             raise
         return ask()
 
