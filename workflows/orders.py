@@ -314,7 +314,7 @@ class Order:
 
     @modify.validator
     def _may_modify(self, command: Modify) -> None:
-        if self._at.status not in (S.QUEUED, S.SUBMITTING):
+        if self._at.status not in (S.QUEUED, S.SUBMITTING, S.UNKNOWN):
             self._must_be_live()
 
     def _must_be_live(self) -> None:
