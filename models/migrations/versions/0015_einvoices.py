@@ -1,0 +1,22 @@
+"""Electronic invoices, signed documents and their verification."""
+
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+
+UP = """
+SELECT 1
+"""
+
+DOWN = """
+SELECT 1
+"""
+
+
+def upgrade() -> None:
+    op.get_bind().exec_driver_sql(UP)
+
+
+def downgrade() -> None:
+    op.get_bind().exec_driver_sql(DOWN)
