@@ -14,24 +14,7 @@ POST /v1/kyc/digilocker/start
 GET /v1/kyc/digilocker/callback
 GET /v1/users/{id}/export
 POST /v1/users/{id}/erasure
-POST /v1/finance/reconciliations
-GET /v1/finance/reconciliations/{date}
-GET /v1/finance/breaks
-POST /v1/finance/breaks/{id}/resolve
 POST /v1/finance/periods/{period}/close
-GET /v1/signals/live
-GET /v1/signals/history
-GET /v1/signals/performance
-GET /v1/signals/{id}
-POST /v1/signals/subscribe
-POST /v1/signals/stream-ticket
-POST /v1/signals/{id}/act
-POST /v1/signals
-POST /v1/signals/{id}/publish
-POST /v1/signals/{id}/withdraw
-POST /v1/trading/accounts/{id}/kill-switch
-GET /v1/trading/accounts/{id}/kill-switch
-DELETE /v1/trading/accounts/{id}/kill-switch
 POST /v1/graphql
 """
 
