@@ -23,7 +23,7 @@ from models.messages.billing import (
     SendRefund,
 )
 from providers.razorpay import Razorpay
-from store import attempts, invoices, ledger, payments, refunds
+from store import attempts, disputes, invoices, ledger, payments, periods, recognition, refunds
 from store.database import Connection, Database
 from store.references import Reference, reference_of
 from store.vault import Vault
@@ -81,7 +81,9 @@ class RefundActivities(RefundPort):
         asked = command.refund
         if payment["captured_at"] is None:
             return "payment_not_captured"
-        left = payment["amount"] - payment["amount_refunding"]
+        if await disputes.live_of(connection, asked.payment_id) is not None:
+            return "payment_disputed"
+        left = payment["amount"] - payment["amount_refunding"] - payment["amount_lost"]
         granted = _granted(asked.authority, payment, reference, left, command.at)
         if granted <= 0 and asked.authority == Authority.CUSTOMER:
             return "refund_not_granted"
@@ -150,11 +152,27 @@ class RefundActivities(RefundPort):
             connection, self._vault, self._supplier, row["refund_id"], row["payment_id"], row["amount"], now
         )
         await attempts.sent(connection, "refund", row["refund_id"], now)
-        entry = refund_entry(row["refund_id"], india_date(now), note.price, (row["payment_id"], note.number))
-        await ledger.post(connection, entry, now)
-        if row["status"] != RefundStatus.PROCESSED:
+        await self._reverse(connection, row, note, now)
+        payment = await payments.find(connection, row["payment_id"])
+        disputed = payment is not None and payment["status"] == PaymentStatus.DISPUTED
+        if row["status"] != RefundStatus.PROCESSED and not disputed:
             await payments.advance(connection, row["payment_id"], PaymentStatus.REFUND_PENDING, "refund", now)
         return note
+
+    async def _reverse(
+        self, connection: Connection, row: dict[str, Any], note: invoices.Issued, now: datetime
+    ) -> None:
+        """Takes the note's price and tax back, once: first what was not earned yet, then revenue."""
+        if await ledger.posted(connection, f"refund:{row['refund_id']}"):
+            return
+        day = await periods.open_day(connection, india_date(now))
+        deferred = await recognition.give_back(connection, row["payment_id"], note.price.taxable, day)
+        revenue = await recognition.revenue_of(connection, row["payment_id"])
+        references = (row["payment_id"], note.number)
+        entry = refund_entry(
+            row["refund_id"], day, note.price, references, deferred=deferred, revenue=revenue
+        )
+        await ledger.post(connection, entry, now)
 
     async def _pay(self, connection: Connection, row: dict[str, Any], now: datetime) -> bool:
         """Books the payout of a processed refund once; whether nothing of the payment is left."""

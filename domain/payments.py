@@ -1,13 +1,10 @@
-"""States of a payment and of a refund, which only go forward; limits before money moves; signatures."""
+"""States of a payment and of a refund, which only go forward; signatures."""
 
 import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
-
-from pydantic import BaseModel
 
 LATE_AUTHORISATION = timedelta(days=3)
 """Banks answer for up to three days; a failed payment may become authorized that long (Razorpay)."""
@@ -45,19 +42,24 @@ NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     ),
     # A renewal that waits for the customer's approval.
     S.ACTION_REQUIRED: frozenset({S.CAPTURED, S.FAILED}),
-    S.AUTHORIZED: frozenset({S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING}),
+    S.AUTHORIZED: frozenset({S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING, S.REVIEW, S.BLOCKED}),
+    # The money is held until compliance has decided: released, it is authorized as before.
+    S.REVIEW: frozenset({S.AUTHORIZED, S.BLOCKED, S.CAPTURED, S.REFUND_PENDING, S.REFUNDED}),
+    # What is blocked is never taken by us; what somebody took at the gateway is booked, and given back.
+    S.BLOCKED: frozenset({S.CAPTURED, S.REFUNDED}),
+    # Money that comes after the end goes back.
+    S.EXPIRED: frozenset({S.REFUND_PENDING}),
     # A late authorisation: the bank said no, then yes.
     S.FAILED: frozenset({S.AUTHORIZED, S.CAPTURED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED}),
     S.UNKNOWN: frozenset({S.CAPTURED, S.REFUND_PENDING}),
-    S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED}),
-    S.REFUND_PENDING: frozenset({S.PARTIALLY_REFUNDED, S.REFUNDED}),
-    S.PARTIALLY_REFUNDED: frozenset({S.REFUND_PENDING, S.REFUNDED}),
-    # Words of the API that no process says yet: nothing leads here.
-    S.REVIEW: frozenset(),
-    S.BLOCKED: frozenset(),
-    S.DISPUTED: frozenset(),
-    S.EXPIRED: frozenset(),
-    S.REFUNDED: frozenset(),
+    S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),
+    # Held money that was to go back may have been taken at the gateway all the same: booked, and given back.
+    S.REFUND_PENDING: frozenset({S.CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),
+    S.PARTIALLY_REFUNDED: frozenset({S.REFUND_PENDING, S.REFUNDED, S.DISPUTED}),
+    # A dispute that ends gives back the state that its payment's refunds make.
+    S.DISPUTED: frozenset({S.CAPTURED, S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED}),
+    # The customer's bank may return a refund that was processed, and dispute what was refunded.
+    S.REFUNDED: frozenset({S.REFUND_PENDING, S.DISPUTED}),
 }
 """Every step that a payment takes; held by `store/payments.py`."""
 
@@ -108,41 +110,6 @@ REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
 REFUND_FIRST = (RefundStatus.REQUESTED, RefundStatus.APPROVED)
 """A refund that nobody has to agree to begins approved."""
 REFUND_TERMINAL = frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED, RefundStatus.FAILED})
-
-
-class Limits(Protocol):
-    """A KYC tier's limits in paise; None where there is none."""
-
-    @property
-    def single(self) -> int | None: ...
-
-    @property
-    def daily(self) -> int | None: ...
-
-    @property
-    def monthly(self) -> int | None: ...
-
-
-class Turnover(BaseModel):
-    """What the customer has paid or is about to pay besides this, in paise: the day and month in India."""
-
-    day: int
-    month: int
-
-
-def refusal(amount: int, limits: Limits | None, turnover: Turnover) -> str | None:
-    """Why a payment may not be made, as a stable code, or None. `limits` are None without KYC in force.
-
-    Above the tier's single limit a higher tier is asked for; a day's or month's limit just runs out
-    (`platform.md`, KYC).
-    """
-    if limits is None:
-        return "kyc_tier_required"
-    if limits.single is not None and amount > limits.single:
-        return "kyc_tier_required"
-    over_day = limits.daily is not None and turnover.day + amount > limits.daily
-    over_month = limits.monthly is not None and turnover.month + amount > limits.monthly
-    return "limit_exceeded" if over_day or over_month else None
 
 
 def signed(message: bytes, signature: str, secrets: Sequence[str]) -> bool:

@@ -1,8 +1,10 @@
 """Tables of the Postgres schema `platform`: the promises made to callers and the events received."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 
@@ -53,6 +55,8 @@ class EventRow(SQLModel, table=True):
     signal: str | None = Field(default=None, sa_type=Text)
     argument: bytes | None = Field(default=None, sa_type=LargeBinary)
     """The signal's argument as JSON, sealed: ids only, never the event's own claims."""
+    start: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    """How the process is started where it does not run yet: type, queue and input, ids only."""
     attempts: int = 0
     received_at: datetime = Field(sa_column=instant())
     due_at: datetime = Field(sa_column=instant())

@@ -4,12 +4,14 @@ from models import (
     audit,
     education,
     finance,
+    finance_disputes,
     finance_reconciliation,
     finance_subscriptions,
     onboarding,
     platform,
     signals,
     trading,
+    trading_days,
     user_management,
 )
 
@@ -17,11 +19,13 @@ __all__ = [
     "audit",
     "education",
     "finance",
+    "finance_disputes",
     "finance_reconciliation",
     "finance_subscriptions",
     "onboarding",
     "platform",
     "signals",
     "trading",
+    "trading_days",
     "user_management",
 ]

@@ -16,6 +16,7 @@ from store.commands import Commands
 from store.database import Database
 from store.vault import Vault
 from temporal.commands import TASK_TIMEOUT, Envelope
+from temporal.events import tell
 
 log = structlog.get_logger()
 SWEPT = Counter("treum_relay_swept", "Promises, events and messages taken up by the sweepers", ["kind"])
@@ -56,9 +57,11 @@ class Sweepers:
                 SWEPT.labels("event").inc()
 
     async def _deliver(self, event: events.OpenEvent) -> bool:
-        handle = self._client.get_workflow_handle(event.workflow_id)
         try:
-            await handle.signal(event.signal, event.argument)
+            await tell(self._client, event.workflow_id, event.signal, event.argument, event.start)
+        except WorkflowAlreadyStartedError:
+            log.info("event_after_the_end", number=event.number, workflow=event.workflow_id)
+            return True
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 log.warning("event_delayed", number=event.number, status=error.status.name)

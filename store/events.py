@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from psycopg.types.json import Jsonb
 from pydantic_core import from_json, to_json
 
+from models.contracts.commands import Drive
 from store.database import Connection
 from store.vault import Vault
 
@@ -20,6 +22,8 @@ class OpenEvent:
     signal: str
     argument: dict[str, Any]
     attempts: int
+    start: Drive | None = None
+    """How its process is started where it does not run yet; None where it runs already or never will."""
 
 
 async def receive(
@@ -33,6 +37,7 @@ async def receive(
     signal: str | None,
     argument: dict[str, Any],
     now: datetime,
+    start: Drive | None = None,
 ) -> int | None:
     """Stores an event; its number, or None where (source, event_id) is stored already.
 
@@ -40,9 +45,10 @@ async def receive(
     """
     cursor = await connection.execute(
         """INSERT INTO platform.events
-               (source, event_id, raw, workflow_id, signal, argument, attempts, received_at, due_at, done_at)
-           VALUES (%(source)s, %(event_id)s, %(raw)s, %(workflow_id)s, %(signal)s, %(argument)s, 0, %(now)s,
-                   %(due)s, CASE WHEN %(workflow_id)s::text IS NULL THEN %(now)s::timestamptz END)
+               (source, event_id, raw, workflow_id, signal, argument, start, attempts, received_at, due_at,
+                done_at)
+           VALUES (%(source)s, %(event_id)s, %(raw)s, %(workflow_id)s, %(signal)s, %(argument)s, %(start)s, 0,
+                   %(now)s, %(due)s, CASE WHEN %(workflow_id)s::text IS NULL THEN %(now)s::timestamptz END)
            ON CONFLICT (source, event_id) DO NOTHING RETURNING number""",
         {
             "source": source,
@@ -51,6 +57,7 @@ async def receive(
             "workflow_id": workflow_id,
             "signal": signal,
             "argument": vault.firm.seal(to_json(argument), f"event:{source}"),
+            "start": Jsonb(start.model_dump(mode="json")) if start else None,
             "now": now,
             "due": now + GRACE,
         },
@@ -76,7 +83,7 @@ async def open_events(
            WHERE number IN (
                SELECT number FROM platform.events WHERE done_at IS NULL AND due_at <= %(now)s
                ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-           RETURNING number, source, workflow_id, signal, argument, attempts""",
+           RETURNING number, source, workflow_id, signal, argument, attempts, start""",
         {"now": now, "limit": limit},
     )
     return [
@@ -86,6 +93,7 @@ async def open_events(
             row["signal"],
             from_json(vault.firm.open(bytes(row["argument"]), f"event:{row['source']}")),
             row["attempts"],
+            Drive.model_validate(row["start"]) if row["start"] else None,
         )
         for row in await cursor.fetchall()
     ]

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.disputes import after_dispute
+from domain.monitoring import Turnover
 from domain.moves import moved
-from domain.payments import NEXT, OPEN, PaymentStatus, Purpose, Turnover, may_follow
+from domain.payments import NEXT, OPEN, PaymentStatus, Purpose, may_follow
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
 
 TOPIC = "payment-events"
-COUNTED = ["authorized", "captured", "refund_pending", "partially_refunded", "disputed", "unknown"]
+COUNTED = [
+    *("authorized", "review", "captured", "refund_pending", "partially_refunded", "disputed", "unknown"),
+]
 """States that use up a limit: money has moved or may have."""
 
 
@@ -185,7 +189,8 @@ async def advance(
     row = await find(connection, payment_id, lock=True)
     if row is None:
         raise LookupError(payment_id)
-    if not may_follow(PaymentStatus(row["status"]), status):
+    released = row["status"] == PaymentStatus.REFUNDED and row["captured_at"] is None
+    if released or not may_follow(PaymentStatus(row["status"]), status):
         return row
     await connection.execute(
         """UPDATE finance.payments SET status = %(status)s, updated_at = %(now)s, version = version + 1,
@@ -200,7 +205,7 @@ async def advance(
             "id": payment_id,
         },
     )
-    await _tell(connection, payment_id, status, source, now, row["reference_id"])
+    await _tell(connection, payment_id, status, source, now, row["reference_id"], failure_code)
     return await find(connection, payment_id) or row
 
 
@@ -239,7 +244,8 @@ async def count_refund(connection: Connection, payment_id: str, amount: int, now
     cursor = await connection.execute(
         """UPDATE finance.payments SET amount_refunded = amount_refunded + %(amount)s, updated_at = %(now)s,
                version = version + 1,
-               status = CASE WHEN amount_refunded + %(amount)s = amount THEN 'refunded'
+               status = CASE WHEN status = 'disputed' THEN status
+                             WHEN amount_refunded + %(amount)s = amount THEN 'refunded'
                              ELSE 'partially_refunded' END
            WHERE payment_id = %(id)s RETURNING status, reference_id""",
         {"amount": amount, "now": now, "id": payment_id},
@@ -252,6 +258,28 @@ async def count_refund(connection: Connection, payment_id: str, amount: int, now
     return row["status"] == PaymentStatus.REFUNDED
 
 
+async def end_dispute(connection: Connection, payment_id: str, lost: int, now: datetime) -> None:
+    """Counts what a dispute has cost a locked payment; its state comes back with the last live one."""
+    cursor = await connection.execute(
+        """UPDATE finance.payments SET amount_lost = amount_lost + %(lost)s, updated_at = %(now)s,
+               version = version + 1
+           WHERE payment_id = %(id)s
+           RETURNING amount, amount_refunding, amount_refunded, amount_lost, status, reference_id,
+               EXISTS (SELECT FROM finance.disputes d WHERE d.payment_id = payments.payment_id
+                       AND d.status IN ('open', 'under_review')) AS disputed""",
+        {"lost": lost, "now": now, "id": payment_id},
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(payment_id)
+    back = after_dispute(row["amount"], row["amount_refunding"], row["amount_refunded"], row["amount_lost"])
+    if not row["disputed"] and moved(NEXT, PaymentStatus(row["status"]), back) != row["status"]:
+        await connection.execute(
+            "UPDATE finance.payments SET status = %s WHERE payment_id = %s", (back, payment_id)
+        )
+        await _tell(connection, payment_id, back, "dispute", now, row["reference_id"])
+
+
 async def _tell(
     connection: Connection,
     payment_id: str,
@@ -259,13 +287,15 @@ async def _tell(
     source: str,
     now: datetime,
     reference_id: str,
+    code: str | None = None,
 ) -> None:
     body = {"payment_id": payment_id, "reference_id": reference_id, "status": status.value}
     # Three writes whose answers nobody reads: sent together, in one round trip.
     async with connection.pipeline():
         await connection.execute(
-            "INSERT INTO finance.payment_timeline (payment_id, status, at, source) VALUES (%s, %s, %s, %s)",
-            (payment_id, status, now, source),
+            """INSERT INTO finance.payment_timeline (payment_id, status, at, source, code)
+               VALUES (%s, %s, %s, %s, %s)""",
+            (payment_id, status, now, source, code),
         )
         await emit(connection, TOPIC, payment_id, f"payment.{status}", body, now)
         await touch(connection, payment_id)
@@ -273,7 +303,7 @@ async def _tell(
 
 async def timeline(connection: Connection, payment_id: str) -> list[dict[str, Any]]:
     cursor = await connection.execute(
-        """SELECT status, at, source FROM finance.payment_timeline
+        """SELECT status, at, source, code FROM finance.payment_timeline
            WHERE payment_id = %s ORDER BY number""",
         (payment_id,),
     )

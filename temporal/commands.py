@@ -174,7 +174,7 @@ class Envelope:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary=drive.summary,
                 static_details=drive.details,
-                search_attributes=_attributes(drive),
+                search_attributes=attributes(drive),
                 task_timeout=TASK_TIMEOUT,
                 rpc_timeout=self._deadline,
             )
@@ -195,7 +195,7 @@ class Envelope:
             else WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=drive.summary,
             static_details=drive.details,
-            search_attributes=_attributes(drive),
+            search_attributes=attributes(drive),
             task_timeout=TASK_TIMEOUT,
         )
         # The handle carries the start's own failure, the same as the update's: consumed either way, or
@@ -230,7 +230,8 @@ def _refusal(cause: BaseException) -> Answer:
     return Answer(refused=FAILED)
 
 
-def _attributes(drive: Drive) -> TypedSearchAttributes:
+def attributes(drive: Drive) -> TypedSearchAttributes:
+    """The search attributes that a process starts with."""
     return TypedSearchAttributes(
         [SearchAttributePair(Attribute[name].value, value) for name, value in drive.attributes.items()]
     )

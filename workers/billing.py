@@ -4,15 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.billing import BillingActivities, GatewayActivities
+from activities.disputes import DisputeActivities, DisputeGatewayActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
 from models.contracts.queues import Queue
 from providers.razorpay import Razorpay
+from providers.razorpay_disputes import RazorpayDisputes
 from providers.razorpay_mandates import RazorpayMandates
 from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.disputes import DisputeWorkflow
+from workflows.late_payments import LatePaymentWorkflow
 from workflows.payments import PaymentWorkflow
 from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
 from workflows.refunds import RefundWorkflow
@@ -23,16 +27,20 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
     supplier = Supplier.of(parts.settings)
     payments = BillingActivities(parts.database, parts.vault, supplier, Razorpay(parts.settings))
     refunds = RefundActivities(parts.database, parts.vault, supplier)
+    disputes = DisputeActivities(parts.database)
     renewals, days = _subscriptions(parts), _reconciliation(parts)
     return [
         payments.open_payment,
         payments.advance,
+        payments.escalate_review,
         payments.verify_checkout,
         payments.forestall,
         payments.void_attempt,
         payments.book_capture,
         refunds.open_refund,
         refunds.advance,
+        disputes.take,
+        disputes.approve,
         renewals.open,
         renewals.plan,
         renewals.save,
@@ -59,7 +67,10 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
     """Calls that nobody waits for: a night of renewals or a report of a million lines keeps no checkout
     waiting."""
     renewals, days = _subscriptions(parts), _reconciliation(parts)
+    disputes = DisputeGatewayActivities(parts.database, RazorpayDisputes(parts.settings))
     return [
+        disputes.read,
+        disputes.accept,
         renewals.notify,
         renewals.debit,
         renewals.look,
@@ -80,7 +91,9 @@ def _reconciliation(parts: Parts) -> ReconciliationActivities:
 
 WORKFLOWS = [
     PaymentWorkflow,
+    LatePaymentWorkflow,
     RefundWorkflow,
+    DisputeWorkflow,
     Subscription,
     Reconciliation,
     ReconciliationBreak,

@@ -25,19 +25,18 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK
     from models.messages.billing import PaymentCaptured, PaymentEnded, PaymentRefunded
+    from models.messages.disputes import Dispute, PaymentDisputed
     from models.messages.education import (
         AttemptBegun,
         AttemptGranted,
         AttemptResult,
         BeginAttempt,
-        Dispute,
         Enroll,
         EnrollmentInput,
         EnrollmentState,
         EnrollmentView,
         Grade,
         GrantAttempt,
-        PaymentDisputed,
         ProgressView,
         RecordProgress,
         SaveEnrollment,

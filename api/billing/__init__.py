@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from api.billing import finance, invoices, payments, reconciliation, refunds, subscriptions, webhooks
+from api.billing import disputes, finance, invoices, payments, reconciliation, refunds, subscriptions, webhooks
 
 router = APIRouter()
-for part in (payments, subscriptions, refunds, invoices, webhooks, reconciliation, finance):
+for part in (payments, subscriptions, refunds, invoices, webhooks, reconciliation, disputes, finance):
     # In the order in which paths are matched.
     router.include_router(part.router)

@@ -1,5 +1,6 @@
 """The gateway's webhook: checked, stored once, answered; then its process is told to look."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,16 +10,21 @@ from pydantic_core import from_json
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.platform import Platform, PlatformDep
 from api.problems import Problem
 from domain.errors import Unavailable
 from domain.payments import signed
+from models.contracts.commands import Drive
+from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import GatewayEvent
+from models.messages.disputes import DisputeInput
 from store import events, payments, refunds
 from store.database import Connection
+from temporal.events import tell
 
 log = structlog.get_logger()
 router = APIRouter(prefix="/v1/webhooks", tags=["billing"])
@@ -26,6 +32,7 @@ router = APIRouter(prefix="/v1/webhooks", tags=["billing"])
 SOURCE = "razorpay"
 SIGNAL = "gateway_event"
 LONGEST_EVENT_ID = 128
+GATEWAY_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @router.post("/razorpay", response_model=None)
@@ -43,9 +50,10 @@ async def razorpay(request: Request, platform: PlatformDep) -> JSONResponse:
         raise Problem(400)
     now = datetime.now(UTC)
     hint = _hint(entities)
+    start = _dispute(platform, entities)
     # One statement writes, and needs no transaction around it: two round trips fewer before the answer.
     async with platform.database.reading() as connection:
-        process = await _process(connection, entities, hint)
+        process = start.workflow_id if start else await _process(connection, entities, hint)
         number = await events.receive(
             connection,
             platform.vault,
@@ -56,11 +64,13 @@ async def razorpay(request: Request, platform: PlatformDep) -> JSONResponse:
             signal=SIGNAL if process else None,
             argument=hint.model_dump(mode="json"),
             now=now,
+            start=start,
         )
     if number is None or process is None:
         return JSONResponse({"status": "received"})
-    tell = BackgroundTask(_tell, platform, process, hint.model_copy(update={"event_number": number}))
-    return JSONResponse({"status": "received"}, background=tell)
+    hint = hint.model_copy(update={"event_number": number})
+    telling = BackgroundTask(_tell, platform, process, hint, start)
+    return JSONResponse({"status": "received"}, background=telling)
 
 
 def _entities(raw: bytes) -> dict[str, dict[str, Any]] | None:
@@ -84,6 +94,23 @@ def _hint(entities: dict[str, dict[str, Any]]) -> GatewayEvent:
     )
 
 
+def _dispute(platform: Platform, entities: dict[str, dict[str, Any]]) -> Drive | None:
+    """The process of the dispute that the event names; whatever comes first of a dispute starts it."""
+    dispute_id = _text(entities.get("dispute", {}).get("id"))
+    if dispute_id is None or not GATEWAY_ID.fullmatch(dispute_id):
+        return None
+    given = DisputeInput(dispute_id=dispute_id, assertion_key=platform.settings.assertion_public_key)
+    return Drive(
+        workflow_type="Dispute",
+        workflow_id=workflow_id(Kind.DISPUTE, dispute_id),
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        summary=f"Dispute {dispute_id}",
+        details=f"Told of by the gateway. What it is: `GET /v1/finance/disputes/{dispute_id}`",
+        attributes={"STATE": "opening", "REFERENCE": [dispute_id]},
+    )
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and "\x00" not in value else None
 
@@ -102,11 +129,13 @@ async def _process(
     )
 
 
-async def _tell(platform: Platform, process: str, hint: GatewayEvent) -> None:
+async def _tell(platform: Platform, process: str, hint: GatewayEvent, start: Drive | None) -> None:
     try:
-        await platform.client.get_workflow_handle(process).signal(SIGNAL, hint)
+        await tell(platform.client, process, SIGNAL, hint, start)
     except Unavailable:
         return
+    except WorkflowAlreadyStartedError:
+        log.info("webhook_after_the_end", workflow=process)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             log.warning("webhook_left_to_sweeper", workflow=process, status=error.status.name)

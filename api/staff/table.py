@@ -12,6 +12,7 @@ from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, business_key
 from models.messages.billing import StaffDecision
 from models.messages.complaints import Resolve as ResolveComplaint
+from models.messages.disputes import AcceptDispute
 from models.messages.education import GrantAttempt
 from models.messages.reconciliation import Resolve as ResolveBreak
 from models.messages.trading import PersonDecision
@@ -86,6 +87,10 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
     (Kind.REFUND, "approve"): _refund("approve"),
     (Kind.REFUND, "reject"): _refund("reject"),
     (Kind.REFUND, "paid_out"): _refund("paid_out", PaidOut),
+    (Kind.DISPUTE, "accept"): Action(
+        "Dispute", Queue.BILLING, ("finance",), "accept", "accept", Asked,
+        lambda _, given: AcceptDispute(assertion=given.signed, note_id=given.note_id),
+    ),
     (Kind.BREAK, "resolve"): Action(
         "ReconciliationBreak", Queue.BILLING, ("finance",), "resolve", "resolve", BreakDecision,
         lambda body, given: ResolveBreak(

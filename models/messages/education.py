@@ -1,7 +1,6 @@
 """What the education column's processes take, give and carry."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel
@@ -21,21 +20,6 @@ from models.contracts.assertions import SignedAssertion
 
 RECENT_COMMANDS = 100
 """How many command ids an enrollment remembers; older repeats are answered by the command log."""
-
-
-class Dispute(StrEnum):
-    OPENED = "opened"
-    WON = "won"
-    LOST = "lost"
-
-
-class PaymentDisputed(BaseModel):
-    """The signal `payment_disputed` to the process whose reference was paid for."""
-
-    payment_id: str
-    reference_id: str
-    dispute_id: str
-    state: Dispute
 
 
 class LessonProgress(BaseModel):

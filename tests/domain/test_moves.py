@@ -19,7 +19,7 @@ from models.messages.subscription_state import Debit, Mandate, PlanTerms, Subscr
 Table = Mapping[StrEnum, frozenset[StrEnum]]
 
 TABLES: dict[str, tuple[Table, StrEnum, set[StrEnum]]] = {
-    "payment": (payments.NEXT, payments.PaymentStatus.CREATED, {"review", "blocked", "disputed"}),
+    "payment": (payments.NEXT, payments.PaymentStatus.CREATED, set()),
     "refund": (payments.REFUND_NEXT, payments.RefundStatus.REQUESTED, {"failed"}),
     "subscription": (subscriptions.NEXT, subscriptions.Status.AWAITING_PAYMENT, {"trial"}),
     "kyc": (kyc.NEXT, kyc.Status.PENDING, set()),

@@ -28,7 +28,8 @@ from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import PaymentCaptured, PaymentRefunded
-from models.messages.education import EnrollmentInput, PaymentDisputed
+from models.messages.disputes import PaymentDisputed
+from models.messages.education import EnrollmentInput
 from models.settings import Settings
 from store import education_courses, education_edits, education_progress, identity_profiles, identity_users
 from store.database import Database

@@ -30,6 +30,7 @@ from models.messages.billing import (
     RefundInput,
     StaffDecision,
 )
+from models.messages.disputes import PaymentDisputed
 from store import identity_profiles, identity_users
 from store.database import Database
 from store.vault import Vault
@@ -64,6 +65,10 @@ class Buyer:
     @workflow.signal
     def payment_refunded(self, said: PaymentRefunded) -> None:
         self.told.append({"signal": "refunded", **said.model_dump(mode="json")})
+
+    @workflow.signal
+    def payment_disputed(self, said: PaymentDisputed) -> None:
+        self.told.append({"signal": "disputed", **said.model_dump(mode="json")})
 
     @workflow.query
     def heard(self) -> list[dict[str, Any]]:
