@@ -7,8 +7,9 @@ from temporalio import activity
 
 from activities.beating import in_thread
 from domain.errors import Rejected, Unavailable, Unknown
-from domain.gst import IST, place_of_supply
-from domain.payments import PaymentStatus, Purpose, refusal
+from domain.gst import place_of_supply
+from domain.monitoring import Assessment, assess, needs_second_factor
+from domain.payments import PaymentStatus, Purpose
 from models.messages.billing import (
     Advance,
     Advanced,
@@ -27,26 +28,22 @@ from models.messages.billing import (
     VerifyCheckout,
     VoidAttempt,
 )
+from models.messages.monitoring import EscalateReview
 from providers.razorpay import Razorpay
-from store import attempts, captures, payments
+from store import attempts, captures, monitoring, payments
 from store.database import Connection, Database
 from store.identity_users import contact_of
 from store.invoices import Supplier
-from store.onboarding import kyc_of
 from store.references import Reference, buyer_of, reference_of
 from store.vault import Vault
 from workflows.ports.billing import BillingPort, GatewayPort
 
-
-async def limits_refusal(
-    connection: Connection, user_id: str, amount: int, payment_id: str, now: datetime
-) -> str | None:
-    """The code by which the person's KYC limits refuse a payment at `now`, or None."""
-    standing = await kyc_of(connection, user_id, now)
-    day = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
-    turnover = await payments.turnover(connection, user_id, day, day.replace(day=1), payment_id)
-    limits = standing.limits if standing is not None and standing.in_force else None
-    return refusal(amount, limits, turnover)
+DECISIONS = {
+    PaymentStatus.AUTHORIZED: "released",
+    PaymentStatus.BLOCKED: "blocked",
+    PaymentStatus.REFUND_PENDING: "lapsed",
+}
+"""What a decided review is called, by the state that it leads to."""
 
 
 class BillingActivities(BillingPort):
@@ -70,22 +67,26 @@ class BillingActivities(BillingPort):
             stored = await payments.find(connection, asked.payment_id)
             if stored is not None and reference is not None:
                 return _opened(reference, stored["created_at"])
-            code = await self._open(connection, command, reference)
-            if code is None and reference is not None:
-                return _opened(reference, command.at)
+            code, seen = await self._open(connection, command, reference)
             if code == "payment_already_open":
                 return await self._join(connection, asked.purpose, asked.reference_id)
-            code = code or "not_found"
-            await payments.refuse(
-                connection,
-                asked.payment_id,
-                asked.user_id,
-                asked.purpose,
-                asked.reference_id,
-                code,
-                command.at,
+            if code is not None or reference is None:
+                code = code or "not_found"
+                await payments.refuse(
+                    connection,
+                    asked.payment_id,
+                    asked.user_id,
+                    asked.purpose,
+                    asked.reference_id,
+                    code,
+                    command.at,
+                )
+            await monitoring.raise_alerts(
+                connection, asked.payment_id, asked.user_id, "create", seen.findings, command.at
             )
-            return OpenedPayment(refused=code)
+            if code is not None or reference is None:
+                return OpenedPayment(refused=code)
+            return _opened(reference, command.at)
 
     async def _join(self, connection: Connection, purpose: Purpose, reference_id: str) -> OpenedPayment:
         row = await payments.open_of(connection, purpose, reference_id)
@@ -96,18 +97,24 @@ class BillingActivities(BillingPort):
 
     async def _open(
         self, connection: Connection, command: Opening, reference: Reference | None
-    ) -> str | None:
-        asked = command.payment
+    ) -> tuple[str | None, Assessment]:
+        """The code by which the payment is refused, or None once its row stands; what monitoring saw."""
+        asked, unseen = command.payment, Assessment()
         if reference is None or reference.user_id != asked.user_id:
-            return "not_found"
+            return "not_found", unseen
         if not await _wanted(connection, reference, asked.purpose, asked.reference_id, asked.payment_id):
-            return "not_payable"
+            return "not_payable", unseen
         buyer = await buyer_of(connection, self._vault, asked.user_id)
         if buyer is None:
-            return "billing_state_required"
-        code = await limits_refusal(connection, asked.user_id, reference.amount, asked.payment_id, command.at)
-        if code is not None:
-            return code
+            return "billing_state_required", unseen
+        if needs_second_factor(reference.amount, command.at) and not asked.second_factor:
+            return "step_up_required", unseen
+        facts = await monitoring.facts_of(
+            connection, asked.user_id, asked.payment_id, reference.amount, command.at
+        )
+        seen = assess(facts)
+        if seen.code is not None:
+            return seen.code, seen
         new = payments.NewPayment(
             payment_id=asked.payment_id,
             user_id=asked.user_id,
@@ -122,13 +129,14 @@ class BillingActivities(BillingPort):
             mandate_max=reference.mandate_max if reference.recurring else None,
         )
         is_ours = await payments.open_payment(connection, new, command.at, "checkout")
-        return None if is_ours else "payment_already_open"
+        return (None, seen) if is_ours else ("payment_already_open", unseen)
 
     @activity.defn(name="billing.advance")
     async def advance(self, command: Advance) -> Advanced:
         """Moves the payment forward; what may not follow changes nothing.
 
-        Before a capture (`authorized`) it also says whether the thing is still wanted and the limits hold.
+        Before a capture (`authorized`) it also says whether the thing is still wanted and what monitoring
+        makes of it. Repeatable: an alert stands once a payment and flag, a decision once a payment.
         """
         async with self._database.transaction() as connection:
             row = await payments.advance(
@@ -140,15 +148,43 @@ class BillingActivities(BillingPort):
                 gateway_payment_id=command.gateway_payment_id,
                 failure_code=command.failure_code,
             )
-            refused, wanted = None, False
+            wanted, seen = False, Assessment()
             if command.status is PaymentStatus.AUTHORIZED:
                 wanted = await _still_wanted(connection, row)
-                # Two payments at once would not see each other, and both fit into what is left of a limit.
-                await payments.hold_turnover(connection, row["user_id"])
-                refused = await limits_refusal(
-                    connection, row["user_id"], row["amount"], row["payment_id"], command.at
+                seen = await self._look(connection, row, command.at)
+            if command.decided_by is not None:
+                await monitoring.decide(
+                    connection,
+                    command.payment_id,
+                    DECISIONS[command.status],
+                    command.decided_by,
+                    command.note_id,
+                    command.at,
                 )
-        return Advanced(status=row["status"], wanted=wanted, refused=refused)
+        released = command.decided_by is not None
+        return Advanced(
+            status=row["status"],
+            wanted=wanted,
+            refused=seen.code,
+            review=not released and seen.reviewed(row["flags"]),
+        )
+
+    async def _look(self, connection: Connection, row: dict[str, Any], now: datetime) -> Assessment:
+        """What monitoring makes of a payment whose money is held."""
+        # Two payments at once would not see each other, and both fit into what is left of a limit.
+        await payments.hold_turnover(connection, row["user_id"])
+        facts = await monitoring.facts_of(connection, row["user_id"], row["payment_id"], row["amount"], now)
+        seen = assess(facts)
+        await monitoring.raise_alerts(
+            connection, row["payment_id"], row["user_id"], "capture", seen.findings, now
+        )
+        return seen
+
+    @activity.defn(name="billing.escalate_review")
+    async def escalate_review(self, command: EscalateReview) -> None:
+        """Tells all of compliance that a review is overdue, once a payment."""
+        async with self._database.transaction() as connection:
+            await monitoring.escalate(connection, command.payment_id, command.at)
 
     @activity.defn(name="billing.verify_checkout")
     async def verify_checkout(self, command: VerifyCheckout) -> bool:

@@ -54,6 +54,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "step_up_required": 403,
     "kyc_tier_required": 403,
     "limit_exceeded": 403,
+    "payment_declined": 403,
     "billing_state_required": 422,
     "instrument_unknown": 422,
     "timeframe_not_offered": 422,
@@ -107,7 +108,8 @@ class Problem(Exception):
 
 def refusal(code: str, detail: str = "") -> Problem:
     """The problem of a code by which a process refused."""
-    return Problem(STATUS_OF_CODE.get(code, 409), code, detail)
+    more = {"methods": ["totp", "phone"]} if code == "step_up_required" else None
+    return Problem(STATUS_OF_CODE.get(code, 409), code, detail, more=more)
 
 
 def unavailable(retry_after: int = 1, code: str = "temporarily_unavailable") -> Problem:

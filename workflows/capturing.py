@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -12,14 +11,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, TreumError, Unknown
     from models.contracts.policies import BOOK, IRREVERSIBLE
     from models.messages.billing import CaptureCommand, Forestall, GatewayPayment, VoidAttempt
+    from models.messages.monitoring import Settlement
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, GatewayPort
     from workflows.visible import show, waiting, working
 
 AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
 """Between attempts that surely changed nothing; after the last, a person is told."""
-REREAD = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
-"""Between looks for a capture of unknown outcome, the last again and again until it is `SURELY_OVER`."""
+LOOKS = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)] + [
+    timedelta(days=1)
+] * 5
+"""Between looks for a capture of unknown outcome; after the last, a person is asked."""
 SURELY_OVER = timedelta(seconds=30)
 """A capture still unseen this long after it began, its deadline being 12 s, did not happen."""
 
@@ -28,16 +30,18 @@ SURELY_OVER = timedelta(seconds=30)
 class Capturing:
     """How one payment's held money is taken.
 
-    `read` gives the gateway's present word, `hinted` waits for a webhook at most so long, `unsure` shows
-    the payment as `unknown`.
+    `look` gives the gateway's present word, or None where it gives none; `hinted` waits for a webhook at most
+    so long, `unsure` shows the payment as `unknown`. While `asking`, `settlement` is a person's to give.
     """
 
     payment_id: str
     currency: str
-    read: Callable[[], Awaitable[GatewayPayment | None]]
+    look: Callable[[], Awaitable[GatewayPayment | None]]
     hinted: Callable[[timedelta], Awaitable[str | None]]
     unsure: Callable[[GatewayPayment, str], Awaitable[None]]
     attempt: int = 0
+    asking: bool = False
+    settlement: Settlement | None = None
 
     async def take(self, seen: GatewayPayment) -> GatewayPayment:
         """Captures what is authorised, exactly; the payment as it stands when its outcome is known."""
@@ -78,23 +82,27 @@ class Capturing:
             return seen
         if uncertain:
             await self.unsure(seen, error.code)
-        # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
-        for delay in chain(REREAD, repeat(REREAD[-1])):
-            if delay:
-                waiting(
-                    f"the outcome of capture attempt {self.attempt} (`{error.code}`)",
-                    since=begun,
-                    otherwise=f"the gateway is read again within {delay}",
-                    who="nobody needs to",
-                )
-                await self.hinted(delay)
-            found = await self.read() or seen
-            if found.status != "authorized":
+        looks, due = iter(LOOKS), workflow.now()
+        while True:
+            found = await self.look()
+            if found is not None and found.status != "authorized":
                 return found
-            if not uncertain or workflow.now() - begun >= SURELY_OVER:
-                break
-        await self._void(error.code)
-        return seen
+            # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
+            if found is not None and (not uncertain or workflow.now() - begun >= SURELY_OVER):
+                await self._void(error.code)
+                return seen
+            if workflow.now() >= due:
+                pause = next(looks, None)
+                if pause is None:
+                    return await self._ask_person(seen)
+                due = workflow.now() + pause
+            waiting(
+                f"the outcome of capture attempt {self.attempt} (`{error.code}`)",
+                since=begun,
+                otherwise=f"the gateway is read again by {due.isoformat(timespec='seconds')}",
+                who="nobody needs to",
+            )
+            await self.hinted(due - workflow.now())
 
     async def _rest(self, failure: TreumError, pause: timedelta) -> None:
         """The time between an attempt that changed nothing and the next."""
@@ -121,16 +129,23 @@ class Capturing:
 
     async def _ask_person(self, seen: GatewayPayment) -> GatewayPayment:
         """The schedule is spent: staff settle it with the gateway, and we go on reading it once a day."""
+        await self.unsure(seen, "unresolved")
         show(attention=True)
-        while True:
+        self.asking, since = True, workflow.now()
+        found: GatewayPayment | None = None
+        while self.settlement is None and (found is None or found.status == "authorized"):
             waiting(
-                f"the gateway's word on payment {seen.id}: is it captured?",
-                since=workflow.now(),
-                otherwise="the money goes back to the customer by itself three days after authorisation",
+                f"the gateway's word on payment {seen.id}: was it captured, or has the money gone back?",
+                since=since,
+                otherwise="the gateway is read again once a day; what nobody captured has gone back by then",
                 who="finance, with the gateway's support",
+                link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/settle",
             )
-            await self.hinted(timedelta(days=1))
-            found = await self.read()
-            if found is not None and found.status != "authorized":
-                show(attention=False)
-                return found
+            if await self.hinted(timedelta(days=1)) != "staff":
+                found = await self.look()
+        self.asking = False
+        show(attention=False)
+        if self.settlement is None and found is not None:
+            return found
+        taken = self.settlement is Settlement.CAPTURED
+        return seen.model_copy(update={"status": "captured" if taken else "refunded", "captured": taken})

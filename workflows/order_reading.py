@@ -1,12 +1,12 @@
 """What the gateway says of an order of ours, read by whoever was given a hint."""
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import counts
-    from models.contracts.policies import GLANCE, READ_PROVIDER
-    from models.messages.billing import GatewayPayment, ReadOrder
+    from models.contracts.policies import GLANCE, LOOK, READ_PROVIDER, Step
+    from models.messages.billing import GatewayPayment, OrderAnswer, ReadOrder
     from workflows.ports.billing import GatewayPort
 
 
@@ -15,13 +15,30 @@ async def read_order(payment_id: str, gateway_order_id: str) -> GatewayPayment |
 
     A glance within the task answers nearly always; a gateway that is slow or away is asked with patience.
     """
+    return _counted(await _read(payment_id, gateway_order_id, READ_PROVIDER))
+
+
+async def look_at_order(payment_id: str, gateway_order_id: str) -> GatewayPayment | None:
+    """The same, for a minute at most: None also where the gateway gave no answer, which says nothing."""
+    try:
+        return _counted(await _read(payment_id, gateway_order_id, LOOK))
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return None
+
+
+async def _read(payment_id: str, gateway_order_id: str, patience: Step) -> OrderAnswer:
     order = ReadOrder(payment_id=payment_id, gateway_order_id=gateway_order_id)
     try:
-        answer = await workflow.execute_local_activity_method(GatewayPort.read_order, order, **GLANCE.local())
+        return await workflow.execute_local_activity_method(GatewayPort.read_order, order, **GLANCE.local())
     except FailureError as error:
         if is_cancelled_exception(error):
             raise
-        answer = await workflow.execute_activity_method(
-            GatewayPort.read_order, order, summary=f"read {gateway_order_id}", **READ_PROVIDER.options()
-        )
+    return await workflow.execute_activity_method(
+        GatewayPort.read_order, order, summary=f"read {gateway_order_id}", **patience.options()
+    )
+
+
+def _counted(answer: OrderAnswer) -> GatewayPayment | None:
     return min(answer.payments, key=lambda payment: (counts(payment.status), payment.id), default=None)

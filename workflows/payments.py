@@ -7,62 +7,49 @@ done once. Nothing goes back; a failed payment may still become authorized for t
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.monitoring import DECLINED, LAPSED
     from domain.payments import LATE_AUTHORISATION, PaymentStatus
-    from models.contracts.identifiers import Prefix, mint
     from models.contracts.policies import BOOK, READ_PROVIDER
-    from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.billing import (
         Advance,
         Advanced,
         BookCapture,
         BookedCapture,
         Checkout,
-        ConfirmCheckout,
         CreateOrder,
-        GatewayEvent,
         GatewayPayment,
         OpenedPayment,
         Opening,
-        OpenPayment,
         PaymentCaptured,
         PaymentEnded,
         PaymentInput,
         PaymentOutcome,
-        PaymentState,
-        RefundInput,
-        VerifyCheckout,
     )
     from workflows.capturing import Capturing
-    from workflows.failures import outcome, refuse
-    from workflows.order_reading import read_order
+    from workflows.failures import outcome
+    from workflows.order_reading import look_at_order, read_order
+    from workflows.payment_messages import PaymentMessages
     from workflows.ports.billing import BillingPort, GatewayPort
+    from workflows.reviewing import Decided, Reviewing
+    from workflows.unwanted import Unwanted
     from workflows.visible import show, waiting, working
 
 FIRST_POLL = timedelta(seconds=3)
 LAST_POLL = timedelta(hours=1)
-ANSWER_WITHIN = timedelta(seconds=2)
-SETTLED = frozenset({PaymentStatus.CAPTURED, PaymentStatus.REFUND_PENDING, PaymentStatus.REFUNDED})
+NOBODY = Decided(released=False, by="nobody", note_id=None)
+"""Who let a review lapse."""
 
 
 @workflow.defn(name="Payment")
-class PaymentWorkflow:
+class PaymentWorkflow(PaymentMessages):
     """`payment:{payment}`."""
 
     @workflow.init
     def __init__(self, given: PaymentInput) -> None:
-        self._given = given
-        self._opened: OpenedPayment | None = None
-        self._checkout: Checkout | None = None
-        self._joined: Checkout | None = None
-        self._refused: str | None = None
-        self._status: PaymentStatus | None = None
-        self._invoice_id: str | None = None
-        self._hint: str | None = None
-        """What last told us that something moved: callback, webhook."""
-        self._over = False
+        super().__init__(given)
 
     @workflow.run
     async def run(self, given: PaymentInput) -> PaymentOutcome:
@@ -77,45 +64,6 @@ class PaymentWorkflow:
             joined=self._joined.payment_id if self._joined else None,
             invoice_id=self._invoice_id,
         )
-
-    # Messages
-
-    @workflow.update
-    async def open(self, _: OpenPayment) -> Checkout:
-        """The checkout (of the payment that was open already, if so), or the refusal that ended this run."""
-        await workflow.wait_condition(lambda: bool(self._checkout or self._joined or self._refused))
-        answer = self._checkout or self._joined
-        if answer is None:
-            raise refuse(self._refused or "refused")
-        return answer
-
-    @workflow.update
-    async def confirm(self, callback: ConfirmCheckout) -> PaymentState:
-        """The browser came back: a hint, believed only with the gateway's signature over our order."""
-        # The row may tell the browser of the checkout before this run has heard of it from its own step.
-        await workflow.wait_condition(lambda: bool(self._checkout or self._joined or self._refused))
-        if self._checkout is None:
-            raise refuse("payment_not_open")
-        genuine = await workflow.execute_local_activity_method(
-            BillingPort.verify_checkout,
-            VerifyCheckout(gateway_order_id=self._checkout.gateway_order_id, callback=callback),
-            **BOOK.local(),
-        )
-        if not genuine:
-            raise refuse("signature_invalid")
-        self._hint = "callback"
-        try:
-            await workflow.wait_condition(
-                lambda: self._status in SETTLED or self._over, timeout=ANSWER_WITHIN
-            )
-        except TimeoutError:
-            working("the callback is genuine; the gateway has not told the outcome yet")
-        return PaymentState(payment_id=self._given.payment_id, status=self._status or PaymentStatus.CREATED)
-
-    @workflow.signal
-    def gateway_event(self, _: GatewayEvent) -> None:
-        """A webhook named this payment: read the gateway again."""
-        self._hint = "webhook"
 
     # The story
 
@@ -206,8 +154,13 @@ class PaymentWorkflow:
     async def _authorised(self, seen: GatewayPayment, source: str) -> None:
         """The bank holds the money: take it if the thing is still wanted, else let it go back."""
         checked = await self._advance(PaymentStatus.AUTHORIZED, source, seen.id)
+        if checked.refused is None and checked.wanted and checked.review:
+            after = await self._reviewed(seen)
+            if after is None:
+                return
+            checked = after
         if checked.refused is not None:
-            return await self._let_lapse(seen, source, checked.refused)
+            return await self._let_lapse(seen, source, checked.refused, PaymentStatus.BLOCKED)
         if not checked.wanted:
             return await self._let_lapse(seen, source, "no_longer_wanted")
         taken = await self._capture(seen)
@@ -215,12 +168,30 @@ class PaymentWorkflow:
             return await self._book(taken, source)
         return await self._let_lapse(taken, "gateway", "capture_refused")
 
+    async def _reviewed(self, seen: GatewayPayment) -> Advanced | None:
+        """What holds of a payment that compliance released; None where it goes no further."""
+        await self._advance(PaymentStatus.REVIEW, "monitoring", seen.id)
+        reviewing = Reviewing(self._given.payment_id, lambda: self._decided, self._look, self._hinted)
+        match await reviewing.wait(seen):
+            case Decided(released=True) as decision:
+                return await self._advance(PaymentStatus.AUTHORIZED, "compliance", seen.id, decided=decision)
+            case Decided() as decision:
+                await self._let_lapse(seen, "compliance", DECLINED, PaymentStatus.BLOCKED, decided=decision)
+            case GatewayPayment() as found if found.captured and found.status != "refunded":
+                await self._book(found, "gateway")
+            case GatewayPayment() as found:
+                await self._let_lapse(found, "gateway", LAPSED, decided=NOBODY)
+            case None:
+                await self._let_lapse(seen, "timer", LAPSED, decided=NOBODY)
+        return None
+
     async def _capture(self, seen: GatewayPayment) -> GatewayPayment:
         async def unsure(seen: GatewayPayment, code: str) -> None:
             await self._advance(PaymentStatus.UNKNOWN, "gateway", seen.id, code)
+            show(state=PaymentStatus.UNKNOWN)
 
-        taking = Capturing(self._given.payment_id, self._currency, self._read, self._hinted, unsure)
-        return await taking.take(seen)
+        self._taking = Capturing(self._given.payment_id, self._currency, self._look, self._hinted, unsure)
+        return await self._taking.take(seen)
 
     async def _book(self, seen: GatewayPayment, source: str) -> None:
         """Row, journal, invoice and event in one transaction; then the reference is told."""
@@ -256,53 +227,26 @@ class PaymentWorkflow:
             ),
         )
         if not told or not booked.wanted:
-            await self._give_back("reference_closed" if not told else "no_longer_wanted")
-
-    async def _give_back(self, reason: str) -> None:
-        """Captured money that buys nothing any more goes back, whatever becomes of this run."""
-        refund_id = mint(Prefix.REFUND, workflow.uuid7())
-        try:
-            await workflow.start_child_workflow(
-                "Refund",
-                RefundInput(
-                    refund_id=refund_id,
-                    payment_id=self._given.payment_id,
-                    requested_by="payment",
-                    authority="system",
-                    reason_code=reason,
-                    assertion_key=self._given.assertion_key,
-                ),
-                id=workflow_id(Kind.REFUND, refund_id),
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=f"Refund of {self._given.payment_id}: {reason}",
-                static_details=f"Started by the payment itself. `GET /v1/payments/refunds/{refund_id}`",
-            )
-        except ChildWorkflowError:
-            show(attention=True)
-            working(f"the refund {refund_id} could not be started; finance starts it by hand")
+            await self._unwanted.give_back("reference_closed" if not told else "no_longer_wanted")
 
     async def _let_lapse(
-        self, seen: GatewayPayment, source: str, reason: str, *, attention: bool = False
+        self,
+        seen: GatewayPayment,
+        source: str,
+        reason: str,
+        status: PaymentStatus = PaymentStatus.REFUND_PENDING,
+        *,
+        attention: bool = False,
+        decided: Decided | None = None,
     ) -> None:
         """Held money that we do not take goes back by itself within three days (Razorpay), free of charge."""
-        await self._advance(PaymentStatus.REFUND_PENDING, source, seen.id, reason)
-        await self._tell_ended(PaymentStatus.REFUND_PENDING)
-        show(state=PaymentStatus.REFUND_PENDING, attention=attention)
-        since = workflow.now()
-        while seen.status != "refunded" and workflow.now() - since < 2 * LATE_AUTHORISATION:
-            waiting(
-                f"the gateway to release {seen.id} (`{reason}`)",
-                since=since,
-                otherwise="after six days finance asks the gateway",
-                who="nobody needs to",
-            )
-            await self._hinted(timedelta(hours=12))
-            seen = await self._read() or seen
-        if seen.status == "refunded":
-            await self._advance(PaymentStatus.REFUNDED, "gateway", seen.id)
-            return show(state=PaymentStatus.REFUNDED, attention=False)
-        show(attention=True)
-        return working(f"`{reason}`: {seen.id} is not released in six days; finance asks the gateway")
+        await self._advance(status, source, seen.id, reason, decided)
+        await self._tell_ended(status)
+        show(state=status, attention=attention)
+        gone = await self._unwanted.released(seen, reason)
+        if gone.status == "refunded":
+            await self._advance(PaymentStatus.REFUNDED, "gateway", seen.id, reason)
+            show(state=PaymentStatus.REFUNDED, attention=False)
 
     async def _end(self, status: PaymentStatus, source: str) -> None:
         await self._advance(status, source)
@@ -336,12 +280,16 @@ class PaymentWorkflow:
     async def _read(self) -> GatewayPayment | None:
         return await read_order(self._given.payment_id, self._order_id)
 
+    async def _look(self) -> GatewayPayment | None:
+        return await look_at_order(self._given.payment_id, self._order_id)
+
     async def _advance(
         self,
         status: PaymentStatus,
         source: str,
         gateway_payment_id: str | None = None,
         failure_code: str | None = None,
+        decided: Decided | None = None,
     ) -> Advanced:
         after: Advanced = await workflow.execute_local_activity_method(
             BillingPort.advance,
@@ -352,6 +300,8 @@ class PaymentWorkflow:
                 at=workflow.now(),
                 gateway_payment_id=gateway_payment_id,
                 failure_code=failure_code,
+                decided_by=decided.by if decided else None,
+                note_id=decided.note_id if decided else None,
             ),
             **BOOK.local(),
         )
@@ -373,6 +323,11 @@ class PaymentWorkflow:
         except ApplicationError:
             return False
         return True
+
+    @property
+    def _unwanted(self) -> Unwanted:
+        amount = self._checkout.amount if self._checkout else 0
+        return Unwanted(self._given.payment_id, amount, self._given.assertion_key, self._read, self._hinted)
 
     @property
     def _order_id(self) -> str:

@@ -1,6 +1,7 @@
 """Opens the checkout of an enrollment or a subscription; one open payment a reference."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -9,6 +10,7 @@ from api.commanding import Commander
 from api.platform import Platform
 from api.principal import step_up
 from api.problems import Problem
+from domain.monitoring import needs_second_factor
 from domain.payments import PaymentStatus, Purpose
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
@@ -17,9 +19,6 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import Checkout, Mandate, PaymentInput
 from store import payments
 from store.references import reference_of
-
-SECOND_FACTOR_ABOVE = 50_000_00
-"""Paise: above it a payment needs strong customer authentication (`api.md`, step-up)."""
 
 
 async def open_checkout(commander: Commander, purpose: Purpose | str, reference_id: str) -> dict[str, Any]:
@@ -66,7 +65,7 @@ async def _payable(commander: Commander, purpose: Purpose, reference_id: str) ->
         reference = await reference_of(connection, purpose, reference_id)
         if reference is None or reference.user_id != principal.user_id:
             raise Problem(404)
-        if reference.amount > SECOND_FACTOR_ABOVE:
+        if needs_second_factor(reference.amount, datetime.now(UTC)):
             step_up(principal)
         return await payments.attempt_of(connection, purpose, reference_id)
 
@@ -96,6 +95,7 @@ def payment_drive(commander: Commander, payment_id: str, purpose: Purpose, refer
         user_id=commander.actor,
         purpose=purpose,
         reference_id=reference_id,
+        second_factor=commander.principal is not None and commander.principal.acr == "2",
         assertion_key=commander.platform.settings.assertion_public_key,
     )
     return Drive(

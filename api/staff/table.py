@@ -14,6 +14,7 @@ from models.messages.billing import StaffDecision
 from models.messages.complaints import Resolve as ResolveComplaint
 from models.messages.disputes import AcceptDispute
 from models.messages.education import GrantAttempt
+from models.messages.monitoring import Settlement, SettlePayment
 from models.messages.reconciliation import Resolve as ResolveBreak
 from models.messages.trading import PersonDecision
 from models.messages.trading import Resolve as ResolveOrder
@@ -41,6 +42,12 @@ class PaidOut(Asked):
 class Settled(Asked):
     decision: Literal["found", "absent"]
     broker_order_id: Word | None = None
+
+
+class SettledPayment(Noted):
+    """The note is the evidence: the gateway's case, the bank's words."""
+
+    decision: Literal["captured", "returned"]
 
 
 class BreakDecision(Noted):
@@ -83,7 +90,19 @@ def _refund(name: str, body: type[Asked] = Asked) -> Action:
     return Action("Refund", Queue.BILLING, ("finance",), name, name, body, _decision)
 
 
+def _review(name: str) -> Action:
+    return Action("Payment", Queue.BILLING, ("compliance",), name, name, Asked, _decision)
+
+
 ACTIONS: dict[tuple[Kind, str], Action] = {
+    (Kind.PAYMENT, "release"): _review("release"),
+    (Kind.PAYMENT, "block"): _review("block"),
+    (Kind.PAYMENT, "settle"): Action(
+        "Payment", Queue.BILLING, ("finance",), "settle", "settle", SettledPayment,
+        lambda body, given: SettlePayment(
+            assertion=given.signed, settlement=Settlement(body.decision), note_id=given.note_id
+        ),
+    ),
     (Kind.REFUND, "approve"): _refund("approve"),
     (Kind.REFUND, "reject"): _refund("reject"),
     (Kind.REFUND, "paid_out"): _refund("paid_out", PaidOut),

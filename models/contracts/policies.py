@@ -55,6 +55,9 @@ BOOK = Step(timedelta(seconds=5), FOREVER)
 READ_PROVIDER = Step(timedelta(seconds=10), FOREVER, heartbeat=timedelta(seconds=5))
 """A read, or a write the provider dedupes by our key: safe to repeat."""
 
+LOOK = Step(timedelta(seconds=10), FOREVER, timedelta(seconds=5), schedule_to_close=timedelta(minutes=1))
+"""A read of a provider that is one of a schedule of reads: without an answer the next one follows in time."""
+
 GLANCE = Step(timedelta(seconds=1), ONCE)
 """One quick read of a provider inside the workflow task; without an answer it is read as `READ_PROVIDER`."""
 
@@ -81,3 +84,9 @@ REPORT = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
 
 COMPARE = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
 """A day's report compared with the book and booked in one transaction: up to a million lines."""
+
+REGISTER = Step(
+    timedelta(seconds=25), FOREVER, heartbeat=timedelta(seconds=5), schedule_to_close=timedelta(minutes=2)
+)
+"""A document at the e-invoice portal, which dedupes by its number: up to three calls. A portal that is away
+longer is waited for by the process, where it is seen."""

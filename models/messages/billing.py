@@ -13,8 +13,10 @@ class PaymentInput(BaseModel):
     user_id: str
     purpose: Purpose
     reference_id: str
+    second_factor: bool = False
+    """The customer has just proven a second factor: due for a large payment."""
     assertion_key: str = ""
-    """Public key of staff assertions, handed on to a refund that this payment may need."""
+    """Public key of staff assertions: of reviews and settlements, and handed on to a refund."""
 
 
 class OpenPayment(BaseModel):
@@ -141,6 +143,9 @@ class Advance(BaseModel):
     at: AwareDatetime
     gateway_payment_id: str | None = None
     failure_code: str | None = None
+    decided_by: str | None = None
+    """The officer whose decision this is: a released payment is not reviewed again."""
+    note_id: str | None = None
 
 
 class Advanced(BaseModel):
@@ -149,7 +154,9 @@ class Advanced(BaseModel):
     status: PaymentStatus
     wanted: bool
     refused: str | None = None
-    """Limits checked again before capture: a code, or None."""
+    """What monitoring says before a capture: the neutral code of a payment that is blocked, or None."""
+    review: bool = False
+    """Compliance has to decide before the money is taken."""
 
 
 class CaptureCommand(BaseModel):

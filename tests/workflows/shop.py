@@ -175,6 +175,7 @@ class Shop:
             user_id=one.user_id,
             purpose=Purpose.SUBSCRIPTION,
             reference_id=one.subscription_id,
+            second_factor=True,
             assertion_key=self.engines.settings.assertion_public_key,
         )
         operation = WithStartWorkflowOperation(

@@ -27,6 +27,7 @@ from models.messages.billing import (
     VerifyCheckout,
     VoidAttempt,
 )
+from models.messages.monitoring import EscalateReview
 
 
 class BillingPort:
@@ -40,6 +41,11 @@ class BillingPort:
     @activity.defn(name="billing.advance")
     async def advance(self, command: Advance) -> Advanced:
         """Moves a payment forward; what may not follow changes nothing."""
+        ...
+
+    @activity.defn(name="billing.escalate_review")
+    async def escalate_review(self, command: EscalateReview) -> None:
+        """Tells all of compliance that a review is overdue, once a payment."""
         ...
 
     @activity.defn(name="billing.verify_checkout")
