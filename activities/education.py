@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from temporalio import activity
 
+from domain.billing_calendar import ist_date
 from domain.errors import Rejected
-from domain.progression import EnrollmentStatus, InvalidAnswer, grade
+from domain.progression import ENDED, EnrollmentStatus, InvalidAnswer, grade
 from domain.syllabus import obstacles
 from models.contracts import credentials
 from models.contracts.credentials import Achieved
@@ -31,6 +32,7 @@ from store import (
     education_progress,
     identity_users,
     messages,
+    recognition,
 )
 from store.database import Connection, Database
 from store.vault import PersonForgotten, Vault
@@ -102,6 +104,7 @@ class EducationActivities(EducationPort):
                 await education_certificates.revoke(connection, state, now)
             if saved.before is not state.status:
                 await self._write_to_learner(connection, state, now)
+            await self._earn(connection, state, now)
         return saved.version
 
     @activity.defn(name="education.grade")
@@ -154,6 +157,29 @@ class EducationActivities(EducationPort):
         )
         if not await put(written, now):
             raise Rejected("slug_taken")
+
+    async def _earn(self, connection: Connection, state: EnrollmentState, now: datetime) -> None:
+        """Lets the price be earned: over the time of access, ahead of it by progress, the rest at the end.
+        Each step has happened already where the state is only saved again."""
+        if state.payment_id is None or state.active_at is None or state.access_until is None:
+            return
+        today = ist_date(now)
+        if state.status in ENDED:
+            await recognition.stop(connection, state.payment_id, today)
+            return
+        net, _ = await recognition.net_of(connection, state.payment_id)
+        await recognition.plan(
+            connection,
+            payment_id=state.payment_id,
+            kind="course",
+            reference_id=state.enrollment_id,
+            net=net,
+            starts_on=ist_date(state.active_at),
+            ends_on=ist_date(state.access_until),
+            now=now,
+        )
+        if done := state.percent():
+            await recognition.progress(connection, state.enrollment_id, done, today)
 
     async def _certify(self, connection: Connection, state: EnrollmentState) -> None:
         try:

@@ -134,16 +134,27 @@ def capture_entry(payment_id: str, day: date, price: Split, references: tuple[st
     )
 
 
-def refund_entry(refund_id: str, day: date, back: Split, references: tuple[str, ...] = ()) -> Entry:
-    """A refund that the gateway took on: revenue and tax reversed, owed to the customer until paid.
+def refund_entry(
+    refund_id: str,
+    day: date,
+    back: Split,
+    references: tuple[str, ...] = (),
+    *,
+    deferred: int | None = None,
+    revenue: Account = Account.REVENUE_SUBSCRIPTIONS,
+) -> Entry:
+    """A refund that the gateway took on: price and tax reversed, owed to the customer until paid.
 
-    Where the credit note carries no tax (`financial_credit_note`), `back` has it all in `taxable`.
+    `deferred` of the net price was still to be earned (None: all of it); the rest is taken back from
+    `revenue`. Where the credit note carries no tax (`financial_credit_note`), `back` has it all in `taxable`.
     """
+    unearned = back.taxable if deferred is None else deferred
     return Entry(
         business_key=f"refund:{refund_id}",
         date=day,
         lines=(
-            *debit(Account.DEFERRED_REVENUE, back.taxable),
+            *debit(Account.DEFERRED_REVENUE, unearned),
+            *debit(revenue, back.taxable - unearned),
             *debit(Account.OUTPUT_CGST, back.cgst),
             *debit(Account.OUTPUT_SGST, back.sgst),
             *debit(Account.OUTPUT_IGST, back.igst),
@@ -162,4 +173,17 @@ def payout_entry(
         date=day,
         lines=(*debit(Account.REFUNDS_PAYABLE, amount), *credit(source, amount)),
         references=(refund_id, *references),
+    )
+
+
+def revenue_entry(key: str, day: date, subscriptions: int, courses: int) -> Entry:
+    """What was earned of prepaid subscriptions and courses, by the day's end."""
+    return Entry(
+        business_key=key,
+        date=day,
+        lines=(
+            *debit(Account.DEFERRED_REVENUE, subscriptions + courses),
+            *credit(Account.REVENUE_SUBSCRIPTIONS, subscriptions),
+            *credit(Account.REVENUE_COURSES, courses),
+        ),
     )

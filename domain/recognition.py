@@ -51,7 +51,7 @@ class Segment:
             return self.kept or 0
         days = max((self.ends_on - self.starts_on).days, 1)
         done = min(max((through - self.starts_on).days + 1, 0), days)
-        return self.amount * done // days
+        return min(self.amount * done // days, self.final)
 
     @property
     def recognised(self) -> int:

@@ -12,12 +12,14 @@ from store.database import Connection
 async def post(connection: Connection, entry: Entry, now: datetime) -> str:
     """Posts an entry and gives its id; a repeat under the same business key gives the first one's.
 
-    The balance is checked by the database when the transaction commits.
+    An entry of a day in a closed period is dated on the first open day after it. The balance is checked by
+    the database when the transaction commits.
     """
     entry_id = mint(Prefix.JOURNAL)
     cursor = await connection.execute(
         """INSERT INTO finance.journal_entries (entry_id, business_key, date, refs, made_at)
-           VALUES (%s, %s, %s, %s, %s) ON CONFLICT (business_key) DO NOTHING RETURNING entry_id""",
+           VALUES (%s, %s, finance.open_day(%s), %s, %s)
+           ON CONFLICT (business_key) DO NOTHING RETURNING entry_id""",
         (entry_id, entry.business_key, entry.date, list(entry.references), now),
     )
     if await cursor.fetchone() is None:

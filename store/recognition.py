@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from domain.recognition import Change, Kind, Segment, progressed, refunded, stopped
+from domain.ledger import Account
+from domain.recognition import ACCOUNTS, Change, Kind, Segment, progressed, refunded, stopped
 from store.database import Connection
 
 LOCK = "SELECT pg_advisory_xact_lock{}(hashtextextended('finance.revenue', 0))"
@@ -20,9 +21,10 @@ FROM finance.revenue_segments s WHERE s.payment_id = %s ORDER BY s.number
 """
 
 ADD = """
-INSERT INTO finance.revenue_segments (payment_id, number, amount, starts_on, ends_on, since_run)
-SELECT %(payment_id)s, %(number)s, %(amount)s, %(starts_on)s, %(ends_on)s,
+INSERT INTO finance.revenue_segments (payment_id, number, kind, amount, starts_on, ends_on, since_run)
+SELECT payment_id, %(number)s, kind, %(amount)s, %(starts_on)s, %(ends_on)s,
        coalesce((SELECT max(number) FROM finance.revenue_runs), 0)
+FROM finance.revenue_plans WHERE payment_id = %(payment_id)s
 """
 
 
@@ -54,7 +56,7 @@ async def plan(
     )
     if not cursor.rowcount:
         return
-    _, credited = await _documents(connection, payment_id)
+    _, credited = await net_of(connection, payment_id)
     left = max(net - credited, 0)
     await _add(connection, payment_id, Segment(1, left, starts_on, max(starts_on, ends_on)))
 
@@ -91,15 +93,15 @@ async def give_back(connection: Connection, payment_id: str, amount: int, on: da
     """
     found = await _held(connection, payment_id)
     if found is None:
-        net, credited = await _documents(connection, payment_id)
+        net, credited = await net_of(connection, payment_id)
         return min(amount, max(net - credited + amount, 0))
     deferred, change = refunded(found[1], amount, on)
     await _apply(connection, payment_id, change)
     return deferred
 
 
-async def _documents(connection: Connection, payment_id: str) -> tuple[int, int]:
-    """Taxable values of the payment's invoice and of all its credit notes."""
+async def net_of(connection: Connection, payment_id: str) -> tuple[int, int]:
+    """Taxable values, in paise, of the payment's invoice and of all its credit notes."""
     cursor = await connection.execute(
         """SELECT coalesce(sum(taxable) FILTER (WHERE kind = 'invoice'), 0)::bigint AS net,
                   coalesce(sum(taxable) FILTER (WHERE kind <> 'invoice'), 0)::bigint AS credited
@@ -108,6 +110,17 @@ async def _documents(connection: Connection, payment_id: str) -> tuple[int, int]
     )
     row = await cursor.fetchone()
     return (row["net"], row["credited"]) if row else (0, 0)
+
+
+async def revenue_of(connection: Connection, payment_id: str) -> Account:
+    """The account to which the payment's price is earned. Raises LookupError."""
+    cursor = await connection.execute(
+        "SELECT purpose FROM finance.payments WHERE payment_id = %s", (payment_id,)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(payment_id)
+    return ACCOUNTS[Kind(row["purpose"])]
 
 
 async def _share(connection: Connection) -> None:

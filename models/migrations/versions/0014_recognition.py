@@ -38,6 +38,7 @@ CREATE TRIGGER revenue_runs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON f
 CREATE TABLE finance.revenue_segments (
     payment_id text NOT NULL REFERENCES finance.revenue_plans,
     number integer NOT NULL CHECK (number > 0),
+    kind text NOT NULL CHECK (kind IN ('subscription', 'course')),
     amount bigint NOT NULL CHECK (amount >= 0),
     starts_on date NOT NULL,
     ends_on date NOT NULL CHECK (ends_on >= starts_on),
@@ -58,19 +59,76 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN through IS NULL THEN 0
                 WHEN through >= s.cut_on THEN s.kept
                 WHEN through < s.starts_on THEN 0
-                ELSE s.amount * least(through - s.starts_on + 1, greatest(s.ends_on - s.starts_on, 1))
-                     / greatest(s.ends_on - s.starts_on, 1) END
+                ELSE least(s.kept, s.amount
+                     * least(through - s.starts_on + 1, greatest(s.ends_on - s.starts_on, 1))
+                     / greatest(s.ends_on - s.starts_on, 1)) END
 $$;
 """
 
+PERIODS = """
+-- A month that finance has closed, with what it held: nothing is dated into it any more.
+CREATE TABLE finance.periods (
+    period text PRIMARY KEY CHECK (period = to_char(first_on, 'YYYY-MM')),
+    first_on date NOT NULL UNIQUE CHECK (extract(day FROM first_on) = 1),
+    next_on date NOT NULL CHECK (next_on = (first_on + interval '1 month')::date),
+    closed_at timestamptz NOT NULL,
+    closed_by text NOT NULL,
+    entries bigint NOT NULL,
+    turnover bigint NOT NULL,
+    book_hash text NOT NULL,
+    documents bigint NOT NULL,
+    documents_hash text NOT NULL
+);
+CREATE TRIGGER periods_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON finance.periods
+    FOR EACH STATEMENT EXECUTE FUNCTION finance.append_only();
+CREATE INDEX journal_by_date ON finance.journal_entries (date, entry_id);
+CREATE INDEX invoices_by_day ON finance.invoices (issued_on);
+
+-- The day itself, or the first one after it that is in no closed period. No period closes until the
+-- transaction that asked has ended, so that what is dated by the answer lands where it says.
+CREATE FUNCTION finance.open_day(day date) RETURNS date LANGUAGE plpgsql AS $$
+DECLARE
+    following date;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('finance.periods', 0));
+    LOOP
+        SELECT next_on INTO following FROM finance.periods WHERE first_on <= day AND day < next_on;
+        IF NOT FOUND THEN
+            RETURN day;
+        END IF;
+        day := following;
+    END LOOP;
+END $$;
+
+CREATE FUNCTION finance.refuse_closed_period() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    day date := (to_jsonb(new) ->> tg_argv[0])::date;
+BEGIN
+    IF finance.open_day(day) <> day THEN
+        RAISE EXCEPTION '%% of %% is in a closed period', tg_table_name, day
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER journal_entries_in_open_period BEFORE INSERT ON finance.journal_entries
+    FOR EACH ROW EXECUTE FUNCTION finance.refuse_closed_period('date');
+CREATE TRIGGER invoices_in_open_period BEFORE INSERT ON finance.invoices
+    FOR EACH ROW EXECUTE FUNCTION finance.refuse_closed_period('issued_on');
+"""
+
 DOWN = """
+DROP TRIGGER invoices_in_open_period ON finance.invoices;
+DROP TRIGGER journal_entries_in_open_period ON finance.journal_entries;
+DROP FUNCTION finance.refuse_closed_period, finance.open_day;
+DROP INDEX finance.invoices_by_day, finance.journal_by_date;
+DROP TABLE finance.periods;
 DROP FUNCTION finance.earned;
 DROP TABLE finance.revenue_segments, finance.revenue_runs, finance.revenue_plans;
 """
 
 
 def upgrade() -> None:
-    for part in (RECOGNITION,):
+    for part in (RECOGNITION, PERIODS):
         op.get_bind().exec_driver_sql(part)
 
 
