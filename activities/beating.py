@@ -1,7 +1,7 @@
-"""Blocking provider calls, made in a thread while the activity heartbeats."""
+"""Provider calls, blocking ones in a thread, while the activity heartbeats."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from temporalio import activity
@@ -16,7 +16,12 @@ async def in_thread(call: Callable[[], T]) -> T:
 
     The thread has a copy of this context, so that spans and kill points know their activity.
     """
-    running = asyncio.ensure_future(asyncio.to_thread(call))
+    return await awaited(asyncio.to_thread(call))
+
+
+async def awaited(call: Awaitable[T]) -> T:
+    """The answer of an asynchronous call, or what it raises; a lost worker is noticed as above."""
+    running = asyncio.ensure_future(call)
     while True:
         done, _ = await asyncio.wait({running}, timeout=BEAT_SECONDS)
         if done:

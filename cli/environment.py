@@ -16,6 +16,7 @@ RESTRICTED = {
     "TREUM_ASSERTION_KEY": {"api"},
     "TREUM_TOKEN_KEY": {"api", "live", "codec"},
     "TREUM_CERTIFICATE_KEY": {"worker-education"},
+    "TREUM_DOCUMENT_KEY": {"api"},
     "TREUM_MEDIA_KEY": {"api"},
     "TREUM_KITE_POSTBACK_SECRET": {"api"},
 }
@@ -69,6 +70,9 @@ def secrets_as_variables(keys: Mapping[str, Any]) -> dict[str, str]:
         "TREUM_MEDIA_KEY": keys["media_key"],
         "TREUM_CERTIFICATE_KEY": keys["certificate_key"],
         "TREUM_CERTIFICATE_PUBLIC_KEYS": keys["certificate_public_key"],
+        "TREUM_IRP_PUBLIC_KEYS": keys["irp_public_key"],
+        "TREUM_DOCUMENT_KEY": keys["document_key"],
+        "TREUM_DOCUMENT_CERTIFICATE": keys["document_certificate"],
     }
 
 

@@ -64,6 +64,40 @@ def _aadhaar_signer() -> tuple[str, str]:
     ).decode()
 
 
+def _document_pair() -> tuple[str, str]:
+    """Key and self-signed certificate that sign a home's invoices; a licensed authority's in production."""
+    from datetime import UTC, datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    organisation = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Treum Technologies Private Limited")
+    common = x509.NameAttribute(NameOID.COMMON_NAME, "Authorised signatory (embedded home)")
+    name = x509.Name([organisation, common])
+    usage = dict.fromkeys(
+        ("key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
+         "encipher_only", "decipher_only"),
+        False,
+    )  # fmt: skip
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, content_commitment=True, **usage), critical=True)
+        .sign(key, SHA256())
+    )
+    return _pem(key), base64.b64encode(certificate.public_bytes(Encoding.PEM)).decode()
+
+
 _MAKERS: dict[str, Callable[[], Any]] = {
     "postgres_password": lambda: secrets.token_urlsafe(24),
     "redis_password": lambda: secrets.token_urlsafe(24),
@@ -93,6 +127,10 @@ def make(held: Mapping[str, Any] | None = None) -> dict[str, Any]:
         keys["certificate_key"], keys["certificate_public_key"] = _certificate_pair()
     if "aadhaar_signer" not in keys:
         keys["aadhaar_signer"], keys["aadhaar_certificate"] = _aadhaar_signer()
+    if "irp_signer" not in keys:
+        keys["irp_signer"], keys["irp_public_key"] = _certificate_pair()
+    if "document_key" not in keys:
+        keys["document_key"], keys["document_certificate"] = _document_pair()
     return keys
 
 
@@ -117,6 +155,7 @@ def of_sandbox(keys: Mapping[str, Any]) -> dict[str, str]:
         "TREUM_SANDBOX_RAZORPAY_KEY_SECRET": keys["razorpay_key_secret"],
         "TREUM_SANDBOX_RAZORPAY_WEBHOOK_SECRET": keys["razorpay_webhook_secrets"][0],
         "TREUM_SANDBOX_AADHAAR_SIGNER": keys["aadhaar_signer"],
+        "TREUM_SANDBOX_IRP_SIGNER": keys["irp_signer"],
         "TREUM_SANDBOX_KITE_API_KEY": keys["kite_api_key"],
         "TREUM_SANDBOX_KITE_API_SECRET": keys["kite_api_secret"],
     }

@@ -4,6 +4,7 @@ Sources: CGST Act s.13(2), s.34(2); CGST Rules 46, 53; IGST Act s.12; Circular 2
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -15,15 +16,22 @@ from domain.money import half_up
 
 IST = ZoneInfo("Asia/Kolkata")
 
-RATE_PERCENT = 18
-"""Rate on education by a company, research services and software: 18% since 1 July 2017."""
+RATES = ((date(2017, 7, 1), 18),)
+"""Per cent, by the day since which it holds: education by a company, research services and software are all
+taxed at the general rate (Notification 11/2017-Central Tax (Rate), headings 9983, 9992, 9997)."""
+
+RATE_PERCENT = RATES[-1][1]
+"""The rate in force; `rate_on` gives another day's."""
 
 SAC_COACHING = "999293"
 """Commercial training and coaching services."""
 
-SAC_RESEARCH = "997156"
-"""Financial consultancy services. Not established for research analysts' fees (`india.md`): a setting, the
-plan's own column overrides it."""
+SAC_RESEARCH = "998311"
+"""Management consulting and financial advice, since 1 July 2017. Which code the fees of research analysts
+carry is not established (`india.md`), so it is a column of the plan: this is what a plan is given at first."""
+
+ADDRESS_DUE_FROM = 50_000_00
+"""Paise: from this value an invoice names the address of an unregistered buyer too (Rule 46(e))."""
 
 MAX_NUMBER = 16
 """Rule 46(b): at most sixteen characters: letters, digits, hyphen, slash."""
@@ -121,6 +129,18 @@ def credit_split(invoice_total: int, credited_before: int, amount: int, *, intra
     )
 
 
+def rate_on(day: date) -> int:
+    """Per cent on a supply of that day.
+
+    Raises:
+        ValueError: before GST.
+    """
+    for since, rate in reversed(RATES):
+        if since <= day:
+            return rate
+    raise ValueError("no rate before 1 July 2017")
+
+
 def state_of(text: str) -> str | None:
     """State code for a code, a GST number or a name (``KA``, ``29``, ``Karnataka``); None if unknown."""
     given = re.sub(r"\s*&\s*", " and ", " ".join(text.split()))
@@ -165,10 +185,20 @@ def document_number(kind: DocumentKind, year: int, sequence: int) -> str:
     return number
 
 
-def credit_note_kind(invoiced_on: date, today: date) -> DocumentKind:
-    """Until 30 November after the invoice's financial year a credit note takes the tax back (s.34(2)).
+def credit_until(invoiced_on: date, annual_returns: Mapping[int, date]) -> date:
+    """The last day on which a credit note reduces the tax of an invoice (s.34(2)): 30 November after its
+    financial year, or the day on which that year's annual return was filed, whichever is earlier.
 
-    The annual return may end the time earlier; its filing is not known here.
+    `annual_returns`: the first calendar year of a financial year -> the day of filing, where it was filed.
     """
-    limit = date(financial_year(invoiced_on) + 1, 11, 30)
-    return DocumentKind.CREDIT_NOTE if today <= limit else DocumentKind.FINANCIAL_CREDIT_NOTE
+    year = financial_year(invoiced_on)
+    november = date(year + 1, 11, 30)
+    return min(november, annual_returns.get(year, november))
+
+
+def credit_note_kind(
+    invoiced_on: date, today: date, annual_returns: Mapping[int, date] | None = None
+) -> DocumentKind:
+    """What takes money back on `today`: past `credit_until` a financial note, which leaves the tax."""
+    in_time = today <= credit_until(invoiced_on, annual_returns or {})
+    return DocumentKind.CREDIT_NOTE if in_time else DocumentKind.FINANCIAL_CREDIT_NOTE

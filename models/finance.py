@@ -65,6 +65,8 @@ class PaymentTimeline(SQLModel, table=True):
     status: str = Field(sa_type=Text)
     at: datetime = Field(sa_column=instant())
     source: str = Field(sa_type=Text)
+    code: str | None = Field(default=None, sa_type=Text)
+    """Why, as the customer is told: a neutral code."""
 
 
 class PaymentRefusal(SQLModel, table=True):
@@ -144,6 +146,10 @@ class Refund(SQLModel, table=True):
     reason_code: str = Field(sa_type=Text)
     gateway_refund_id: str | None = Field(default=None, sa_type=Text, unique=True)
     utr: str | None = Field(default=None, sa_type=Text, unique=True)
+    arn: str | None = Field(default=None, sa_type=Text)
+    """What the customer's bank finds a refund of the gateway by."""
+    returned_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the customer's bank returned what the gateway had paid."""
     failure_code: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_column=instant())
     updated_at: datetime = Field(sa_column=instant())
@@ -198,7 +204,8 @@ class NumberSeries(SQLModel, table=True):
 
 
 class Invoice(SQLModel, table=True):
-    """An invoice or a credit note as issued; append-only. The buyer's name is sealed under their key."""
+    """An invoice or a credit note as issued; append-only but for being void. Who is billed is sealed under a
+    key of the document's own: the law keeps it longer than a person may be known elsewhere."""
 
     __tablename__ = "invoices"
     __table_args__ = {"schema": "finance"}
@@ -218,7 +225,9 @@ class Invoice(SQLModel, table=True):
         default=None, sa_type=Text, foreign_key="finance.invoices.invoice_id"
     )
     buyer_gstin: str | None = Field(default=None, sa_type=Text)
-    buyer_name: bytes = Field(sa_type=LargeBinary)
+    recipient: bytes = Field(sa_type=LargeBinary)
+    recipient_key: bytes = Field(sa_type=LargeBinary)
+    """Wrapped by the firm's key; empty on rows that are sealed under the person's."""
     place_of_supply: str = Field(sa_type=Text)
     supplier: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     """Name, GSTIN, state and address as they were on that day."""

@@ -1,7 +1,7 @@
 """Every setting of a process, read from ``TREUM_*`` variables and from nothing else."""
 
 import base64
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     kite_postback_secret: SecretStr = SecretStr("")
     """The secret path segment of the app's one postback URL."""
 
+    irp_url: str = ""
+    irp_client_id: str = ""
+    irp_client_secret: SecretStr = SecretStr("")
+    irp_public_keys: CommaList = Field(default_factory=list)
+    """Pinned public keys of the e-invoice portal, each PEM in base 64: the one in force, then former ones."""
+
     aadhaar_certificates: CommaList = Field(default_factory=list)
     """Pinned certificates of the offline e-KYC signer, each PEM in base 64: the one in force, then former
     ones. Never read from the file that is being checked."""
@@ -76,6 +82,10 @@ class Settings(BaseSettings):
     certificate_public_keys: CommaList = Field(default_factory=list)
     """Its public half, PEM in base 64: the one in force, then former ones, so that what they signed still
     verifies."""
+    document_key: SecretStr = SecretStr("")
+    """RSA private key that signs invoices (CGST Rule 46(q)), PEM in base 64; only the API holds it."""
+    document_certificate: str = ""
+    """Its X.509 certificate, PEM in base 64: of a licensed certifying authority in production."""
     media_key: SecretStr = SecretStr("")
     """HMAC key of links to lessons' media, 32 bytes in base 64; the API makes and checks them."""
     media_home: str = ""
@@ -90,6 +100,14 @@ class Settings(BaseSettings):
     supplier_name: str = "Treum Technologies Private Limited"
     supplier_address: str = "Registered office, MG Road, Bengaluru 560001"
     """On every invoice (CGST Rule 46(a))."""
+    supplier_place: str = "Bengaluru"
+    supplier_pincode: str = "560001"
+    supplier_turnover: int = 12_00_00_000
+    """Rupees, the highest of any financial year since 2017-18: over the limits of `domain/einvoices.py` sales
+    to registered buyers are registered with the e-invoice portal, within 30 days."""
+    annual_returns: CommaList = Field(default_factory=list)
+    """``2025:2026-10-15``: the financial year that began in 2025 had its annual return filed on that day,
+    which ends the time for its credit notes (CGST s.34(2))."""
     supplier_gstin: str = "29AABCT3518Q1ZS"
     supplier_state: str = "KA"
     research_registration: str = "INH000000000"
@@ -102,7 +120,7 @@ class Settings(BaseSettings):
     def _no_sandbox_in_production(self) -> Self:
         """A production platform that speaks to a stand-in would take money that is not there."""
         if self.env == "production":
-            for name in ("razorpay_url", "kite_url"):
+            for name in ("razorpay_url", "kite_url", "irp_url"):
                 host = urlsplit(getattr(self, name)).hostname or ""
                 if host in ("", "localhost", "::1") or host.startswith("127."):
                     raise ValueError(
@@ -113,6 +131,16 @@ class Settings(BaseSettings):
     @property
     def razorpay_base(self) -> str:
         return self.razorpay_url or f"{self.sandbox}/razorpay"
+
+    @property
+    def irp_base(self) -> str:
+        return self.irp_url or f"{self.sandbox}/irp"
+
+    @property
+    def filed_annual_returns(self) -> dict[int, date]:
+        """Day of filing by the year in which a financial year began. Raises ValueError for another shape."""
+        pairs = (entry.partition(":") for entry in self.annual_returns)
+        return {int(year): date.fromisoformat(day) for year, _, day in pairs}
 
     @property
     def kite_base(self) -> str:

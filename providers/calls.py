@@ -40,6 +40,7 @@ class ProviderCalls:
         as_of: datetime | None = None,
         json: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Sends one call and answers a 2xx.
@@ -62,6 +63,7 @@ class ProviderCalls:
                 f"{self._base_url}{path}",
                 json=json,
                 data=dict(form) if form is not None else None,
+                content=content,
                 headers={**now, **(headers or {})},
                 timeout=self._timeout,
                 follow_redirects=False,

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from temporalio.service import RPCError
 
 from models.settings import Settings, settings
+from relay.einvoices import EInvoiceStarter
 from relay.listener import Wakeup, listen
 from relay.publisher import Publisher
 from relay.sweepers import Sweepers
@@ -41,21 +42,23 @@ async def serve(config: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     redis = Redis.from_url(config.redis, socket_timeout=2.0)
-    outbox, mail = Wakeup(), Wakeup()
+    outbox, mail, documents = Wakeup(), Wakeup(), Wakeup()
     async with Database(config.postgres, max_size=6) as database:
         vault = Vault(config)
         commands = Commands(database, vault)
         client = await connect(config)
         envelope = Envelope(client, commands, config.command_deadline)
         sweepers = Sweepers(database, vault, client, envelope, commands)
+        starter = EInvoiceStarter(database, client, config.assertion_public_key)
         tasks: list[asyncio.Task] = [
             asyncio.create_task(work)
             for work in (
-                listen(config.postgres, {"outbox": outbox, "messages": mail}),
+                listen(config.postgres, {"outbox": outbox, "messages": mail, "einvoices": documents}),
                 Publisher(database, redis).run(outbox),
                 every(1.0, sweepers.drive_commands),
                 every(2.0, sweepers.deliver_events),
                 every(5.0, sweepers.start_messages, mail),
+                every(5.0, starter.start_einvoices, documents),
                 every(600.0, sweepers.forget_answers),
             )
         ]

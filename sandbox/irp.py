@@ -4,11 +4,13 @@ Requests are plain JSON where the portal of NIC encrypts them with a session key
 and the content of the signed QR are the portal's.
 """
 
+import base64
 import hashlib
 import json
+import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,16 +20,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.control import ControlError, fields
+from sandbox.irp_rules import IST, Refused, check, day_of
 from sandbox.world import World
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS irp_invoices (
   irn TEXT PRIMARY KEY, ack_no INTEGER NOT NULL, status TEXT NOT NULL, at TEXT NOT NULL, answer TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS irp_gstins (gstin TEXT PRIMARY KEY, status TEXT NOT NULL);
 """
 
-IST = ZoneInfo("Asia/Kolkata")
-DOCUMENT_TYPES = frozenset({"INV", "CRN", "DBN"})
+GSTIN_STATES = {"active": "ACT", "cancelled": "CNL", "suspended": "SUS", "unknown": ""}
 CANCEL_WITHIN = timedelta(hours=24)
 FIRST_ACK = 112_010_000_000_000
 
@@ -67,36 +71,39 @@ def _signing_key(world: World) -> RSAKey:
             serialization.NoEncryption(),
         ).decode()
 
-    return RSAKey.import_key(world.kept("irp.signing_key", make))
+    given = world.settings.credentials.get(("irp", "signer"))
+    pem = base64.b64decode(given).decode() if given else world.kept("irp.signing_key", make)
+    return RSAKey.import_key(pem)
 
 
 def _signed(world: World, data: dict[str, Any]) -> str:
-    claims = {"data": json.dumps(data), "iss": "NIC"}
+    claims = {"data": json.dumps(data, default=_plain), "iss": "NIC"}
     return jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, _signing_key(world))
 
 
-def _document(invoice: Any) -> tuple[str, str, str, datetime]:
-    """Seller's GSTIN, type, number and date of a document; raises KeyError, TypeError or ValueError."""
-    document = invoice["DocDtls"]
-    gstin, kind, number = invoice["SellerDtls"]["Gstin"], document["Typ"], document["No"]
-    if not all(isinstance(text, str) and text for text in (gstin, kind, number)):
-        raise ValueError("empty field")
-    if kind not in DOCUMENT_TYPES or len(number) > 16 or len(gstin) != 15:
-        raise ValueError("field out of range")
-    return gstin, kind, number, datetime.strptime(document["Dt"], "%d/%m/%Y").replace(tzinfo=IST)
+def _read(raw: bytes) -> Any:
+    """JSON whose amounts stay decimal."""
+    try:
+        return json.loads(raw, parse_float=Decimal)
+    except ValueError:
+        raise Refused("2140", "Error while validating invoice: JSON") from None
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _register(world: World, invoice: dict[str, Any], now: datetime) -> dict[str, Any]:
-    gstin, kind, number, date = _document(invoice)
-    items = invoice["ItemList"]
-    irn = irn_of(gstin, financial_year(date), kind, number)
+    document, items = invoice["DocDtls"], invoice["ItemList"]
+    gstin, kind, number = invoice["SellerDtls"]["Gstin"], document["Typ"], document["No"]
+    irn = irn_of(gstin, financial_year(day_of(document["Dt"])), kind, number)
     stamp = now.astimezone(IST).strftime("%Y-%m-%d %H:%M:%S")
     qr = {
         "SellerGstin": gstin,
         "BuyerGstin": invoice["BuyerDtls"]["Gstin"],
         "DocNo": number,
         "DocTyp": kind,
-        "DocDt": invoice["DocDtls"]["Dt"],
+        "DocDt": document["Dt"],
         "TotInvVal": invoice["ValDtls"]["TotInvVal"],
         "ItemCnt": len(items),
         "MainHsnCode": items[0]["HsnCd"],
@@ -121,11 +128,25 @@ def _register(world: World, invoice: dict[str, Any], now: datetime) -> dict[str,
 def routes(world: World) -> list[BaseRoute]:
     """Register, look up and cancel (within 24 hours) an IRN; the key that verifies what is signed."""
 
+    def standing(gstin: str) -> str:
+        """`ACT`, `CNL` or `SUS`; empty where it is unknown. All are active that were not set."""
+        row = world.db.execute("SELECT status FROM irp_gstins WHERE gstin = ?", (gstin,)).fetchone()
+        return str(row["status"]) if row else "ACT"
+
     async def register(request: Request) -> Response:
+        now = world.now(request)
         try:
-            answer = _register(world, await request.json(), world.now(request))
-        except (KeyError, TypeError, ValueError, IndexError):
-            return _refused("3028", "The document does not follow the schema of the e-invoice")
+            invoice = _read(await request.body())
+            check(invoice, now)
+            for party in ("SellerDtls", "BuyerDtls"):
+                gstin = invoice[party]["Gstin"]
+                if not standing(gstin):
+                    raise Refused("3028", f"GSTIN {gstin} is not present in invoice system")
+                if standing(gstin) != "ACT":
+                    raise Refused("3029", f"GSTIN {gstin} is inactive or cancelled")
+            answer = _register(world, invoice, now)
+        except Refused as refused:
+            return _refused(refused.code, refused.message)
         known = world.db.execute("SELECT answer FROM irp_invoices WHERE irn = ?", (answer["Irn"],)).fetchone()
         if known is not None:
             first = json.loads(known["answer"])
@@ -133,7 +154,7 @@ def routes(world: World) -> list[BaseRoute]:
             return _refused("2150", "Duplicate IRN", [{"InfCd": "DUPIRN", "Desc": desc}])
         world.db.execute(
             "INSERT INTO irp_invoices VALUES (?, ?, 'ACT', ?, ?)",
-            (answer["Irn"], answer["AckNo"], world.now(request).isoformat(), json.dumps(answer)),
+            (answer["Irn"], answer["AckNo"], now.isoformat(), json.dumps(answer)),
         )
         request.state.effect = {"irn": answer["Irn"]}
         return _answered(answer)
@@ -163,6 +184,30 @@ def routes(world: World) -> list[BaseRoute]:
         stamp = now.astimezone(IST).strftime("%Y-%m-%d %H:%M:%S")
         return _answered({"Irn": irn, "CancelDate": stamp})
 
+    async def taxpayer(request: Request) -> Response:
+        """The portal's master of taxpayers: made up from the number, the same each time."""
+        gstin = request.path_params["gstin"]
+        if not re.fullmatch(r"\d{2}[A-Z0-9]{13}", gstin) or not standing(gstin):
+            return _refused("3001", "Requested data is not available")
+        street = 1 + int(hashlib.sha256(gstin.encode()).hexdigest(), 16) % 400
+        return _answered(
+            {
+                "Gstin": gstin,
+                "TradeName": f"Sandbox {gstin[2:7]} Traders",
+                "LegalName": f"Sandbox {gstin[2:7]} Private Limited",
+                "AddrBnm": "Commerce House",
+                "AddrBno": str(street),
+                "AddrFlno": "2nd Floor",
+                "AddrSt": "Station Road",
+                "AddrLoc": "Old Town",
+                "StateCode": int(gstin[:2]),
+                "AddrPncd": 560_001,
+                "TxpType": "REG",
+                "Status": standing(gstin),
+                "BlkStatus": "U",
+            }
+        )
+
     async def public_key(request: Request) -> Response:
         return PlainTextResponse(_signing_key(world).as_pem(private=False).decode())
 
@@ -170,10 +215,20 @@ def routes(world: World) -> list[BaseRoute]:
         Route("/irp/eicore/v1.03/Invoice", register, methods=["POST"]),
         Route("/irp/eicore/v1.03/Invoice/irn/{irn}", look_up, methods=["GET"]),
         Route("/irp/eicore/v1.03/Invoice/Cancel", cancel, methods=["POST"]),
+        Route("/irp/eivital/v1.04/Master/gstin/{gstin}", taxpayer, methods=["GET"]),
         Route("/irp/public-key", public_key, methods=["GET"]),
     ]
 
 
 def control_routes(world: World) -> list[BaseRoute]:
-    """The portal needs no control of its own: faults and journal suffice."""
-    return []
+    """`POST /_control/irp/gstin {gstin, status:"active"|"cancelled"|"suspended"|"unknown"}`."""
+
+    async def gstin(request: Request) -> Response:
+        body = await fields(request)
+        number, status = body.get("gstin"), body.get("status")
+        if not isinstance(number, str) or len(number) != 15 or status not in GSTIN_STATES:
+            raise ControlError("`gstin` has 15 characters and `status` is one of " + ", ".join(GSTIN_STATES))
+        world.db.execute("INSERT OR REPLACE INTO irp_gstins VALUES (?, ?)", (number, GSTIN_STATES[status]))
+        return JSONResponse({"gstin": number, "status": status})
+
+    return [Route("/_control/irp/gstin", gstin, methods=["POST"])]

@@ -46,6 +46,7 @@ class Settings:
             ("kite", "api_key"): "KITE_API_KEY",
             ("kite", "api_secret"): "KITE_API_SECRET",
             ("kyc", "aadhaar_signer"): "AADHAAR_SIGNER",
+            ("irp", "signer"): "IRP_SIGNER",
         }
         given = {where: os.environ.get(f"TREUM_SANDBOX_{name}", "") for where, name in names.items()}
         return cls(

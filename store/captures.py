@@ -64,6 +64,7 @@ async def book(
         place_of_supply=place_of_supply(buyer.state, buyer.gstin) if buyer else row["place_of_supply"],
         buyer_name=buyer.name if buyer else "",
         buyer_gstin=buyer.gstin if buyer else None,
+        buyer_address=buyer.address if buyer else None,
     )
     issued = await invoices.issue(connection, vault, supplier, sale, now)
     references = (gateway.id, issued.invoice_id, issued.number)

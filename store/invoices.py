@@ -1,13 +1,14 @@
 """Invoices and credit notes: issued once, numbered without a gap, read and never changed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
+from pydantic_core import from_json, to_json
 
 from domain.gst import (
-    RATE_PERCENT,
     DocumentKind,
     Split,
     credit_note_kind,
@@ -15,11 +16,13 @@ from domain.gst import (
     document_number,
     financial_year,
     india_date,
+    rate_on,
     split,
 )
 from domain.money import CURRENCY
 from models.contracts.identifiers import Prefix, mint
 from models.settings import Settings
+from store import einvoices
 from store.database import Connection
 from store.vault import Vault
 
@@ -32,6 +35,12 @@ class Supplier:
     gstin: str
     state: str
     address: str = ""
+    place: str = ""
+    pincode: str = ""
+    turnover: int = 0
+    """Rupees, the highest of any year since 2017-18: decides whether documents are registered."""
+    annual_returns: Mapping[int, date] = field(default_factory=dict)
+    """Day on which a financial year's annual return was filed, by the calendar year in which it began."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Supplier":
@@ -40,12 +49,30 @@ class Supplier:
             settings.supplier_gstin,
             settings.supplier_state,
             settings.supplier_address,
+            settings.supplier_place,
+            settings.supplier_pincode,
+            settings.supplier_turnover,
+            settings.filed_annual_returns,
         )
+
+    def printed(self) -> dict[str, str]:
+        """What stands on a document for ever."""
+        names = ("name", "gstin", "state", "address", "place", "pincode")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Who is billed, as it stands on a document; sealed when stored. `address`: `{line1, line2?, city, state,
+    pincode}` as a profile has it, None where none is on record."""
+
+    name: str
+    address: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Sale:
-    """What an invoice is about. `amount` in paise, GST included; `buyer_name` is sealed when stored."""
+    """What an invoice is about. `amount` in paise, GST included; who is billed is sealed when stored."""
 
     user_id: str
     payment_id: str
@@ -55,6 +82,7 @@ class Sale:
     place_of_supply: str
     buyer_name: str
     buyer_gstin: str | None = None
+    buyer_address: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +93,15 @@ class Issued:
     number: str
     kind: DocumentKind
     price: Split
+
+
+STANDING = "payment_id = %s AND kind = 'invoice' AND status = 'issued'"
+"""The invoice of a payment: one that was given up stands no more."""
+
+EINVOICE = (
+    "e.status AS einvoice_status, e.irn, e.ack_no, e.ack_at, e.signed_qr, e.recipient_address,"
+    " e.version AS einvoice_version"
+)
 
 
 async def draw(connection: Connection, kind: DocumentKind, day: date) -> tuple[int, int, str]:
@@ -85,6 +122,26 @@ async def draw(connection: Connection, kind: DocumentKind, day: date) -> tuple[i
     return year, row["last"], document_number(kind, year, row["last"])
 
 
+async def reissue(
+    connection: Connection, vault: Vault, supplier: Supplier, sale: Sale, tax_point: datetime, invoice_id: str
+) -> Issued:
+    """The invoice that takes the place of one just voided, under an id that the void already names. It keeps
+    the tax point, and so the date: the tax is owed since then."""
+    price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state)
+    return await _write(
+        connection,
+        vault,
+        supplier,
+        sale,
+        DocumentKind.INVOICE,
+        price,
+        tax_point,
+        refund_id=None,
+        original=None,
+        invoice_id=invoice_id,
+    )
+
+
 async def issue(
     connection: Connection, vault: Vault, supplier: Supplier, sale: Sale, tax_point: datetime
 ) -> Issued:
@@ -92,7 +149,7 @@ async def issue(
 
     Services are taxed at receipt (s.13(2)), so the tax point is the capture and the invoice is dated by it.
     """
-    stored = await _stored(connection, "payment_id = %s AND kind = 'invoice'", sale.payment_id)
+    stored = await _stored(connection, STANDING, sale.payment_id)
     if stored is not None:
         return stored
     price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state)
@@ -130,21 +187,23 @@ async def credit(
     if stored is not None:
         return stored
     cursor = await connection.execute(
-        """SELECT i.*, (SELECT coalesce(sum(c.total), 0)::bigint FROM finance.invoices c
-                        WHERE c.original_invoice_id = i.invoice_id) AS credited
-           FROM finance.invoices i WHERE i.payment_id = %s AND i.kind = 'invoice'""",
+        """SELECT i.*, e.recipient_address,
+                  (SELECT coalesce(sum(c.total), 0)::bigint FROM finance.invoices c
+                   WHERE c.original_invoice_id = i.invoice_id) AS credited
+           FROM finance.invoices i LEFT JOIN finance.einvoices e USING (invoice_id)
+           WHERE i.payment_id = %s AND i.kind = 'invoice' AND i.status = 'issued'""",
         (payment_id,),
     )
     original = await cursor.fetchone()
     if original is None:
         raise LookupError(payment_id)
-    kind = credit_note_kind(original["issued_on"], india_date(now))
+    kind = credit_note_kind(original["issued_on"], india_date(now), supplier.annual_returns)
     price = (
         credit_split(original["total"], original["credited"], amount, intra_state=original["igst"] == 0)
         if kind is DocumentKind.CREDIT_NOTE
         else Split(taxable=amount, cgst=0, sgst=0, igst=0)
     )
-    ring = await vault.person(connection, original["user_id"])
+    billed = await recipient(connection, vault, original)
     sale = Sale(
         user_id=original["user_id"],
         payment_id=payment_id,
@@ -152,8 +211,9 @@ async def credit(
         description=original["description"],
         sac=original["sac"],
         place_of_supply=original["place_of_supply"],
-        buyer_name=ring.open(bytes(original["buyer_name"]), f"buyer:{original['invoice_id']}").decode(),
+        buyer_name=billed.name,
         buyer_gstin=original["buyer_gstin"],
+        buyer_address=billed.address,
     )
     return await _write(
         connection,
@@ -191,20 +251,22 @@ async def _write(
     *,
     refund_id: str | None,
     original: str | None,
+    invoice_id: str = "",
 ) -> Issued:
-    invoice_id = mint(Prefix.INVOICE)
-    ring = await vault.person(connection, sale.user_id)
+    invoice_id = invoice_id or mint(Prefix.INVOICE)
+    wrapped, ring = vault.new_record(invoice_id)
+    billed = to_json({"name": sale.buyer_name, "address": sale.buyer_address})
     issued_on = india_date(tax_point)
     year, sequence, number = await draw(connection, kind, issued_on)
     await connection.execute(
         """INSERT INTO finance.invoices (invoice_id, number, kind, financial_year, sequence, status,
                issued_on, tax_point, user_id, payment_id, refund_id, original_invoice_id, buyer_gstin,
-               buyer_name, place_of_supply, supplier, sac, description, rate, currency, taxable, cgst, sgst,
-               igst, total)
+               recipient, recipient_key, place_of_supply, supplier, sac, description, rate, currency, taxable,
+               cgst, sgst, igst, total)
            VALUES (%(invoice_id)s, %(number)s, %(kind)s, %(year)s, %(sequence)s, 'issued', %(issued_on)s,
-               %(tax_point)s, %(user_id)s, %(payment_id)s, %(refund_id)s, %(original)s, %(gstin)s, %(name)s,
-               %(place)s, %(supplier)s, %(sac)s, %(description)s, %(rate)s, %(currency)s, %(taxable)s,
-               %(cgst)s, %(sgst)s, %(igst)s, %(total)s)""",
+               %(tax_point)s, %(user_id)s, %(payment_id)s, %(refund_id)s, %(original)s, %(gstin)s,
+               %(recipient)s, %(key)s, %(place)s, %(supplier)s, %(sac)s, %(description)s, %(rate)s,
+               %(currency)s, %(taxable)s, %(cgst)s, %(sgst)s, %(igst)s, %(total)s)""",
         {
             "invoice_id": invoice_id,
             "number": number,
@@ -218,12 +280,13 @@ async def _write(
             "refund_id": refund_id,
             "original": original,
             "gstin": sale.buyer_gstin,
-            "name": ring.seal(sale.buyer_name.encode(), f"buyer:{invoice_id}"),
+            "recipient": ring.seal(billed, f"recipient:{invoice_id}"),
+            "key": wrapped,
             "place": sale.place_of_supply,
-            "supplier": Jsonb(vars(supplier)),
+            "supplier": Jsonb(supplier.printed()),
             "sac": sale.sac,
             "description": sale.description,
-            "rate": 0 if kind is DocumentKind.FINANCIAL_CREDIT_NOTE else RATE_PERCENT,
+            "rate": 0 if kind is DocumentKind.FINANCIAL_CREDIT_NOTE else rate_on(issued_on),
             "currency": CURRENCY,
             "taxable": price.taxable,
             "cgst": price.cgst,
@@ -232,24 +295,45 @@ async def _write(
             "total": price.total,
         },
     )
+    await einvoices.require(
+        connection, invoice_id, kind, sale.buyer_gstin, issued_on, supplier.turnover, tax_point
+    )
     return Issued(invoice_id, number, kind, price)
 
 
 async def find(connection: Connection, invoice_id: str) -> dict[str, Any] | None:
     cursor = await connection.execute(
-        """SELECT i.*, o.number AS original_number, o.issued_on AS original_issued_on
+        f"""SELECT i.*, o.number AS original_number, o.issued_on AS original_issued_on, {EINVOICE},
+                   v.reason AS void_reason, v.replaced_by, r.number AS replaced_by_number
            FROM finance.invoices i
            LEFT JOIN finance.invoices o ON o.invoice_id = i.original_invoice_id
-           WHERE i.invoice_id = %s""",
+           LEFT JOIN finance.einvoices e ON e.invoice_id = i.invoice_id
+           LEFT JOIN finance.voids v ON v.invoice_id = i.invoice_id
+           LEFT JOIN finance.invoices r ON r.invoice_id = v.replaced_by
+           WHERE i.invoice_id = %s""",  # noqa: S608 (columns of our own)
         (invoice_id,),
     )
     return await cursor.fetchone()
 
 
-async def buyer_name(connection: Connection, vault: Vault, invoice: dict[str, Any]) -> str:
-    """The buyer's name on the document. Raises PersonForgotten."""
-    ring = await vault.person(connection, invoice["user_id"])
-    return ring.open(bytes(invoice["buyer_name"]), f"buyer:{invoice['invoice_id']}").decode()
+async def recipient(connection: Connection, vault: Vault, invoice: dict[str, Any]) -> Recipient:
+    """Who is billed. The document's own key opens it, whatever became of the person: invoices are kept for 72
+    months from the annual return's due date (CGST s.36).
+
+    Raises:
+        PersonForgotten: a document from before there were such keys, of somebody who was erased.
+    """
+    invoice_id, sealed = invoice["invoice_id"], bytes(invoice["recipient"])
+    if not invoice["recipient_key"]:
+        ring = await vault.person(connection, invoice["user_id"])
+        return Recipient(ring.open(sealed, f"buyer:{invoice_id}").decode())
+    ring = vault.record(bytes(invoice["recipient_key"]), invoice_id)
+    known = Recipient(**from_json(ring.open(sealed, f"recipient:{invoice_id}")))
+    if invoice.get("recipient_address"):
+        # What the portal has for the GSTIN: looked up where the buyer gave no address of that state.
+        found = ring.open(bytes(invoice["recipient_address"]), f"address:{invoice_id}")
+        return Recipient(known.name, from_json(found))
+    return known
 
 
 async def listing(
@@ -264,12 +348,13 @@ async def listing(
 ) -> list[dict[str, Any]]:
     """A person's documents, newest first."""
     cursor = await connection.execute(
-        """SELECT * FROM finance.invoices
-           WHERE user_id = %(user)s AND (%(status)s::text IS NULL OR status = %(status)s)
+        f"""SELECT i.*, {EINVOICE}, v.reason AS void_reason, v.replaced_by FROM finance.invoices i
+           LEFT JOIN finance.einvoices e USING (invoice_id) LEFT JOIN finance.voids v USING (invoice_id)
+           WHERE i.user_id = %(user)s AND (%(status)s::text IS NULL OR i.status = %(status)s)
              AND (%(after)s::text IS NULL OR invoice_id < %(after)s)
-             AND (%(start)s::timestamptz IS NULL OR tax_point >= %(start)s)
-             AND (%(end)s::timestamptz IS NULL OR tax_point < %(end)s)
-           ORDER BY invoice_id DESC LIMIT %(limit)s""",
+             AND (%(start)s::timestamptz IS NULL OR i.tax_point >= %(start)s)
+             AND (%(end)s::timestamptz IS NULL OR i.tax_point < %(end)s)
+           ORDER BY invoice_id DESC LIMIT %(limit)s""",  # noqa: S608 (columns of our own)
         {"user": user_id, "status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()
@@ -282,7 +367,7 @@ async def tax_figures(connection: Connection, first: date, following: date) -> l
                   count(*)::bigint AS documents, min(number) AS first_number, max(number) AS last_number,
                   sum(taxable)::bigint AS taxable, sum(cgst)::bigint AS cgst, sum(sgst)::bigint AS sgst,
                   sum(igst)::bigint AS igst, sum(total)::bigint AS total
-           FROM finance.invoices WHERE issued_on >= %s AND issued_on < %s
+           FROM finance.invoices WHERE status = 'issued' AND issued_on >= %s AND issued_on < %s
            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
         (first, following),
     )

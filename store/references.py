@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domain.gst import SAC_COACHING, state_of
 from domain.payments import Purpose
+from domain.subscriptions import UNPAID
 from models.contracts.workflow_ids import Kind, workflow_id
 from store.database import Connection
-from store.identity_profiles import billing_of
+from store.identity_profiles import profile
 from store.vault import Vault
 
 UNATTENDED_LIMIT = 15_000_00
@@ -43,6 +45,8 @@ class Buyer:
     name: str
     state: str
     gstin: str | None
+    address: dict[str, Any] | None = None
+    """`{line1, line2?, city, state, pincode}`: the one given for bills, else the person's own."""
 
 
 async def reference_of(connection: Connection, purpose: Purpose, reference_id: str) -> Reference | None:
@@ -78,10 +82,14 @@ async def _enrollment(connection: Connection, enrollment_id: str) -> Reference |
 
 
 async def _subscription(connection: Connection, subscription_id: str) -> Reference | None:
+    """While a change of plan awaits its checkout, plan and price are those of the plan to come; the period
+    is the present one."""
     cursor = await connection.execute(
-        """SELECT s.user_id, s.plan_id, s.status, s.amount, s.currency, s.mandate_max, s.current_period_start,
-                  s.current_period_end, p.name, p.sac
-           FROM finance.user_subscriptions s JOIN finance.subscription_plans p USING (plan_id)
+        """SELECT s.user_id, s.status, s.mandate_max, s.current_period_start, s.current_period_end,
+                  s.pending_plan_id IS NOT NULL AS changes, p.plan_id, p.name, p.sac, p.currency,
+                  CASE WHEN s.pending_plan_id IS NULL THEN s.amount ELSE p.amount END AS amount
+           FROM finance.user_subscriptions s
+           JOIN finance.subscription_plans p ON p.plan_id = coalesce(s.pending_plan_id, s.plan_id)
            WHERE s.subscription_id = %s""",
         (subscription_id,),
     )
@@ -95,11 +103,11 @@ async def _subscription(connection: Connection, subscription_id: str) -> Referen
         title=row["name"],
         sac=row["sac"],
         status=row["status"],
-        wanted=row["status"] == "awaiting_payment",
+        wanted=row["changes"] or row["status"] in UNPAID,
         workflow_id=workflow_id(Kind.SUBSCRIPTION, subscription_id),
         plan_id=row["plan_id"],
         recurring=True,
-        mandate_max=row["mandate_max"] or max(row["amount"], UNATTENDED_LIMIT),
+        mandate_max=max(row["mandate_max"] or 0, row["amount"], UNATTENDED_LIMIT),
         period_start=row["current_period_start"],
         period_end=row["current_period_end"],
     )
@@ -110,8 +118,12 @@ async def buyer_of(connection: Connection, vault: Vault, user_id: str) -> Buyer 
 
     Online services must record the state of an unregistered buyer at any value (Circular 242/36/2024).
     """
-    found = await billing_of(connection, vault, user_id)
+    on_record = await profile(connection, vault, user_id)
+    data = on_record[0] if on_record else {}
+    found = data.get("billing")
     state = state_of(found.get("state") or "") if found else None
     if not found or not found.get("name") or state is None:
         return None
-    return Buyer(found["name"], state, found.get("gstin") or None)
+    return Buyer(
+        found["name"], state, found.get("gstin") or None, found.get("address") or data.get("address")
+    )

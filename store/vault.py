@@ -53,6 +53,19 @@ class Vault:
             raise RuntimeError("an upsert gave no row")
         return row
 
+    def new_record(self, record_id: str) -> tuple[bytes, KeyRing]:
+        """A key of one record's own: wrapped, to be kept beside it, and its ring.
+
+        For what a law keeps longer than the person may be known elsewhere: erasing the person leaves it
+        readable, and it ends when the record's own key is deleted.
+        """
+        key = os.urandom(32)
+        return self.firm.seal(key, f"record:{record_id}"), KeyRing({"r": key})
+
+    def record(self, wrapped_key: bytes, record_id: str) -> KeyRing:
+        """The ring of a record. Raises CannotOpen."""
+        return KeyRing({"r": self.firm.open(wrapped_key, f"record:{record_id}")})
+
     async def forget(self, connection: Connection, person_id: str) -> None:
         """Erases the person: the key is gone, an empty mark stays so that none is made anew."""
         await connection.execute(

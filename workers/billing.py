@@ -5,10 +5,12 @@ from typing import Any
 
 from activities.billing import BillingActivities, GatewayActivities
 from activities.disputes import DisputeActivities, DisputeGatewayActivities
+from activities.einvoices import EInvoiceActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
 from models.contracts.queues import Queue
+from providers.irp import HttpIrp
 from providers.razorpay import Razorpay
 from providers.razorpay_disputes import RazorpayDisputes
 from providers.razorpay_mandates import RazorpayMandates
@@ -16,6 +18,7 @@ from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
 from workflows.disputes import DisputeWorkflow
+from workflows.einvoices import EInvoice
 from workflows.late_payments import LatePaymentWorkflow
 from workflows.payments import PaymentWorkflow
 from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
@@ -51,6 +54,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         days.begin,
         days.compare,
         days.decide,
+        _einvoices(parts).reissue,
     ]
 
 
@@ -68,6 +72,7 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
     waiting."""
     renewals, days = _subscriptions(parts), _reconciliation(parts)
     disputes = DisputeGatewayActivities(parts.database, RazorpayDisputes(parts.settings))
+    portal = _einvoices(parts)
     return [
         disputes.read,
         disputes.accept,
@@ -76,12 +81,19 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
         renewals.look,
         renewals.late,
         days.read,
+        portal.register,
+        portal.cancel,
     ]
 
 
 def _subscriptions(parts: Parts) -> SubscriptionActivities:
     gateway = RazorpayMandates(parts.settings)
     return SubscriptionActivities(parts.database, parts.vault, gateway, Supplier.of(parts.settings))
+
+
+def _einvoices(parts: Parts) -> EInvoiceActivities:
+    portal = HttpIrp(parts.http, parts.settings)
+    return EInvoiceActivities(parts.database, parts.vault, Supplier.of(parts.settings), portal)
 
 
 def _reconciliation(parts: Parts) -> ReconciliationActivities:
@@ -95,6 +107,7 @@ WORKFLOWS = [
     RefundWorkflow,
     DisputeWorkflow,
     Subscription,
+    EInvoice,
     Reconciliation,
     ReconciliationBreak,
     DailyReconciliation,

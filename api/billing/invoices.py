@@ -76,8 +76,8 @@ async def listing(query: Page, platform: PlatformDep, principal: CurrentUser) ->
 async def pdf(id: str, platform: PlatformDep, principal: CurrentUser) -> Response:
     row = await _of(platform, principal, id)
     async with platform.database.transaction() as connection:
-        buyer = await invoices.buyer_name(connection, platform.vault, row)
-    content = await run_in_threadpool(render, row, buyer, platform.settings.public_url)
+        buyer = await invoices.recipient(connection, platform.vault, row)
+    content = await run_in_threadpool(render, row, buyer.name, platform.settings.public_url)
     name = row["number"].replace("/", "-")
     headers = {"Content-Disposition": f'inline; filename="{name}.pdf"'}
     return Response(content, media_type="application/pdf", headers=headers)

@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.broker_day import Resolution as DayResolution
 from domain.reconciliation import Resolution
 from models.contracts.assertions import SignedAssertion
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, business_key
 from models.messages.billing import StaffDecision
+from models.messages.broker_days import ResolveDayBreak
 from models.messages.complaints import Resolve as ResolveComplaint
 from models.messages.disputes import AcceptDispute
 from models.messages.education import GrantAttempt
+from models.messages.einvoices import Correct
 from models.messages.monitoring import Settlement, SettlePayment
 from models.messages.reconciliation import Resolve as ResolveBreak
 from models.messages.trading import PersonDecision
@@ -52,6 +55,10 @@ class SettledPayment(Noted):
 
 class BreakDecision(Noted):
     resolution: Literal["accept", "post_adjustment", "claim_gateway", "write_off"]
+
+
+class DayBreakDecision(Noted):
+    resolution: Literal["adopt_broker", "accept", "claim_broker"]
 
 
 class MoreAttempts(Asked):
@@ -94,7 +101,16 @@ def _review(name: str) -> Action:
     return Action("Payment", Queue.BILLING, ("compliance",), name, name, Asked, _decision)
 
 
+def _einvoice(name: str) -> Action:
+    return Action(
+        "EInvoice", Queue.BILLING, ("finance",), name, name, Asked,
+        lambda _, given: Correct(signed=given.signed, note_id=given.note_id),
+    )  # fmt: skip
+
+
 ACTIONS: dict[tuple[Kind, str], Action] = {
+    (Kind.EINVOICE, "retry"): _einvoice("retry"),
+    (Kind.EINVOICE, "reissue"): _einvoice("reissue"),
     (Kind.PAYMENT, "release"): _review("release"),
     (Kind.PAYMENT, "block"): _review("block"),
     (Kind.PAYMENT, "settle"): Action(
@@ -126,6 +142,12 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
             assertion=given.signed,
             decision=PersonDecision(body.decision),
             broker_order_id=body.broker_order_id,
+        ),
+    ),
+    (Kind.BROKER_BREAK, "resolve"): Action(
+        "BrokerBreak", Queue.TRADING, ("support", "compliance"), "resolve", "resolve", DayBreakDecision,
+        lambda body, given: ResolveDayBreak(
+            assertion=given.signed, resolution=DayResolution(body.resolution), note_id=given.note_id or ""
         ),
     ),
     (Kind.ENROLLMENT, "grant_attempt"): Action(

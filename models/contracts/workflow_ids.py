@@ -28,6 +28,8 @@ class Kind(StrEnum):
     ORDER = "order"
     SESSION = "session"
     KILL_SWITCH = "kill-switch"
+    BROKER_DAY = "broker-day"
+    BROKER_BREAK = "broker-break"
     MESSAGE = "message"
 
 

@@ -5,10 +5,14 @@ from pydantic import ValidationError
 
 from models.settings import Settings
 
-REAL = {"razorpay_url": "https://api.razorpay.com", "kite_url": "https://api.kite.trade"}
+REAL = {
+    "razorpay_url": "https://api.razorpay.com",
+    "kite_url": "https://api.kite.trade",
+    "irp_url": "https://einv-apisandbox.nic.in",
+}
 
 
-@pytest.mark.parametrize("name", ["razorpay_url", "kite_url"])
+@pytest.mark.parametrize("name", ["razorpay_url", "kite_url", "irp_url"])
 @pytest.mark.parametrize(
     "address", ["", "http://127.0.0.1:8010/razorpay", "http://localhost:1", "http://[::1]:1"]
 )

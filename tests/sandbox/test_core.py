@@ -7,6 +7,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -17,17 +18,23 @@ from tests.sandbox.conftest import Sandbox
 from tests.sandbox.receiver import Receiver
 
 GSTIN = "29AAGCT1234A1Z5"
+IST = ZoneInfo("Asia/Kolkata")
 INVOICE = "/irp/eicore/v1.03/Invoice"
 
 
-def invoice(number: str, date: str = "23/11/2026") -> dict[str, Any]:
+def invoice(number: str, date: str = "") -> dict[str, Any]:
+    """A document that the portal takes; dated today where not said otherwise."""
+    seller = {"Gstin": GSTIN, "LglNm": "Seller", "Addr1": "1 Road", "Loc": "Bengaluru", "Pin": 560001}
+    buyer = {"Gstin": "27AAACB1234A1Z1", "LglNm": "Buyer", "Pos": "27", "Addr1": "2 Road", "Loc": "Pune"}
+    item = {"SlNo": "1", "IsServc": "Y", "HsnCd": "999293", "UnitPrice": 1000, "TotAmt": 1000, "AssAmt": 1000}
     return {
         "Version": "1.1",
-        "DocDtls": {"Typ": "INV", "No": number, "Dt": date},
-        "SellerDtls": {"Gstin": GSTIN},
-        "BuyerDtls": {"Gstin": "27AAACB1234A1Z1"},
-        "ItemList": [{"HsnCd": "999293"}],
-        "ValDtls": {"TotInvVal": 1180},
+        "TranDtls": {"TaxSch": "GST", "SupTyp": "B2B"},
+        "DocDtls": {"Typ": "INV", "No": number, "Dt": date or f"{datetime.now(IST):%d/%m/%Y}"},
+        "SellerDtls": {**seller, "Stcd": "29"},
+        "BuyerDtls": {**buyer, "Stcd": "27"},
+        "ItemList": [{**item, "GstRt": 18, "IgstAmt": 180, "TotItemVal": 1180}],
+        "ValDtls": {"AssVal": 1000, "IgstVal": 180, "TotInvVal": 1180},
     }
 
 
@@ -142,7 +149,9 @@ def test_sigkill_loses_nothing_committed(tmp_path: Path, hooks_server: Receiver)
 
 def test_irn_and_signed_qr(clean: Sandbox) -> None:
     headers = {"X-Sandbox-Now": "2026-11-23T12:00:00+05:30"}
-    data = clean.http.post(INVOICE, json=invoice("T/26-27/0001"), headers=headers).json()["Data"]
+    data = clean.http.post(INVOICE, json=invoice("T/26-27/0001", "23/11/2026"), headers=headers).json()[
+        "Data"
+    ]
     expected = hashlib.sha256(f"{GSTIN}|2026-27|INV|T/26-27/0001".encode()).hexdigest()
     assert data["Irn"] == expected
     assert data["AckDt"] == "2026-11-23 12:00:00"
@@ -155,7 +164,9 @@ def test_irn_and_signed_qr(clean: Sandbox) -> None:
 def test_an_irn_is_cancelled_within_a_day_only(clean: Sandbox) -> None:
     for number, later, cancelled in (("A/1", "2026-11-24T12:00:00Z", 1), ("A/2", "2026-11-24T12:00:01Z", 0)):
         first = {"X-Sandbox-Now": "2026-11-23T12:00:00Z"}
-        irn = clean.http.post(INVOICE, json=invoice(number), headers=first).json()["Data"]["Irn"]
+        irn = clean.http.post(INVOICE, json=invoice(number, "23/11/2026"), headers=first).json()["Data"][
+            "Irn"
+        ]
         body = {"Irn": irn, "CnlRsn": "1", "CnlRem": "wrong"}
         answer = clean.http.post(f"{INVOICE}/Cancel", json=body, headers={"X-Sandbox-Now": later}).json()
         assert answer["Status"] == cancelled
@@ -166,5 +177,5 @@ def test_an_irn_is_cancelled_within_a_day_only(clean: Sandbox) -> None:
 def test_a_malformed_invoice_is_refused(clean: Sandbox) -> None:
     bad = [{}, [], {**invoice("A/1"), "ItemList": []}, invoice("A/1", "2026-11-23"), invoice("N" * 17)]
     codes = [clean.http.post(INVOICE, json=body).json()["ErrorDetails"][0]["ErrorCode"] for body in bad]
-    assert codes == ["3028"] * len(bad)
+    assert codes == ["2140"] * len(bad)
     assert clean.effects("irp") == []
