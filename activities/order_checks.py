@@ -48,6 +48,8 @@ class Verdict:
     value: int = 0
     opens_in: float = 0.0
     facts: Facts | None = None
+    slices: tuple[int, ...] = ()
+    """Quantities that the order leaves in: one, or as the freeze quantity cuts it."""
 
 
 class MarketChecks:
@@ -108,7 +110,8 @@ class MarketChecks:
             return Verdict(now, Refusal.MARKET_OPEN)
         if quote is None:
             return Verdict(now, Refusal.INSTRUMENT_UNKNOWN)
-        return _weigh(command, facts, quote, margin.value, now)
+        verdict = _weigh(command, facts, quote, margin.value, now)
+        return replace(verdict, slices=_slices(wish, facts, trading_date(now)))
 
     async def _look_for(self, facts: Facts, wish: Wish, session: Session) -> Facts:
         """The symbol is on no list that we have: today's list decides, read once a day."""
@@ -157,6 +160,11 @@ def _weigh(
     if refusal is None and pretrade.opening_quantity(wish, facts.exposure):
         refusal = pretrade.margin_refusal(margin.required, margin.available)
     return Verdict(now, refusal, value, facts=facts)
+
+
+def _slices(wish: Wish, facts: Facts, day: date) -> tuple[int, ...]:
+    listing = listing_of(facts.listing)
+    return pretrade.slices_of(wish, listing, day) if listing is not None else (wish.quantity,)
 
 
 def _limits(command: SubmitOrder, value: int, facts: Facts) -> Refusal | None:

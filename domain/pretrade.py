@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 
+from domain.slices import MAX_SLICES, cut
 from domain.trading import Exchange, OrderType, Product, Side, Validity, drifted, stale
 
 
@@ -189,10 +190,15 @@ def instrument_refusal(wish: Wish, listing: Listing | None, day: date) -> Refusa
         return Refusal.LOT_SIZE
     if any(price and price % listing.tick for price in (wish.price, wish.trigger_price)):
         return Refusal.TICK_SIZE
-    freeze = freeze_quantity(listing.underlying, day) if listing.derivative else None
-    if freeze is not None and wish.quantity > freeze:
+    if len(slices_of(wish, listing, day)) > MAX_SLICES:
         return Refusal.FREEZE_QUANTITY
     return None
+
+
+def slices_of(wish: Wish, listing: Listing, day: date) -> tuple[int, ...]:
+    """The quantities that the order leaves in: whole lots, none above the day's freeze quantity."""
+    freeze = freeze_quantity(listing.underlying, day) if listing.derivative else None
+    return cut(wish.quantity, freeze, listing.lot)
 
 
 def price_refusal(wish: Wish, prices: Prices) -> Refusal | None:

@@ -3,7 +3,17 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, Column, Identity, LargeBinary, Numeric, Text, UniqueConstraint
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    LargeBinary,
+    Numeric,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -34,6 +44,8 @@ class AccountRow(SQLModel, table=True):
     max_symbol_exposure: int | None = Field(default=None, sa_type=BigInteger)
     max_open_positions: int | None = None
     max_daily_loss: int | None = Field(default=None, sa_type=BigInteger)
+    session_reminders: bool = False
+    """Whether the customer wants to be reminded of the login before every opening."""
     made_at: datetime = Field(sa_column=instant())
     version: int = Field(default=1, sa_type=BigInteger)
 
@@ -86,6 +98,10 @@ class OrderRow(SQLModel, table=True):
     order_value: int | None = Field(default=None, sa_type=BigInteger)
     """What it was worth when it was checked, in paise."""
     modifications: int = 0
+    legs: int = 1
+    """Slices that it leaves in; above one they are rows of `order_legs`."""
+    adopted: bool = False
+    """Made elsewhere, at the broker itself, and followed by us."""
     trading_day: date | None = None
     confirmed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """When the customer's own yes was recorded."""
@@ -131,6 +147,22 @@ class AttemptRow(SQLModel, table=True):
     looks: int = 0
 
 
+class LegRow(SQLModel, table=True):
+    """One slice of an order above the freeze quantity; see `domain.slices.LegStatus`."""
+
+    __tablename__ = "order_legs"
+    __table_args__ = SCHEMA
+
+    order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="trading.orders.order_id")
+    leg: int = Field(primary_key=True)
+    quantity: int = Field(sa_type=BigInteger)
+    status: str = Field(default="waiting", sa_type=Text)
+    broker_order_id: str | None = Field(default=None, sa_type=Text)
+    filled_quantity: int = Field(default=0, sa_type=BigInteger)
+    average_price: Decimal = Field(default=Decimal(0), sa_type=Numeric)
+    reason_code: str | None = Field(default=None, sa_type=Text)
+
+
 class TradeRow(SQLModel, table=True):
     """One execution, append-only: what positions are made of."""
 
@@ -152,6 +184,7 @@ class TradeRow(SQLModel, table=True):
     quantity: int = Field(sa_type=BigInteger)
     price: Decimal = Field(sa_type=Numeric)
     traded_at: datetime = Field(sa_column=instant())
+    kind: str = Field(default="fill", sa_type=Text)
 
 
 class PositionRow(SQLModel, table=True):
@@ -213,7 +246,7 @@ class QuoteRow(SQLModel, table=True):
 
 
 class PaceRow(SQLModel, table=True):
-    """Order calls of an account in the running minute and day of the broker's clock."""
+    """Order calls of an account: in the day of the broker's clock, and of the minute that slides."""
 
     __tablename__ = "pace"
     __table_args__ = SCHEMA
@@ -222,6 +255,51 @@ class PaceRow(SQLModel, table=True):
     kind: str = Field(primary_key=True, sa_type=Text)
     starts_at: datetime = Field(sa_column=instant())
     used: int
+    recent: list[datetime] = Field(sa_column=Column(ARRAY(DateTime(timezone=True)), nullable=False))
+    """When the last calls left, by the record's clock."""
+    verdict: str = Field(default="granted", sa_type=Text)
+
+
+class BrokerHealthRow(SQLModel, table=True):
+    """Whether a broker answers: one row that every worker reads before it asks."""
+
+    __tablename__ = "broker_health"
+    __table_args__ = SCHEMA
+
+    broker: str = Field(primary_key=True, sa_type=Text)
+    failures: int = 0
+    openings: int = 0
+    open_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    probe_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    changed_at: datetime = Field(sa_column=instant())
+
+
+class ExitRow(SQLModel, table=True):
+    """Target and stop of a signal's order, kept at the broker until one of them is really filled."""
+
+    __tablename__ = "exits"
+    __table_args__ = SCHEMA
+
+    order_id: str = Field(primary_key=True, sa_type=Text, foreign_key="trading.orders.order_id")
+    account_id: str = Field(sa_type=Text, foreign_key="trading.accounts.account_id")
+    user_id: str = Field(sa_type=Text)
+    exchange: str = Field(sa_type=Text)
+    symbol: str = Field(sa_type=Text)
+    product: str = Field(sa_type=Text)
+    side: str = Field(sa_type=Text)
+    quantity: int = Field(sa_type=BigInteger)
+    target_price: Decimal = Field(sa_type=Numeric)
+    stop_price: Decimal = Field(sa_type=Numeric)
+    status: str = Field(sa_type=Text)
+    attempt: int = 1
+    trigger_id: str | None = Field(default=None, sa_type=Text)
+    broker_order_id: str | None = Field(default=None, sa_type=Text)
+    reason_code: str | None = Field(default=None, sa_type=Text)
+    sending_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    looks: int = 0
+    filled_quantity: int = Field(default=0, sa_type=BigInteger)
+    changed_at: datetime = Field(sa_column=instant())
+    version: int = Field(default=1, sa_type=BigInteger)
 
 
 class KillSwitchRow(SQLModel, table=True):
@@ -238,6 +316,8 @@ class KillSwitchRow(SQLModel, table=True):
     report: dict | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
     made_at: datetime = Field(sa_column=instant())
     lifted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    signed_report: str | None = Field(default=None, sa_type=Text)
+    """The final report as a compact JWS."""
     version: int = Field(default=1, sa_type=BigInteger)
 
 

@@ -27,6 +27,7 @@ class Stored:
     filled_quantity: int
     average_price: Decimal
     version: int
+    legs: int = 1
 
 
 def telling(change: str) -> str:
@@ -98,6 +99,14 @@ async def read(connection: Connection, order_id: str) -> Stored | None:
     return _stored(row) if row else None
 
 
+async def present(connection: Connection, order_id: str) -> Stored:
+    """The order as it stands; raises LookupError where there is none."""
+    stored = await read(connection, order_id)
+    if stored is None:
+        raise LookupError(order_id)
+    return stored
+
+
 async def advance(
     connection: Connection,
     order_id: str,
@@ -138,7 +147,7 @@ async def advance(
     )
     row = await cursor.fetchone()
     if row is None:
-        return await _present(connection, order_id)
+        return await present(connection, order_id)
     await _tell(connection, row, now)
     return _stored(row)
 
@@ -172,7 +181,7 @@ async def take_reading(
     )
     row = await cursor.fetchone()
     if row is None:
-        return await _present(connection, order_id)
+        return await present(connection, order_id)
     await _tell(connection, row, now)
     return _stored(row)
 
@@ -203,9 +212,13 @@ async def modifications_of(connection: Connection, order_id: str) -> int:
 
 
 async def by_broker_order(connection: Connection, account_id: str, broker_order_id: str) -> str | None:
+    """The order that the broker knows by this id, whichever slice of it that is."""
     cursor = await connection.execute(
-        "SELECT order_id FROM trading.orders WHERE account_id = %s AND broker_order_id = %s",
-        (account_id, broker_order_id),
+        """SELECT order_id FROM trading.orders WHERE account_id = %(account)s AND broker_order_id = %(broker)s
+           UNION
+           SELECT order_id FROM trading.order_attempts JOIN trading.orders o USING (order_id)
+           WHERE order_attempts.broker_order_id = %(broker)s AND o.account_id = %(account)s""",
+        {"account": account_id, "broker": broker_order_id},
     )
     row = await cursor.fetchone()
     return row["order_id"] if row else None
@@ -236,7 +249,12 @@ async def show(connection: Connection, order_id: str) -> dict[str, Any] | None:
     cursor = await connection.execute(
         """SELECT o.*, coalesce((SELECT jsonb_agg(jsonb_build_object('type', e.type, 'at', e.at,
                    'reason_code', e.reason_code, 'filled_quantity', e.filled_quantity) ORDER BY e.number)
-               FROM trading.order_events e WHERE e.order_id = o.order_id), '[]') AS events
+               FROM trading.order_events e WHERE e.order_id = o.order_id), '[]') AS events,
+                  coalesce((SELECT jsonb_agg(jsonb_build_object('leg', l.leg, 'quantity', l.quantity,
+                   'status', l.status, 'filled_quantity', l.filled_quantity,
+                   'average_price', trim_scale(l.average_price)::text, 'broker_order_id', l.broker_order_id,
+                   'reason_code', l.reason_code) ORDER BY l.leg)
+               FROM trading.order_legs l WHERE l.order_id = o.order_id), '[]') AS slices
            FROM trading.orders o WHERE order_id = %s""",
         (order_id,),
     )
@@ -278,13 +296,6 @@ def _before(status: OrderStatus) -> list[str]:
     return sources(NEXT, status) + ([str(status)] if status not in TERMINAL else [])
 
 
-async def _present(connection: Connection, order_id: str) -> Stored:
-    stored = await read(connection, order_id)
-    if stored is None:
-        raise LookupError(order_id)
-    return stored
-
-
 async def _tell(connection: Connection, row: dict[str, Any], now: datetime) -> None:
     body = {name: row[name] for name in ("order_id", "status", "reason_code", "filled_quantity", "version")}
     await emit(connection, TOPIC, row["user_id"], f"order.{row['status']}", body, now)
@@ -300,4 +311,5 @@ def _stored(row: dict[str, Any]) -> Stored:
         row["filled_quantity"],
         row["average_price"],
         row["version"],
+        row["legs"],
     )

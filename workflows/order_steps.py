@@ -54,6 +54,7 @@ class OrderSteps:
             status=status,
             reason_code=reason,
             void_attempt=void_attempt,
+            leg=self._at.leg if void_attempt is not None else 1,
             as_of=workflow.now(),
         )
         return await workflow.execute_local_activity_method(OrderPort.record, command, **BOOK.local())
@@ -62,6 +63,7 @@ class OrderSteps:
         """The one call that cannot be taken back. None: nobody knows yet what became of it."""
         command = SubmitOrder(
             **self._ids,
+            leg=self._at.leg,
             attempt=self._at.attempt,
             terms=self._order.terms,
             origin=self._order.origin,
@@ -78,7 +80,7 @@ class OrderSteps:
 
     async def look_up(self) -> Finding:
         """What became of the attempt: our row first, then the broker's book, by tag."""
-        command = ResolveAttempt(**self._ids, attempt=self._at.attempt)
+        command = ResolveAttempt(**self._ids, leg=self._at.leg, attempt=self._at.attempt)
         return await workflow.execute_activity_method(
             OrderPort.resolve_attempt, command, task_queue=Queue.KITE, **READ_BROKER.options()
         )
@@ -87,6 +89,7 @@ class OrderSteps:
         """A person's word about the attempt."""
         command = SettleAttempt(
             order_id=self._order.order_id,
+            leg=self._at.leg,
             attempt=self._at.attempt,
             decision=resolution.decision,
             broker_order_id=resolution.broker_order_id,
@@ -100,6 +103,8 @@ class OrderSteps:
             broker_order_id=self._at.broker_order_id or "",
             exchange=self._order.terms.exchange,
             cancel_wanted=self._at.cancel_wanted,
+            legs=self._at.legs,
+            sending=self._at.leg <= self._at.legs,
         )
         return await workflow.execute_activity_method(
             OrderPort.read_order, command, task_queue=Queue.KITE, **READ_BROKER.options()
@@ -110,6 +115,7 @@ class OrderSteps:
             **self._ids,
             broker_order_id=self._at.broker_order_id or "",
             variety=self._order.terms.variety,
+            legs=self._at.legs,
         )
         return await workflow.execute_activity_method(
             OrderPort.cancel_at_broker, command, task_queue=Queue.KITE, **READ_BROKER.options()
@@ -121,6 +127,7 @@ class OrderSteps:
             broker_order_id=self._at.broker_order_id or "",
             variety=self._order.terms.variety,
             change=change,
+            legs=self._at.legs,
         )
         return await workflow.execute_activity_method(
             OrderPort.modify_at_broker, command, task_queue=Queue.KITE, **READ_BROKER.options()

@@ -1,71 +1,53 @@
 """One order, from the customer's wish to its last fill: sent at most once whatever dies on the way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.market_calendar import INDIA_2026
-    from domain.trading import AT_BROKER, TERMINAL, OrderStatus, poll_pause, stale
+    from domain.trading import OrderStatus, poll_pause, stale
     from models.contracts.search_attributes import Attribute
     from models.messages.trading import (
         BookReading,
-        BrokerEvent,
-        Cancel,
-        Confirm,
-        Decline,
         Finding,
         FindingKind,
-        Modify,
         OrderInput,
-        OrderProgress,
         OrderView,
-        PersonDecision,
-        Place,
-        Resolve,
-        SessionOpened,
+        Submission,
         SubmissionKind,
     )
     from workflows.failures import outcome, refuse
-    from workflows.order_board import await_openly, check_staff, show_order, until, view_of
-    from workflows.order_steps import OrderSteps
+    from workflows.order_board import show_order, until
+    from workflows.order_commands import STAFF_ACTION, Change, OrderCommands
     from workflows.visible import show, working
 
-ANSWER_WITHIN = timedelta(seconds=2)
-"""A command answers with the state reached by then; the rest is read with `wait`."""
 CONFIRM_WITHIN = timedelta(hours=6)
 """How long an order of a strategy waits for the customer, where its signal does not end earlier."""
-STAFF_ACTION = "resolve_order"
 
 S = OrderStatus
-Change = Callable[[], Awaitable[object]]
 
 
 @workflow.defn(name="Order")
-class Order:
-    """`order:{order}`. The record holds every fact; the run holds what happens next and why."""
+class Order(OrderCommands):
+    """`order:{order}`. The record holds every fact; the run holds what happens next and why.
+
+    An order above the exchange's freeze quantity leaves in slices, one after the other, each under the same
+    law of the unknown outcome; those that have left are seen to while a later one is on its way.
+    """
 
     @workflow.init
     def __init__(self, order: OrderInput) -> None:
-        self._order = order
-        self._at = order.progress or OrderProgress(confirmed=order.confirmed)
-        self._steps = OrderSteps(order, self._at)
-        self._answerable = order.progress is not None
-        self._hinted = False
-        self._declined = False
-        self._session_opened = False
-        self._resolution: Resolve | None = None
-        self._changes: list[tuple[Change, asyncio.Future[None]]] = []
+        super().__init__(order)
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderView:
         if order.progress is None:
             await self._admit()
         await self._customer_says_yes()
-        while not self._over and self._at.broker_order_id is None:
+        while not self._over and self._sending:
             await self._bring_to_broker()
             await self._leave_long_history()
         while not self._over:
@@ -101,7 +83,7 @@ class Order:
             await self._record(S.QUEUED)
 
     async def _bring_to_broker(self) -> None:
-        """One round: wait for what is missing, send, and find out what became of it."""
+        """One round of one slice: wait for what is missing, send, and find out what became of it."""
         if self._at.cancel_wanted:
             await self._drop()
             return
@@ -114,19 +96,20 @@ class Order:
         if submission is None:
             await self._find_out()
             return
+        self._at.legs = max(self._at.legs, submission.legs)
         match submission.kind:
             case SubmissionKind.SENT:
                 self._taken(submission.broker_order_id, submission.version)
             case SubmissionKind.RISK_REJECTED:
-                self._reach(S.RISK_REJECTED, submission.reason_code, submission.version)
+                self._refused(S.RISK_REJECTED, submission)
             case SubmissionKind.REFUSED:
-                self._reach(S.REJECTED, submission.reason_code, submission.version)
+                self._refused(S.REJECTED, submission)
             case SubmissionKind.NO_SESSION:
-                self._reach(S.AWAITING_SESSION, None, submission.version)
+                await self._without_session(submission)
             case SubmissionKind.MARKET_CLOSED:
-                self._reach(S.AWAITING_MARKET, None, submission.version)
+                self._stands(S.AWAITING_MARKET, submission.version)
                 await self._market_opens(submission.wait_seconds)
-            case SubmissionKind.PACED:
+            case SubmissionKind.PACED | SubmissionKind.BROKER_DOWN:
                 await until(lambda: self._at.cancel_wanted, timedelta(seconds=submission.wait_seconds))
 
     async def _find_out(self) -> None:
@@ -134,6 +117,7 @@ class Order:
         while True:
             self._hinted = False
             finding = await self._steps.look_up()
+            await self._tend()
             if finding.kind in (FindingKind.LOOK_AGAIN, FindingKind.NO_SESSION):
                 await self._stays_unknown(finding)
                 continue
@@ -144,17 +128,28 @@ class Order:
             self._found_out(finding)
             return
 
+    async def _tend(self) -> None:
+        """Earlier slices live at the broker while a later one is on its way: changed as asked, and read."""
+        if self._at.leg == 1:
+            return
+        while self._changes:
+            await self._do(*self._changes.pop(0))
+        await self._read()
+
     def _found_out(self, finding: Finding) -> None:
         if workflow.info().typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value):
             show(attention=False)
+        self._at.legs = max(self._at.legs, finding.legs)
         match finding.kind:
             case FindingKind.FOUND:
                 self._taken(finding.broker_order_id, finding.version)
             case FindingKind.NEVER_LEFT:
-                self._reach(S.QUEUED, None, finding.version)
+                self._stands(S.QUEUED, finding.version)
             case FindingKind.ABSENT:
                 self._at.attempt += 1
-                self._reach(S.QUEUED, None, finding.version)
+                self._stands(S.QUEUED, finding.version)
+            case _ if self._at.leg > 1:
+                self._nothing_more_leaves()
             case _:
                 self._reach(finding.status or S.REJECTED, finding.reason_code, finding.version)
 
@@ -164,11 +159,11 @@ class Order:
         self._answer()
         if finding.kind is FindingKind.NO_SESSION:
             self._wait("a session, to look the order up", "a person is asked", "the customer", "")
-            await until(lambda: self._session_opened or self._hinted, timedelta(minutes=5))
+            await until(lambda: self._session_opened or self._stirred, timedelta(minutes=5))
             self._session_opened = False
         else:
             self._wait("the broker's book to show the order", "a person is asked", "nobody yet", "")
-            await until(lambda: self._hinted, timedelta(seconds=finding.wait_seconds))
+            await until(lambda: self._stirred, timedelta(seconds=finding.wait_seconds))
 
     async def _person_decides(self) -> Finding | None:
         """Everything known is on the run's page. None: a postback came before the person."""
@@ -181,16 +176,22 @@ class Order:
             "support, after looking at the broker",
             f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/{STAFF_ACTION}",
         )
-        await until(lambda: self._resolution is not None or self._hinted, None)
+        await until(lambda: self._resolution is not None or self._stirred, None)
         if self._resolution is None:
             return None
         settled = await self._steps.settle(self._resolution)
         self._resolution = None
         return settled
 
+    async def _without_session(self, submission: Submission) -> None:
+        if self._at.leg == 1:
+            self._reach(S.AWAITING_SESSION, None, submission.version)
+        else:
+            await self._session_returns()
+
     async def _session_returns(self) -> None:
         self._answer()
-        ends = INDIA_2026.next_close(self._order.terms.exchange, self._at.since or workflow.now())
+        ends = self._day_ends()
         show(due=ends)
         self._wait("a session at the broker", f"the order expires at {ends}", "the customer: sign in", "")
         left = max(ends - workflow.now(), timedelta())
@@ -205,11 +206,14 @@ class Order:
         await until(lambda: self._at.cancel_wanted, timedelta(seconds=seconds))
 
     async def _drop(self, status: OrderStatus = S.CANCELLED, reason: str | None = None) -> None:
-        """Nothing has left: the order ends by our own word, unless a late worker sends it first."""
+        """What has not left ends by our own word, unless a late worker sends it first."""
         try:
             recorded = await self._steps.record(status, reason, void_attempt=self._at.attempt)
         except ApplicationError:  # as a local activity fails
             await self._find_out()
+            return
+        if self._at.leg > 1:
+            self._nothing_more_leaves()
         else:
             self._reach(status, reason, recorded.version)
 
@@ -225,7 +229,7 @@ class Order:
         await self._leave_long_history()
         self._wait("the exchange", "the book is read now and then", "the customer: cancel or modify", "")
         pause = poll_pause(self._at.quiet_readings)
-        told = await until(lambda: self._hinted or bool(self._changes), pause)
+        told = await until(lambda: self._stirred, pause)
         self._at.quiet_readings = 0 if told else self._at.quiet_readings + 1
 
     async def _leave_long_history(self) -> None:
@@ -252,134 +256,41 @@ class Order:
             return
         self._take(await self._steps.read())
 
-    # Commands and events
-
-    @workflow.update(name="place")
-    async def place(self, command: Place) -> OrderView:
-        """Creates the order; answers the state reached within `ANSWER_WITHIN`."""
-        await until(lambda: self._answerable, ANSWER_WITHIN)
-        return self._view()
-
-    @workflow.update(name="confirm")
-    async def confirm(self, command: Confirm) -> OrderView:
-        """The customer's recorded yes; age and drift of the signal are checked again when it leaves."""
-        self._answerable = False
-        self._at.confirmed = True
-        await until(lambda: self._answerable, ANSWER_WITHIN)
-        return self._view()
-
-    @confirm.validator
-    def _may_confirm(self, command: Confirm) -> None:
-        self._own(command.user_id)
-        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
-            raise refuse("not_awaiting_confirmation")
-
-    @workflow.update(name="decline")
-    async def decline(self, command: Decline) -> OrderView:
-        self._declined = True
-        await until(lambda: self._over, ANSWER_WITHIN)
-        return self._view()
-
-    @decline.validator
-    def _may_decline(self, command: Decline) -> None:
-        self._own(command.user_id)
-        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
-            raise refuse("not_awaiting_confirmation")
-
-    @workflow.update(name="cancel")
-    async def cancel(self, command: Cancel) -> OrderView:
-        """Takes the order back as far as it is not filled; a fill that was faster wins."""
-        self._at.cancel_wanted = True
-        if self._at.status is S.AWAITING_CONFIRMATION:
-            self._declined = True
-        if self._at.broker_order_id is not None:
-            await self._ask(self._steps.cancel)
-        await until(lambda: self._over or self._at.status is S.CANCEL_PENDING, ANSWER_WITHIN)
-        return self._view()
-
-    @cancel.validator
-    def _may_cancel(self, command: Cancel) -> None:
-        if self._over:
-            raise refuse("order_closed")
-
-    @workflow.update(name="modify")
-    async def modify(self, command: Modify) -> OrderView:
-        """Changes a live order at the broker, at most 25 times."""
-        if self._at.status not in AT_BROKER:
-            # A step writes the record before this run hears of it: who reads `open` there may be early here.
-            await until(lambda: self._over or self._at.status in AT_BROKER, ANSWER_WITHIN)
-            self._must_be_live()
-        await self._ask(lambda: self._steps.modify(command))
-        return self._view()
-
-    @modify.validator
-    def _may_modify(self, command: Modify) -> None:
-        if self._at.status not in (S.QUEUED, S.SUBMITTING, S.UNKNOWN):
-            self._must_be_live()
-
-    def _must_be_live(self) -> None:
-        if self._over:
-            raise refuse("order_closed")
-        if self._at.status not in AT_BROKER or self._at.cancel_wanted:
-            raise refuse("order_not_live")
-
-    @workflow.update(name="resolve_order")
-    async def resolve(self, command: Resolve) -> OrderView:
-        """A member of staff settles what nobody could find out."""
-        self._resolution = command
-        await until(lambda: self._at.status is not S.NEEDS_PERSON, ANSWER_WITHIN)
-        return self._view()
-
-    @resolve.validator
-    def _may_resolve(self, command: Resolve) -> None:
-        check_staff(command.assertion, self._order.assertion_public_key, STAFF_ACTION)
-        if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
-            raise refuse("not_awaiting_person")
-        if (command.decision is PersonDecision.FOUND) != bool(command.broker_order_id):
-            raise refuse("invalid")
-
-    @workflow.signal(name="broker_event")
-    def broker_event(self, event: BrokerEvent) -> None:
-        """A postback: a hint to read the book, never believed by itself."""
-        self._hinted = True
-
-    @workflow.signal(name="session_opened")
-    def session_opened(self, event: SessionOpened) -> None:
-        self._session_opened = self._hinted = True
-        if self._at.cancel_wanted and self._at.broker_order_id is not None:
-            # Without a session the broker could not be asked.
-            self._changes.append((self._steps.cancel, asyncio.Future()))
-
     # What the steps are made of
-
-    async def _ask(self, change: Change) -> None:
-        """Has the main story make a change between two readings, and waits a little for it.
-
-        One coroutine alone talks to the broker about an order: a handler that called it itself would
-        race the reading that is under way.
-        """
-        done: asyncio.Future[None] = asyncio.Future()
-        self._changes.append((change, done))
-        await until(done.done, ANSWER_WITHIN)
-        if done.done():
-            done.result()
 
     async def _record(self, status: OrderStatus, reason: str | None = None) -> None:
         recorded = await self._steps.record(status, reason)
         self._reach(status, reason, recorded.version)
 
     def _taken(self, broker_order_id: str | None, version: int) -> None:
-        """The broker's order management has it; the exchange may not yet."""
-        self._at.broker_order_id = broker_order_id
+        """The broker's order management has it; the exchange may not yet. The next slice may follow."""
+        if self._at.leg == 1:
+            self._at.broker_order_id = broker_order_id
+        self._at.leg += 1
+        self._at.attempt = 1
         self._reach(S.SUBMITTING, None, version)
         self._answer()
         if self._at.cancel_wanted:
             self._changes.append((self._steps.cancel, asyncio.Future()))
 
+    def _refused(self, status: OrderStatus, submission: Submission) -> None:
+        if self._at.leg > 1:
+            self._nothing_more_leaves()
+        else:
+            self._reach(status, submission.reason_code, submission.version)
+
+    def _nothing_more_leaves(self) -> None:
+        """The slices that have left are the order now; the record says why the others stayed."""
+        self._at.leg = self._at.legs + 1
+
     def _take(self, reading: BookReading) -> None:
         self._at.filled_quantity = reading.filled_quantity
         self._at.average_price = reading.average_price
         self._reach(reading.status, reading.reason_code, reading.version)
+
+    def _stands(self, status: OrderStatus, version: int) -> None:
+        """A slice waits; with earlier ones at the broker the order is on its way all the same."""
+        self._reach(status if self._at.leg == 1 else S.SUBMITTING, None, version)
 
     def _reach(self, status: OrderStatus, reason: str | None, version: int) -> None:
         if status is not self._at.status or self._at.since is None:
@@ -390,19 +301,16 @@ class Order:
         if self._over:
             self._answer()
 
-    def _answer(self) -> None:
-        self._answerable = True
-
-    def _own(self, user_id: str) -> None:
-        if user_id != self._order.user_id:
-            raise refuse("not_found")
+    def _day_ends(self) -> datetime:
+        """When a day's order that has not left is over."""
+        return INDIA_2026.next_close(self._order.terms.exchange, self._at.since or workflow.now())
 
     @property
-    def _over(self) -> bool:
-        return self._at.status in TERMINAL
+    def _sending(self) -> bool:
+        """Whether something of the order has not left yet."""
+        return self._at.leg <= self._at.legs
 
-    def _view(self) -> OrderView:
-        return view_of(self._order, self._at)
-
-    def _wait(self, what: str, otherwise: str, who: str, link: str) -> None:
-        await_openly(self._order, self._at, what, otherwise, who, link)
+    @property
+    def _stirred(self) -> bool:
+        """Whether the broker was heard of, or something was asked."""
+        return self._hinted or bool(self._changes)

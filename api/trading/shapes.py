@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.fields import Day
 from domain.trading import BrokerName, Exchange, OrderType, Product, Side, Validity, Variety
 from models.messages.trading import Modify, OrderTerms
 
@@ -61,6 +62,11 @@ class ModifyBody(Body):
         return Modify(**self.model_dump())
 
 
+class DayBody(Body):
+    date: Day | None = None
+    """Today in India where it is missing."""
+
+
 class EmptyBody(Body):
     pass
 
@@ -99,7 +105,7 @@ def order(row: dict[str, Any]) -> dict[str, Any]:
     }
     shown |= {"created_at": instant(row["made_at"]), "updated_at": instant(row["changed_at"])}
     if "events" in row:
-        shown["events"] = row["events"]
+        shown |= {"events": row["events"], "slices": row["slices"]}
     return shown
 
 

@@ -54,7 +54,12 @@ class OrderProgress(BaseModel):
 
     status: OrderStatus = OrderStatus.QUEUED
     reason_code: str | None = None
+    leg: int = 1
+    """The slice that is to be sent; beyond `legs` nothing more is."""
+    legs: int = 1
+    """Slices that the order is cut into."""
     attempt: int = 1
+    """Of that slice."""
     broker_order_id: str | None = None
     filled_quantity: int = 0
     average_price: Decimal = Decimal(0)
@@ -168,11 +173,12 @@ class Admission(BaseModel):
 
 
 class SubmitOrder(BaseModel):
-    """Send attempt `attempt` of an admitted order."""
+    """Send attempt `attempt` of slice `leg` of an admitted order; `terms` are the whole order's."""
 
     order_id: str
     user_id: str
     account_id: str
+    leg: int = 1
     attempt: int
     terms: OrderTerms
     origin: SignalOrigin | None = None
@@ -190,6 +196,8 @@ class SubmissionKind(StrEnum):
     NO_SESSION = "no_session"
     PACED = "paced"
     """The broker's pace limit: nothing has left, try after `wait_seconds`."""
+    BROKER_DOWN = "broker_down"
+    """The broker does not answer: nothing has left, try after `wait_seconds`."""
 
 
 class Submission(BaseModel):
@@ -197,6 +205,8 @@ class Submission(BaseModel):
     reason_code: str | None = None
     broker_order_id: str | None = None
     wait_seconds: float = 0.0
+    legs: int = 1
+    """Slices that the order is cut into, as far as that is known."""
     version: int = 0
 
 
@@ -204,6 +214,7 @@ class ResolveAttempt(BaseModel):
     order_id: str
     user_id: str
     account_id: str
+    leg: int = 1
     attempt: int
 
 
@@ -226,6 +237,7 @@ class Finding(BaseModel):
     reason_code: str | None = None
     broker_order_id: str | None = None
     wait_seconds: float = 0.0
+    legs: int = 1
     version: int = 0
 
 
@@ -233,6 +245,7 @@ class SettleAttempt(BaseModel):
     """A person's word about an attempt."""
 
     order_id: str
+    leg: int = 1
     attempt: int
     decision: PersonDecision
     broker_order_id: str | None = None
@@ -248,6 +261,9 @@ class ReadOrder(BaseModel):
     broker_order_id: str
     exchange: Exchange
     cancel_wanted: bool = False
+    legs: int = 1
+    sending: bool = False
+    """A later slice is still on its way: fills are taken, the order's state stays what that slice says."""
 
 
 class BookReading(BaseModel):
@@ -267,6 +283,7 @@ class CancelAtBroker(BaseModel):
     account_id: str
     broker_order_id: str
     variety: Variety
+    legs: int = 1
 
 
 class ModifyAtBroker(BaseModel):
@@ -276,6 +293,7 @@ class ModifyAtBroker(BaseModel):
     broker_order_id: str
     variety: Variety
     change: Modify
+    legs: int = 1
 
 
 class RecordStatus(BaseModel):
@@ -286,6 +304,8 @@ class RecordStatus(BaseModel):
     reason_code: str | None = None
     void_attempt: int | None = None
     """Only if this attempt never left: it is voided in the same transaction."""
+    leg: int = 1
+    """The slice of that attempt; where earlier ones have left, the order itself goes on."""
     as_of: AwareDatetime
 
 

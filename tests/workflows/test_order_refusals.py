@@ -35,7 +35,7 @@ async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
         ({"symbol": "NOSUCH"}, "instrument_unknown"),
         ({"price": Decimal("1500.05")}, "tick_size"),
         (FUTURE | {"quantity": 64}, "lot_size"),
-        (FUTURE | {"quantity": 65 * 28}, "freeze_quantity"),
+        (FUTURE | {"quantity": 65 * 271}, "freeze_quantity"),
         ({"price": Decimal(1651)}, "price_band"),
         ({"price": Decimal(1349)}, "price_band"),
         ({"quantity": 400}, "kyc_tier_required"),

@@ -1,0 +1,278 @@
+"""The one call that cannot be taken back: checks, gate, `sending`, socket, `sent`."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from activities.brokers import Brokers, Session
+from activities.order_checks import MarketChecks, Verdict
+from activities.pacing import Bucket
+from domain.errors import RateLimited, Rejected, Unavailable, Unknown
+from domain.market_calendar import trading_date
+from domain.pretrade import Refusal
+from domain.slices import Leg, LegStatus
+from domain.trading import AttemptStatus, OrderStatus, tag_of
+from models.contracts.killpoints import Stage, current_activity, reached
+from models.messages.trading import OrderTerms, Submission, SubmissionKind, SubmitOrder
+from store import trading, trading_attempts, trading_legs
+from store.database import Connection, Database
+from store.trading_attempts import Begun, Pace
+
+PLACING = "trading.place"
+SENDERS = 8
+"""Sends under way at a time in one process: each holds a database connection while it waits."""
+BUSY_SECONDS = 1.0
+SECOND_LEFT = 0.2
+"""How soon a call is tried again that the calendar second had no room for."""
+
+
+class OrderSending:
+    """In this order, once an attempt."""
+
+    def __init__(self, database: Database, brokers: Brokers) -> None:
+        self._database = database
+        self._brokers = brokers
+        self._checks = MarketChecks(database, brokers)
+        self._senders = asyncio.Semaphore(SENDERS)
+
+    async def submit(self, command: SubmitOrder) -> Submission:
+        """Sends one attempt of one slice, if every check passes.
+
+        Safe to call again at any time: only one caller moves the attempt from queued to sending. Raises
+        Unknown where the order may have reached the broker and no answer came; the attempt's row says so.
+        """
+        session = await self._brokers.session(command.account_id)
+        if session is None:
+            if await self._brokers.closed(command.account_id):
+                return await self._risk_rejected(command, Refusal.ACCOUNT_CLOSED)
+            return await self._wait_for(command, OrderStatus.AWAITING_SESSION)
+        slices = await self._planned(command) if command.leg > 1 else []
+        left = _remaining(command, slices)
+        try:
+            verdict = await self._checks.judge(left, session)
+        except Rejected as refused:
+            if refused.code == "session_expired":
+                await self._brokers.lost(session)
+                return await self._wait_for(command, OrderStatus.AWAITING_SESSION)
+            return await self._risk_rejected(command, refused.code)
+        except RateLimited as limit:
+            return Submission(
+                kind=SubmissionKind.PACED, wait_seconds=limit.retry_after, legs=len(slices) or 1
+            )
+        except Unavailable as away:
+            return _busy(away.code, len(slices) or 1)
+        if verdict.refusal is not None:
+            return await self._risk_rejected(command, verdict.refusal)
+        if verdict.opens_in:
+            return await self._wait_for(command, OrderStatus.AWAITING_MARKET, verdict.opens_in)
+        if not slices and len(verdict.slices) > 1:
+            slices = await self._plan(command, verdict)
+        async with self._senders:
+            submission = await self._send(command, session, verdict, slices)
+        return submission.model_copy(update={"legs": len(slices) or 1})
+
+    async def _planned(self, command: SubmitOrder) -> list[Leg]:
+        """The slices as they were written down when the first was sent."""
+        async with self._database.reading() as connection:
+            return await trading_legs.of(connection, command.order_id)
+
+    async def _plan(self, command: SubmitOrder, verdict: Verdict) -> list[Leg]:
+        async with self._database.transaction() as connection:
+            await trading_legs.plan(connection, command.order_id, verdict.slices)
+            return await trading_legs.of(connection, command.order_id)
+
+    async def _send(
+        self, command: SubmitOrder, session: Session, verdict: Verdict, slices: list[Leg]
+    ) -> Submission:
+        try:
+            if session.account.broker != "paper":
+                await self._brokers.gate.passed(command.account_id, Bucket.ORDER)
+        except RateLimited as limit:
+            return Submission(kind=SubmissionKind.PACED, wait_seconds=limit.retry_after)
+        # One connection from `sending` to `sent`: it holds the sender's lock (store.trading_attempts).
+        async with self._database.reading() as connection:
+            refusal = await self._checks.reserve(connection, command, verdict) if command.leg == 1 else None
+            if refusal is not None:
+                return await self._risk_rejected(command, refusal)
+            begun = await trading_attempts.begin(
+                connection,
+                key_of(command),
+                command.account_id,
+                flattens=command.flattens,
+                day=trading_date(verdict.now),
+                now=verdict.now,
+            )
+            if not begun.began:
+                return await self._not_begun(command, begun)
+            try:
+                return await self._place(connection, command, session, verdict, slices)
+            finally:
+                await trading_attempts.unlock(connection, tag_of(*key_of(command)))
+
+    async def _place(
+        self,
+        connection: Connection,
+        command: SubmitOrder,
+        session: Session,
+        verdict: Verdict,
+        slices: list[Leg],
+    ) -> Submission:
+        # From here on the order may have left; the kill points of this one call have a name of their own.
+        current_activity.set(PLACING)
+        reached(Stage.BEFORE, PLACING)
+        try:
+            placed = await session.broker.place(_terms_of(command, slices), tag_of(*key_of(command)))
+        except Rejected as refused:
+            if refused.code == "session_expired":
+                await self._back_to_queued(connection, command)
+                await self._brokers.lost(session)
+                return await self._wait_for(command, OrderStatus.AWAITING_SESSION)
+            return await self._refused(connection, command, refused.code)
+        except RateLimited as limit:
+            await self._back_to_queued(connection, command)
+            return Submission(kind=SubmissionKind.PACED, wait_seconds=limit.retry_after)
+        except Unavailable as away:
+            await self._back_to_queued(connection, command)
+            return _busy(away.code)
+        except Unknown:
+            await self._move(connection, command, AttemptStatus.UNANSWERED)
+            raise
+        self._brokers.clock(session.account.broker).heard(placed.at)
+        version = await self._sent(connection, command, placed.value, verdict, sliced=bool(slices))
+        return Submission(kind=SubmissionKind.SENT, broker_order_id=placed.value, version=version)
+
+    async def _sent(
+        self,
+        connection: Connection,
+        command: SubmitOrder,
+        broker_order_id: str,
+        verdict: Verdict,
+        *,
+        sliced: bool,
+    ) -> int:
+        first = command.leg == 1
+        async with connection.transaction():
+            await self._move(connection, command, AttemptStatus.SENT, broker_order_id=broker_order_id)
+            if sliced:
+                await trading_legs.stands(
+                    connection,
+                    command.order_id,
+                    command.leg,
+                    LegStatus.SENT,
+                    broker_order_id=broker_order_id,
+                )
+            stored = await trading.advance(
+                connection,
+                command.order_id,
+                OrderStatus.SUBMITTING,
+                broker_order_id=broker_order_id if first else None,
+                value=verdict.value if first else None,
+                now=datetime.now(UTC),
+            )
+        return stored.version
+
+    async def _not_begun(self, command: SubmitOrder, begun: Begun) -> Submission:
+        if begun.blocked:
+            return await self._risk_rejected(command, Refusal.ACCOUNT_BLOCKED)
+        if begun.status_before is not AttemptStatus.QUEUED:
+            # Another worker has it, or had it: what became of it is found out, never guessed.
+            raise Unknown("attempt_taken")
+        match begun.pace:
+            case Pace.DAY:
+                return await self._risk_rejected(command, Refusal.DAY_PACE_SPENT)
+            case Pace.MINUTE:
+                return Submission(kind=SubmissionKind.PACED, wait_seconds=max(begun.minute_left, SECOND_LEFT))
+            case Pace.SECOND:
+                return Submission(kind=SubmissionKind.PACED, wait_seconds=SECOND_LEFT)
+            case Pace.GRANTED:
+                return await self._wait_for(command, OrderStatus.AWAITING_SESSION)
+
+    async def _move(
+        self,
+        connection: Connection,
+        command: SubmitOrder,
+        to: AttemptStatus,
+        broker_order_id: str | None = None,
+        reason_code: str | None = None,
+    ) -> None:
+        await trading_attempts.move(
+            connection,
+            key_of(command),
+            was=(AttemptStatus.SENDING,),
+            to=to,
+            broker_order_id=broker_order_id,
+            reason_code=reason_code,
+        )
+
+    async def _back_to_queued(self, connection: Connection, command: SubmitOrder) -> None:
+        """The broker's answer, or a connection never made, says that nothing happened."""
+        await self._move(connection, command, AttemptStatus.QUEUED)
+
+    async def _refused(self, connection: Connection, command: SubmitOrder, code: str) -> Submission:
+        async with connection.transaction():
+            await self._move(connection, command, AttemptStatus.REFUSED, reason_code=code)
+            version = await self._ended(connection, command, OrderStatus.REJECTED, code)
+        return Submission(kind=SubmissionKind.REFUSED, reason_code=code, version=version)
+
+    async def _risk_rejected(self, command: SubmitOrder, code: str) -> Submission:
+        """Ends the order here. The attempt is voided first: if a sender has it, the order is not ended."""
+        async with self._database.transaction() as connection:
+            free = await trading_attempts.move(
+                connection,
+                key_of(command),
+                was=(AttemptStatus.QUEUED,),
+                to=AttemptStatus.VOID,
+                reason_code=code,
+            )
+            if not free:
+                raise Unknown("attempt_taken")
+            version = await self._ended(connection, command, OrderStatus.RISK_REJECTED, code)
+        return Submission(kind=SubmissionKind.RISK_REJECTED, reason_code=code, version=version)
+
+    async def _ended(
+        self, connection: Connection, command: SubmitOrder, status: OrderStatus, code: str
+    ) -> int:
+        """Nothing more of it leaves. What earlier slices brought stays: then the order goes on with them."""
+        await trading_legs.stop(connection, command.order_id, command.leg, code)
+        if command.leg > 1:
+            return (await trading.present(connection, command.order_id)).version
+        stored = await trading.advance(
+            connection, command.order_id, status, reason=code, now=datetime.now(UTC)
+        )
+        return stored.version
+
+    async def _wait_for(self, command: SubmitOrder, status: OrderStatus, seconds: float = 0.0) -> Submission:
+        """The order says what it waits for; one whose earlier slices have left is on its way all the same."""
+        closed = status is OrderStatus.AWAITING_MARKET
+        async with self._database.transaction() as connection:
+            if command.leg > 1:
+                stored = await trading.present(connection, command.order_id)
+            else:
+                stored = await trading.advance(connection, command.order_id, status, now=datetime.now(UTC))
+        kind = SubmissionKind.MARKET_CLOSED if closed else SubmissionKind.NO_SESSION
+        return Submission(kind=kind, wait_seconds=seconds, legs=stored.legs, version=stored.version)
+
+
+def key_of(command: SubmitOrder) -> tuple[str, int, int]:
+    return command.order_id, command.leg, command.attempt
+
+
+def _busy(code: str, legs: int = 1) -> Submission:
+    return Submission(kind=SubmissionKind.PACED, reason_code=code, wait_seconds=BUSY_SECONDS, legs=legs)
+
+
+def _remaining(command: SubmitOrder, slices: list[Leg]) -> SubmitOrder:
+    """What is still to leave: what the checks of a later slice weigh."""
+    if command.leg == 1 or not slices:
+        return command
+    quantity = sum(leg.quantity for leg in slices if leg.number >= command.leg)
+    return command.model_copy(update={"terms": command.terms.model_copy(update={"quantity": quantity})})
+
+
+def _terms_of(command: SubmitOrder, slices: list[Leg]) -> OrderTerms:
+    """The terms of the one slice that leaves now."""
+    if not slices:
+        return command.terms
+    quantity = slices[command.leg - 1].quantity
+    disclosed = command.terms.disclosed_quantity
+    shown = min(disclosed, quantity) if disclosed else None
+    return command.terms.model_copy(update={"quantity": quantity, "disclosed_quantity": shown})

@@ -1,0 +1,174 @@
+"""What may be asked of an order and told to it, wherever it stands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.trading import AT_BROKER, TERMINAL, OrderStatus
+    from models.messages.trading import (
+        BrokerEvent,
+        Cancel,
+        Confirm,
+        Decline,
+        Modify,
+        OrderInput,
+        OrderProgress,
+        OrderView,
+        PersonDecision,
+        Place,
+        Resolve,
+        SessionOpened,
+    )
+    from workflows.failures import refuse
+    from workflows.order_board import await_openly, check_staff, until, view_of
+    from workflows.order_steps import OrderSteps
+
+ANSWER_WITHIN = timedelta(seconds=2)
+"""A command answers with the state reached by then; the rest is read with `wait`."""
+STAFF_ACTION = "resolve_order"
+
+S = OrderStatus
+Change = Callable[[], Awaitable[object]]
+
+
+class OrderCommands:
+    """State, updates and signals; the story that they wake is `workflows.orders.Order`."""
+
+    def __init__(self, order: OrderInput) -> None:
+        self._order = order
+        self._at = order.progress or OrderProgress(confirmed=order.confirmed)
+        self._steps = OrderSteps(order, self._at)
+        self._answerable = order.progress is not None
+        self._hinted = False
+        self._declined = False
+        self._session_opened = False
+        self._resolution: Resolve | None = None
+        self._changes: list[tuple[Change, asyncio.Future[None]]] = []
+
+    @workflow.update(name="place")
+    async def place(self, command: Place) -> OrderView:
+        """Creates the order; answers the state reached within `ANSWER_WITHIN`."""
+        await until(lambda: self._answerable, ANSWER_WITHIN)
+        return self._view()
+
+    @workflow.update(name="confirm")
+    async def confirm(self, command: Confirm) -> OrderView:
+        """The customer's recorded yes; age and drift of the signal are checked again when it leaves."""
+        self._answerable = False
+        self._at.confirmed = True
+        await until(lambda: self._answerable, ANSWER_WITHIN)
+        return self._view()
+
+    @confirm.validator
+    def _may_confirm(self, command: Confirm) -> None:
+        self._own(command.user_id)
+        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
+            raise refuse("not_awaiting_confirmation")
+
+    @workflow.update(name="decline")
+    async def decline(self, command: Decline) -> OrderView:
+        self._declined = True
+        await until(lambda: self._over, ANSWER_WITHIN)
+        return self._view()
+
+    @decline.validator
+    def _may_decline(self, command: Decline) -> None:
+        self._own(command.user_id)
+        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
+            raise refuse("not_awaiting_confirmation")
+
+    @workflow.update(name="cancel")
+    async def cancel(self, command: Cancel) -> OrderView:
+        """Takes the order back as far as it is not filled; a fill that was faster wins."""
+        self._at.cancel_wanted = True
+        if self._at.status is S.AWAITING_CONFIRMATION:
+            self._declined = True
+        if self._at.broker_order_id is not None:
+            await self._ask(self._steps.cancel)
+        await until(lambda: self._over or self._at.status is S.CANCEL_PENDING, ANSWER_WITHIN)
+        return self._view()
+
+    @cancel.validator
+    def _may_cancel(self, command: Cancel) -> None:
+        if self._over:
+            raise refuse("order_closed")
+
+    @workflow.update(name="modify")
+    async def modify(self, command: Modify) -> OrderView:
+        """Changes a live order at the broker, at most 25 times."""
+        if self._at.status not in AT_BROKER:
+            # A step writes the record before this run hears of it: who reads `open` there may be early here.
+            await until(lambda: self._over or self._at.status in AT_BROKER, ANSWER_WITHIN)
+            self._must_be_live()
+        await self._ask(lambda: self._steps.modify(command))
+        return self._view()
+
+    @modify.validator
+    def _may_modify(self, command: Modify) -> None:
+        if self._at.status not in (S.QUEUED, S.SUBMITTING, S.UNKNOWN):
+            self._must_be_live()
+
+    def _must_be_live(self) -> None:
+        if self._over:
+            raise refuse("order_closed")
+        if self._at.status not in AT_BROKER or self._at.cancel_wanted:
+            raise refuse("order_not_live")
+
+    @workflow.update(name="resolve_order")
+    async def resolve(self, command: Resolve) -> OrderView:
+        """A member of staff settles what nobody could find out."""
+        self._resolution = command
+        await until(lambda: self._at.status is not S.NEEDS_PERSON, ANSWER_WITHIN)
+        return self._view()
+
+    @resolve.validator
+    def _may_resolve(self, command: Resolve) -> None:
+        check_staff(command.assertion, self._order.assertion_public_key, STAFF_ACTION)
+        if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
+            raise refuse("not_awaiting_person")
+        if (command.decision is PersonDecision.FOUND) != bool(command.broker_order_id):
+            raise refuse("invalid")
+
+    @workflow.signal(name="broker_event")
+    def broker_event(self, event: BrokerEvent) -> None:
+        """A postback: a hint to read the book, never believed by itself."""
+        self._hinted = True
+
+    @workflow.signal(name="session_opened")
+    def session_opened(self, event: SessionOpened) -> None:
+        self._session_opened = self._hinted = True
+        if self._at.cancel_wanted and self._at.broker_order_id is not None:
+            # Without a session the broker could not be asked.
+            self._changes.append((self._steps.cancel, asyncio.Future()))
+
+    async def _ask(self, change: Change) -> None:
+        """Has the main story make a change between two readings, and waits a little for it.
+
+        One coroutine alone talks to the broker about an order: a handler that called it itself would
+        race the reading that is under way.
+        """
+        done: asyncio.Future[None] = asyncio.Future()
+        self._changes.append((change, done))
+        await until(done.done, ANSWER_WITHIN)
+        if done.done():
+            done.result()
+
+    def _answer(self) -> None:
+        self._answerable = True
+
+    def _own(self, user_id: str) -> None:
+        if user_id != self._order.user_id:
+            raise refuse("not_found")
+
+    @property
+    def _over(self) -> bool:
+        return self._at.status in TERMINAL
+
+    def _view(self) -> OrderView:
+        return view_of(self._order, self._at)
+
+    def _wait(self, what: str, otherwise: str, who: str, link: str) -> None:
+        await_openly(self._order, self._at, what, otherwise, who, link)
