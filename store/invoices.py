@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from pydantic_core import from_json, to_json
 
+from domain.billing_calendar import ist_midnight
 from domain.gst import (
     DocumentKind,
     Split,
@@ -22,7 +23,7 @@ from domain.gst import (
 from domain.money import CURRENCY
 from models.contracts.identifiers import Prefix, mint
 from models.settings import Settings
-from store import einvoices
+from store import einvoices, periods
 from store.database import Connection
 from store.vault import Vault
 
@@ -147,7 +148,8 @@ async def issue(
 ) -> Issued:
     """The tax invoice of a captured payment; a repeat gives the one that stands.
 
-    Services are taxed at receipt (s.13(2)), so the tax point is the capture and the invoice is dated by it.
+    Services are taxed at receipt (s.13(2)), so the tax point is the capture and the invoice is dated by it,
+    or by the first open day where the month of the capture is closed.
     """
     stored = await _stored(connection, STANDING, sale.payment_id)
     if stored is not None:
@@ -197,7 +199,8 @@ async def credit(
     original = await cursor.fetchone()
     if original is None:
         raise LookupError(payment_id)
-    kind = credit_note_kind(original["issued_on"], india_date(now), supplier.annual_returns)
+    today = await periods.open_day(connection, india_date(now))
+    kind = credit_note_kind(original["issued_on"], today, supplier.annual_returns)
     price = (
         credit_split(original["total"], original["credited"], amount, intra_state=original["igst"] == 0)
         if kind is DocumentKind.CREDIT_NOTE
@@ -256,7 +259,8 @@ async def _write(
     invoice_id = invoice_id or mint(Prefix.INVOICE)
     wrapped, ring = vault.new_record(invoice_id)
     billed = to_json({"name": sale.buyer_name, "address": sale.buyer_address})
-    issued_on = india_date(tax_point)
+    issued_on = await periods.open_day(connection, india_date(tax_point))
+    tax_point = max(tax_point, ist_midnight(issued_on))
     year, sequence, number = await draw(connection, kind, issued_on)
     await connection.execute(
         """INSERT INTO finance.invoices (invoice_id, number, kind, financial_year, sequence, status,
