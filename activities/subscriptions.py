@@ -1,43 +1,42 @@
-"""What `Subscription` does to the world: its rows, the notices, the debits and their booking."""
+"""What `Subscription` does to our books: its row, its periods with their booking, what its customer is told.
+
+Notices and debits at the gateway are in `activities/debits.py`.
+"""
 
 from datetime import UTC, datetime
-from functools import partial
 
 from temporalio import activity
 
-from activities.beating import in_thread
-from domain.billing_calendar import IST
-from domain.errors import RateLimited, Rejected, Unavailable, Unknown
-from domain.money import rupees
+from activities import renewal_payments
+from activities.subscription_mails import mail_of, missed_mail, tell
+from domain.billing_calendar import ist_date
+from domain.errors import Rejected
+from domain.fee_cap import applies_to
+from domain.money import MIN_PAISE
 from domain.payments import PaymentStatus, Purpose
-from domain.subscriptions import debit_payment_id, notice_message_id
-from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.billing import GatewayPayment
-from models.messages.subscription_state import Debit, PlanTerms, SubscriptionState
+from domain.proration import unexpired
+from domain.subscriptions import outcome_message_id
+from models.messages.subscription_state import Cut, PlanTerms, SubscriptionState
 from models.messages.subscriptions import (
     Begun,
-    Collect,
-    DebitResult,
     DebitStatus,
-    Late,
-    LateDebit,
     Miss,
-    Notice,
     Opened,
+    Quote,
     Renew,
     Save,
+    Saved,
     Start,
     SubscriptionInput,
-    Withdraw,
+    Tell,
 )
-from providers.razorpay_mandates import RazorpayMandates
 from store import (
     captures,
+    fees,
     identity_consents,
-    identity_users,
-    messages,
     payments,
     plans,
+    recognition,
     references,
     subscriptions,
 )
@@ -48,44 +47,62 @@ from workflows.ports.subscriptions import SubscriptionsPort
 
 
 class SubscriptionActivities(SubscriptionsPort):
-    def __init__(
-        self, database: Database, vault: Vault, gateway: RazorpayMandates, supplier: Supplier
-    ) -> None:
+    def __init__(self, database: Database, vault: Vault, supplier: Supplier) -> None:
         self._database = database
         self._vault = vault
-        self._gateway = gateway
         self._supplier = supplier
 
     @activity.defn(name="subscriptions.open")
     async def open(self, given: SubscriptionInput) -> Opened:
         """Once a subscription id; the plan's terms are those of the first opening."""
+        now = datetime.now(UTC)
         async with self._database.transaction() as connection:
             plan = await plans.find(connection, given.plan_id)
             if plan is None:
                 raise Rejected("plan_unknown")
-            consented = await identity_consents.holds(connection, given.user_id, "research_services", "mitc")
-            if plan.research_services and not consented:
-                raise Rejected("consent_required")
+            if given.trial and not plan.trial_days:
+                raise Rejected("trial_not_offered")
+            await self._must_be_allowed(connection, given.user_id, given.subscription_id, plan, 0, now)
             version = await subscriptions.open_row(
-                connection, given.subscription_id, given.user_id, plan, datetime.now(UTC)
+                connection, given.subscription_id, given.user_id, plan, now
             )
-        if version is None:
-            raise Rejected("already_subscribed")
-        return Opened(plan=plan, version=version)
+            if version is None:
+                raise Rejected("already_subscribed")
+            if given.trial and not await subscriptions.claim_trial(
+                connection, given.user_id, plan.family or plan.tier, given.subscription_id, now
+            ):
+                raise Rejected("trial_used")
+        return Opened(plan=plan, version=version, trial=given.trial)
 
-    @activity.defn(name="subscriptions.plan")
-    async def plan(self, plan_id: str) -> PlanTerms:
-        async with self._database.reading() as connection:
-            plan = await plans.find(connection, plan_id)
-        if plan is None:
-            raise Rejected("plan_unknown")
+    @activity.defn(name="subscriptions.quote")
+    async def quote(self, asked: Quote) -> PlanTerms:
+        """Reads only."""
+        state = asked.state
+        async with self._database.transaction() as connection:
+            plan = await plans.find(connection, asked.plan_id)
+            if plan is None:
+                raise Rejected("plan_unknown")
+            if not state.needs_checkout(plan):
+                # A renewal at its price is held against the cap when it is announced.
+                await self._must_have_consented(connection, state.user_id, plan)
+                return plan
+            cut = state.cut(asked.as_of, day_used=False)
+            credit = await _credit(connection, cut) if cut else 0
+            await self._must_be_allowed(
+                connection, state.user_id, state.subscription_id, plan, credit, asked.as_of
+            )
+            standing = await payments.open_of(connection, Purpose.SUBSCRIPTION, state.subscription_id)
+            if standing is not None and (standing["amount"], standing["title"]) != (plan.amount, plan.name):
+                raise Rejected("checkout_open")
         return plan
 
     @activity.defn(name="subscriptions.save")
-    async def save(self, save: Save) -> int:
+    async def save(self, save: Save) -> Saved:
         """Repeatable: the same state gives the same row, but for its version."""
         async with self._database.transaction() as connection:
-            return await subscriptions.save(connection, save.state, save.next_debit_at, save.as_of)
+            credit = await _cut_short(connection, save.cut)
+            version = await subscriptions.save(connection, save.state, save.next_debit_at, save.as_of)
+        return Saved(version=version, credit=credit)
 
     @activity.defn(name="subscriptions.begin")
     async def begin(self, start: Start) -> Begun:
@@ -94,128 +111,10 @@ class SubscriptionActivities(SubscriptionsPort):
             most = await subscriptions.mandate_max(connection, start.payment_id)
             if start.state.mandate is not None:
                 start.state.mandate.max_amount = most
+            credit = await _cut_short(connection, start.cut)
+            await _plan_revenue(connection, start.state, start.as_of)
             version = await subscriptions.save(connection, start.state, start.next_debit_at, start.as_of)
-        return Begun(version=version, mandate_max=most)
-
-    @activity.defn(name="subscriptions.notify")
-    async def notify(self, notice: Notice) -> Debit:
-        """Repeatable by the derived payment id: it is the order's receipt and the row's key.
-
-        Raises:
-            Rejected: the gateway does not take a notice for this mandate.
-        """
-        state, mandate = notice.state, notice.state.mandate
-        if mandate is None:
-            raise Rejected("mandate_missing")
-        payment_id = debit_payment_id(state.subscription_id, notice.period, notice.attempt)
-        order_id = await in_thread(
-            lambda: self._gateway.announce(
-                payment_id,
-                notice.amount,
-                state.terms().currency,
-                customer_id=mandate.gateway_customer_id,
-                token_id=mandate.token_id,
-                due_at=notice.due_at,
-                as_of=notice.as_of,
-            )
-        )
-        debit = Debit(
-            payment_id=payment_id,
-            period=notice.period,
-            attempt=notice.attempt,
-            amount=notice.amount,
-            due_at=notice.due_at,
-            gateway_order_id=order_id,
-        )
-        message_id = notice_message_id(state.subscription_id, notice.period, notice.attempt)
-        async with self._database.transaction() as connection:
-            await subscriptions.announce(connection, state.subscription_id, debit, message_id, notice.as_of)
-            await self._tell(connection, state, message_id, *_notice_text(notice))
-        return debit
-
-    @activity.defn(name="subscriptions.withdraw")
-    async def withdraw(self, withdraw: Withdraw) -> bool:
-        """Compare-and-set: either this or the send is first, never both. True again for a repeat."""
-        async with self._database.transaction() as connection:
-            return await subscriptions.shift_debit(
-                connection, withdraw.payment_id, ("noticed", "withdrawn"), "withdrawn"
-            )
-
-    @activity.defn(name="subscriptions.debit")
-    async def debit(self, collect: Collect) -> DebitResult:
-        """Sent at most once: the row goes from `noticed` to `sending` before the socket is opened."""
-        earlier = await self._earlier_success(collect)
-        if earlier is not None:
-            return earlier
-        async with self._database.transaction() as connection:
-            person = await identity_users.contact_of(connection, self._vault, collect.user_id)
-            if not await subscriptions.shift_debit(
-                connection, collect.debit.payment_id, ("noticed",), "sending", sent_at=collect.as_of
-            ):
-                return await self._not_ours(connection, collect)
-        try:
-            gateway_payment_id = await in_thread(
-                lambda: self._gateway.debit(
-                    collect.debit.payment_id,
-                    collect.debit.amount,
-                    collect.terms.currency,
-                    order_id=collect.debit.gateway_order_id,
-                    customer_id=collect.mandate.gateway_customer_id,
-                    token_id=collect.mandate.token_id,
-                    email=person.email if person else "",
-                    contact=person.phone if person else "",
-                    as_of=collect.as_of,
-                )
-            )
-        except (Unavailable, RateLimited):
-            # Nothing happened: the attempt is as it was, and a cancel may still take it back.
-            await self._shift(collect.debit.payment_id, ("sending",), "noticed")
-            raise Unavailable("gateway_unavailable") from None
-        except Rejected as refusal:
-            return _failed(collect, refusal.detail or refusal.code)
-        await self._shift(
-            collect.debit.payment_id, ("sending",), "sent", gateway_payment_id=gateway_payment_id
-        )
-        try:
-            return await self.look(collect)
-        except Unavailable:
-            raise Unknown("gateway_unknown") from None
-
-    @activity.defn(name="subscriptions.look")
-    async def look(self, collect: Collect) -> DebitResult:
-        """A read; an undecided debit gets its payment row, so that webhooks about it find this process."""
-        found = await in_thread(
-            lambda: self._gateway.debits_of(collect.debit.gateway_order_id, collect.as_of)
-        )
-        result = _judged(collect, found)
-        if result.status is DebitStatus.PENDING:
-            debit = collect.debit
-            async with self._database.transaction() as connection:
-                await self._payment_row(
-                    connection, collect.terms, collect, debit.payment_id, debit.gateway_order_id, debit.amount
-                )
-                await payments.advance(
-                    connection, debit.payment_id, PaymentStatus.ACTION_REQUIRED, "renewal", collect.as_of
-                )
-        return result
-
-    @activity.defn(name="subscriptions.late")
-    async def late(self, late: Late) -> LateDebit:
-        """A read: of our row, then of the gateway."""
-        async with self._database.reading() as connection:
-            row = await subscriptions.debit_of_order(connection, late.subscription_id, late.gateway_order_id)
-        if row is None or row["state"] not in ("failed", "void", "withdrawn"):
-            return LateDebit()
-        found = await in_thread(partial(self._gateway.debits_of, late.gateway_order_id, late.as_of))
-        captured = next((payment for payment in found if payment.captured), None)
-        if captured is None:
-            return LateDebit()
-        return LateDebit(
-            debit=Debit.model_validate({name: row[name] for name in Debit.model_fields}),
-            result=DebitResult(
-                status=DebitStatus.CAPTURED, payment_id=row["payment_id"], gateway=captured, at=late.as_of
-            ),
-        )
+        return Begun(version=version, mandate_max=most, credit=credit)
 
     @activity.defn(name="subscriptions.renew")
     async def renew(self, renew: Renew) -> int:
@@ -237,13 +136,16 @@ class SubscriptionActivities(SubscriptionsPort):
             debit = await subscriptions.debit_of(connection, result.payment_id)
             if debit is None:
                 raise Rejected("debit_unknown")
-            await self._payment_row(
-                connection, state.terms(), renew, result.payment_id, debit["gateway_order_id"], renew.amount
-            )
+            await renewal_payments.open_row(
+                connection, self._vault, state.terms(), state.user_id, state.subscription_id, state.mandate,
+                result.payment_id, debit["gateway_order_id"], renew.amount, renew.as_of,
+            )  # fmt: skip
             await captures.book(
                 connection, self._vault, self._supplier, result.payment_id, result.gateway, "renewal",
                 result.at, attempt_kind="debit",
             )  # fmt: skip
+            if renew.wanted:
+                await _plan_revenue(connection, state, renew.as_of)
             return await subscriptions.save(connection, state, renew.next_debit_at, renew.as_of)
 
     @activity.defn(name="subscriptions.miss")
@@ -261,14 +163,10 @@ class SubscriptionActivities(SubscriptionsPort):
                     ended,
                     failure_code=result.failure_code,
                 )
-                await self._payment_row(
-                    connection,
-                    state.renewal_terms(),
-                    miss,
-                    result.payment_id,
-                    debit["gateway_order_id"],
-                    debit["amount"],
-                )
+                await renewal_payments.open_row(
+                    connection, self._vault, state.renewal_terms(), state.user_id, state.subscription_id,
+                    state.mandate, result.payment_id, debit["gateway_order_id"], debit["amount"], miss.as_of,
+                )  # fmt: skip
                 await payments.advance(
                     connection,
                     result.payment_id,
@@ -278,133 +176,75 @@ class SubscriptionActivities(SubscriptionsPort):
                     gateway_payment_id=result.gateway.id if result.gateway else None,
                     failure_code=result.failure_code,
                 )
+            if miss.told:
+                key = outcome_message_id(state.subscription_id, state.period + 1, state.attempt)
+                await tell(connection, self._vault, state.user_id, key, missed_mail(miss))
             return await subscriptions.save(connection, state, miss.next_debit_at, miss.as_of)
+
+    @activity.defn(name="subscriptions.tell")
+    async def tell(self, given: Tell) -> None:
+        """Once a topic and occasion, by the message's derived id."""
+        message_id, mail = mail_of(given)
+        async with self._database.transaction() as connection:
+            await tell(connection, self._vault, given.state.user_id, message_id, mail)
 
     # --- parts ---------------------------------------------------------------------------------------
 
-    async def _earlier_success(self, collect: Collect) -> DebitResult | None:
-        """A bank may say yes to an attempt that it had refused; then nothing more is asked of it."""
-        async with self._database.reading() as connection:
-            rows = await subscriptions.earlier_debits(connection, collect.debit.payment_id)
-        for row in rows:
-            order_id = row["gateway_order_id"]
-            found = await in_thread(partial(self._gateway.debits_of, order_id, collect.as_of))
-            captured = next((payment for payment in found if payment.captured), None)
-            if captured is not None:
-                await self._shift(collect.debit.payment_id, ("noticed",), "withdrawn")
-                return DebitResult(
-                    status=DebitStatus.CAPTURED,
-                    payment_id=row["payment_id"],
-                    gateway=captured,
-                    at=collect.as_of,
-                )
-        return None
-
-    async def _not_ours(self, connection: Connection, collect: Collect) -> DebitResult:
-        row = await subscriptions.debit_of(connection, collect.debit.payment_id)
-        if row is not None and row["state"] == "withdrawn":
-            return DebitResult(
-                status=DebitStatus.WITHDRAWN, payment_id=collect.debit.payment_id, at=collect.as_of
-            )
-        raise Unknown("debit_sent_before")
-
-    async def _shift(
-        self, payment_id: str, before: tuple[str, ...], after: str, gateway_payment_id: str | None = None
-    ) -> None:
-        async with self._database.transaction() as connection:
-            await subscriptions.shift_debit(
-                connection, payment_id, before, after, gateway_payment_id=gateway_payment_id
-            )
-
-    async def _payment_row(
+    async def _must_be_allowed(
         self,
         connection: Connection,
-        terms: PlanTerms,
-        about: Collect | Renew | Miss,
-        payment_id: str,
-        gateway_order_id: str,
-        amount: int,
+        user_id: str,
+        subscription_id: str,
+        plan: PlanTerms,
+        credit: int,
+        now: datetime,
     ) -> None:
-        """The renewal's row among the payments, once; its process is the subscription."""
-        subject = about if isinstance(about, Collect) else about.state
-        new = payments.NewPayment(
-            payment_id=payment_id,
-            user_id=subject.user_id,
-            purpose=Purpose.SUBSCRIPTION,
-            reference_id=subject.subscription_id,
-            process=workflow_id(Kind.SUBSCRIPTION, subject.subscription_id),
-            title=terms.name,
-            sac=terms.sac,
-            amount=amount,
-            currency=terms.currency,
-            place_of_supply=await self._place(connection, subject.user_id, subject.subscription_id),
-            renewal=True,
-            gateway_customer_id=subject.mandate.gateway_customer_id if subject.mandate else None,
-            token_id=subject.mandate.token_id if subject.mandate else None,
-        )
-        await payments.open_payment(connection, new, about.as_of, "renewal")
-        await payments.set_order(connection, payment_id, gateway_order_id, None)
-
-    async def _place(self, connection: Connection, user_id: str, subscription_id: str) -> str:
-        """The buyer's state on record now, else the one of the subscription's first payment."""
+        """Consent before the fee, and no more fees a family and year than allowed. `credit`: paise that go
+        back when the plan begins."""
+        await self._must_have_consented(connection, user_id, plan)
+        if not plan.research_services:
+            return
         buyer = await references.buyer_of(connection, self._vault, user_id)
-        return buyer.state if buyer else await subscriptions.first_place(connection, subscription_id)
+        if applies_to(buyer.gstin if buyer else None) and not await fees.within_cap(
+            connection, user_id, subscription_id, plan.amount - credit, now
+        ):
+            raise Rejected("fee_cap_reached")
 
-    async def _tell(
-        self, connection: Connection, state: SubscriptionState, message_id: str, subject: str, text: str
-    ) -> None:
-        """Writes a mail to the customer, due at once: what it tells of may lie in business time to come."""
-        person = await identity_users.contact_of(connection, self._vault, state.user_id)
-        if person is not None:
-            await messages.enqueue(
-                connection,
-                self._vault,
-                message_id=message_id,
-                to=person.email,
-                channel="email",
-                subject=subject,
-                text=text,
-                person_id=state.user_id,
-                now=datetime.now(UTC),
-            )
+    async def _must_have_consented(self, connection: Connection, user_id: str, plan: PlanTerms) -> None:
+        consented = await identity_consents.holds(connection, user_id, "research_services", "mitc")
+        if plan.research_services and not consented:
+            raise Rejected("consent_required")
 
 
-def _judged(collect: Collect, found: list[GatewayPayment]) -> DebitResult:
-    """What the payments on the debit's order say: a success counts whatever else was tried."""
-    captured = next((payment for payment in found if payment.captured), None)
-    newest = captured or (found[0] if found else None)
-    if newest is None:
-        status = DebitStatus.ABSENT
-    elif captured is not None:
-        status = DebitStatus.CAPTURED
-    elif newest.status == "failed":
-        status = DebitStatus.FAILED
-    else:
-        status = DebitStatus.PENDING
-    return DebitResult(
-        status=status,
-        payment_id=collect.debit.payment_id,
-        gateway=newest,
-        at=collect.as_of,
-        failure_code=newest.error_code if newest and status is DebitStatus.FAILED else None,
+async def _plan_revenue(connection: Connection, state: SubscriptionState, now: datetime) -> None:
+    """The period's price is earned over its days. Once a payment."""
+    if state.payment_id is None or state.period_start is None or state.period_end is None:
+        raise Rejected("period_missing")
+    await recognition.plan(
+        connection,
+        payment_id=state.payment_id,
+        kind="subscription",
+        reference_id=state.subscription_id,
+        net=await subscriptions.taxable_of(connection, state.payment_id),
+        starts_on=ist_date(state.period_start),
+        ends_on=ist_date(state.period_end),
+        now=now,
     )
 
 
-def _failed(collect: Collect, code: str) -> DebitResult:
-    return DebitResult(
-        status=DebitStatus.FAILED,
-        payment_id=collect.debit.payment_id,
-        at=collect.as_of,
-        failure_code=code,
-    )
+async def _cut_short(connection: Connection, cut: Cut | None) -> int:
+    """Nothing of the period is earned after the cut; paise owed for what is left of it."""
+    if cut is None:
+        return 0
+    await recognition.stop(connection, cut.payment_id, ist_date(cut.at))
+    return await _credit(connection, cut)
 
 
-def _notice_text(notice: Notice) -> tuple[str, str]:
-    day = notice.due_at.astimezone(IST)
-    name = notice.state.renewal_terms().name
-    return (
-        f"Your {name} plan renews on {day:%d %B %Y}",
-        f"On {day:%d %B %Y} at {day:%H:%M} (India) we will debit Rs {rupees(notice.amount)} (GST included) "
-        f"for your plan {name} under the mandate that you gave. To stop it, cancel or pause the plan in "
-        "your account before then: a cancel that reaches us before the debit leaves always wins.",
-    )
+async def _credit(connection: Connection, cut: Cut) -> int:
+    """Paise owed for the unexpired part, of what was not given back before."""
+    row = await payments.find(connection, cut.payment_id)
+    if row is None:
+        raise Rejected("payment_unknown")
+    rest = unexpired(row["amount"], cut.start, cut.end, cut.at, day_used=cut.day_used)
+    owed = min(rest, row["amount"] - row["amount_refunding"])
+    return owed if owed >= MIN_PAISE else 0

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from domain.bank_holidays import BANK_HOLIDAYS
+
 IST = ZoneInfo("Asia/Kolkata")
 
 
@@ -52,6 +54,12 @@ PAYMENT_LIFE = timedelta(hours=24)
 ACCESS_GRACE = timedelta(days=8)
 """Access past the end of a paid period while its renewal is collected: the four attempts, each after a
 fresh notice, take at most 4 d 13 h; an approval three days."""
+
+CHANGE_LIFE = timedelta(days=4)
+"""How long a change of plan waits for its checkout: a day longer than a bank may take to say yes."""
+
+TRIAL_NOTICE = timedelta(days=3)
+"""How long before its end a customer is told that a trial ends, and how to go on. Our own choice."""
 
 HALT_LIFE = timedelta(days=60)
 """How long a halted or lapsed paused subscription may be resumed before it expires. Our own choice."""
@@ -98,21 +106,27 @@ def off_last_day(due: datetime, mandate_from: datetime, cycle: Cycle) -> datetim
 
 
 NATIONAL_HOLIDAYS = frozenset({(1, 26), (8, 15), (10, 2)})
-"""Month and day on which banks rest in every state; each state's own list is passed in where known."""
+"""Month and day on which banks rest in every state and year; `domain/bank_holidays.py` has the others."""
 
 
-def is_bank_day(day: date, holidays: Collection[date] = ()) -> bool:
+def is_bank_day(day: date, holidays: Collection[date] = BANK_HOLIDAYS) -> bool:
     """Whether Indian banks work: not on Sundays, second and fourth Saturdays (RBI, 28 Aug 2015), holidays."""
     second_or_fourth_saturday = day.weekday() == 5 and (day.day - 1) // 7 in (1, 3)
     rests = day.weekday() == 6 or second_or_fourth_saturday or (day.month, day.day) in NATIONAL_HOLIDAYS
     return not rests and day not in holidays
 
 
-def on_bank_day(due: datetime, holidays: Collection[date] = ()) -> datetime:
+def on_bank_day(due: datetime, holidays: Collection[date] = BANK_HOLIDAYS) -> datetime:
     """A bank mandate's debit, moved to the next day on which banks work. UPI and card debits do not move."""
     while not is_bank_day(due.astimezone(IST).date(), holidays):
         due += timedelta(days=1)
     return due
+
+
+def trial_end(began: datetime, days: int) -> datetime:
+    """When a trial of so many Indian calendar days ends (UTC): at the wall-clock time at which it began."""
+    local = began.astimezone(IST)
+    return datetime.combine(local.date() + timedelta(days=days), local.time(), IST).astimezone(UTC)
 
 
 def ist_date(at: datetime) -> date:

@@ -23,13 +23,18 @@ class Status(StrEnum):
 
 ENDED = frozenset({Status.CANCELLED, Status.EXPIRED})
 
+UNPAID = frozenset({Status.AWAITING_PAYMENT, Status.TRIAL})
+"""States before the first payment."""
+
 COLLECTING = frozenset({Status.ACTIVE, Status.PAST_DUE, Status.AWAITING_APPROVAL})
 """States in which a renewal is or will be debited, and in which the plan may be used."""
 
 
 S = Status
 NEXT: dict[Status, frozenset[Status]] = {
-    S.AWAITING_PAYMENT: frozenset({S.ACTIVE, S.CANCELLED, S.EXPIRED}),
+    S.AWAITING_PAYMENT: frozenset({S.TRIAL, S.ACTIVE, S.CANCELLED, S.EXPIRED}),
+    # A trial that ends unpaid has no access, and a day for a checkout that was begun at its end.
+    S.TRIAL: frozenset({S.ACTIVE, S.AWAITING_PAYMENT, S.CANCELLED}),
     S.ACTIVE: frozenset({S.AWAITING_APPROVAL, S.PAST_DUE, S.PAUSED, S.CANCELLED}),
     S.AWAITING_APPROVAL: frozenset({S.ACTIVE, S.PAST_DUE, S.HALTED, S.CANCELLED}),
     S.PAST_DUE: frozenset({S.ACTIVE, S.AWAITING_APPROVAL, S.HALTED, S.CANCELLED}),
@@ -37,8 +42,6 @@ NEXT: dict[Status, frozenset[Status]] = {
     # says yes late resumes it as well.
     S.HALTED: frozenset({S.ACTIVE, S.PAST_DUE, S.CANCELLED, S.EXPIRED}),
     S.PAUSED: frozenset({S.ACTIVE, S.PAST_DUE, S.CANCELLED, S.EXPIRED}),
-    # A word of the API that no process says yet.
-    S.TRIAL: frozenset(),
     S.CANCELLED: frozenset(),
     S.EXPIRED: frozenset(),
 }
@@ -61,6 +64,13 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.RESUME: frozenset({Status.PAUSED, Status.HALTED}),
     Action.CHANGE_PLAN: frozenset({Status.ACTIVE, Status.PAST_DUE, Status.PAUSED, Status.HALTED}),
 }
+
+
+class Reason(StrEnum):
+    """Why a subscription is paused or halted where its customer did not ask for it."""
+
+    FEE_CAP_REACHED = "fee_cap_reached"
+    """The renewal would pass what a family may pay in a year (`domain/fee_cap.py`)."""
 
 
 def may(action: Action, status: Status) -> bool:
@@ -86,8 +96,18 @@ def outcome_message_id(subscription_id: str, period: int, attempt: int) -> str:
     return f"msg_{_digest('outcome', subscription_id, period, attempt)}"
 
 
+def trial_message_id(subscription_id: str) -> str:
+    """The id of the message that tells that a trial ends."""
+    return f"msg_{_digest('trial', subscription_id)}"
+
+
+def held_message_id(subscription_id: str, period: int, attempt: int) -> str:
+    """The id of the message that tells that a renewal is not debited, and why."""
+    return f"msg_{_digest('held', subscription_id, period, attempt)}"
+
+
 def refund_id_of(payment_id: str) -> str:
-    """The id of the one refund that a subscription itself asks for a payment."""
+    """The id of the one refund that a subscription itself asks for a payment: a period is cut short once."""
     return f"rfd_{_digest('refund', payment_id)}"
 
 

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import Text
+from sqlalchemy import Column, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import BigInteger, Field, SQLModel
 
 from models.platform import instant
@@ -27,6 +28,10 @@ class SubscriptionPlan(SQLModel, table=True):
     place: int
     """Order in which plans are shown."""
     offered: bool = True
+    family: str | None = Field(default=None, sa_type=Text)
+    """Plans of one family are the same thing for another time or price: one trial for all of them."""
+    trial_days: int = 0
+    """Days that the plan may be tried before it is paid; 0 for none."""
 
 
 class SubscriptionRow(SQLModel, table=True):
@@ -56,6 +61,29 @@ class SubscriptionRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=instant())
     changed_at: datetime = Field(sa_column=instant())
     version: int = Field(sa_type=BigInteger)
+    trial_ends_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    pending_plan_id: str | None = Field(default=None, sa_type=Text)
+    """The plan that begins as soon as its checkout is paid."""
+    payment_id: str | None = Field(default=None, sa_type=Text)
+    """What paid for the current period."""
+    checkouts: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    """Checkouts whose money the process has taken."""
+    reason_code: str | None = Field(default=None, sa_type=Text)
+    """Why it is paused or halted, where the customer did not ask for it."""
+    on_hold: bool = False
+    """A payment is disputed: no access and no debit until the bank has decided."""
+
+
+class TrialRow(SQLModel, table=True):
+    """A trial that was taken: one a person and family of plans."""
+
+    __tablename__ = "trials"
+    __table_args__ = {"schema": "finance"}
+
+    user_id: str = Field(primary_key=True, sa_type=Text)
+    family: str = Field(primary_key=True, sa_type=Text)
+    subscription_id: str = Field(sa_type=Text, unique=True)
+    began_at: datetime = Field(sa_column=instant())
 
 
 class DebitRow(SQLModel, table=True):

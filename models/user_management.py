@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -67,6 +67,16 @@ class UserProfile(SQLModel, table=True):
     family: bytes | None = Field(default=None, sa_type=LargeBinary)
     updated_at: datetime = Field(sa_column=instant())
     version: int = Field(default=1, sa_type=BigInteger)
+
+
+class FamilyLink(SQLModel, table=True):
+    """Another customer whom a person names as family: the fee cap of research services counts both."""
+
+    __tablename__ = "family_links"
+    __table_args__ = {"schema": "user_management"}
+
+    user_id: str = Field(primary_key=True, sa_type=Text, foreign_key="user_management.users.user_id")
+    member_id: str = Field(primary_key=True, sa_type=Text)
 
 
 class SentCode(SQLModel, table=True):
@@ -194,3 +204,18 @@ class Consent(SQLModel, table=True):
     document_version: str = Field(sa_type=Text)
     given_at: datetime = Field(sa_column=instant())
     withdrawn_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+
+
+class RiskScore(SQLModel, table=True):
+    """What an outside judge says of a customer's place or honesty, 0 to 100; the newest counts."""
+
+    __tablename__ = "risk_scores"
+    __table_args__ = {"schema": "user_management"}
+
+    user_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    score: int
+    source: str = Field(sa_type=Text)
+    set_by: str = Field(sa_type=Text)
+    set_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
+    expires_at: datetime = Field(sa_column=instant())

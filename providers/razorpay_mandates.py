@@ -1,18 +1,11 @@
-"""Recurring debits and the settlement report at Razorpay, judged by the caller's own time."""
+"""Recurring debits at Razorpay, judged by the caller's own time."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from domain.billing_calendar import ist_midnight
-from domain.errors import Unknown
+from domain.errors import Rejected, Unknown
 from models.messages.billing import GatewayPayment
 from providers.razorpay import Razorpay, _options, _payment, _read, _repeatable
-
-REPORT_PAGE = 1000
-"""Most lines of the combined recon report in one call (Razorpay)."""
-
-SETTLEMENTS_PAGE = 100
-"""More settlements than one day has."""
 
 
 class RazorpayMandates(Razorpay):
@@ -81,25 +74,16 @@ class RazorpayMandates(Razorpay):
         except (KeyError, TypeError):
             raise Unknown("gateway_answer_malformed") from None
 
+    def end_mandate(self, customer_id: str, token_id: str, *, as_of: datetime) -> None:
+        """Ends a mandate at the gateway and the bank; one that is ended or unknown there needs nothing."""
+        try:
+            _repeatable(lambda: self._client.token.cancel(customer_id, token_id, **_options(as_of)))
+        except Rejected:
+            return
+
     def debits_of(self, order_id: str, as_of: datetime) -> list[GatewayPayment]:
         """Every payment tried on an order, newest first."""
         asked = _options(as_of)
         return _read(
             lambda: [_payment(item) for item in self._client.order.payments(order_id, **asked)["items"]]
         )
-
-    def report(self, day: date, skip: int) -> list[dict[str, Any]]:
-        """Lines of the combined recon report of an Indian settlement date, from line `skip` on."""
-        asked = {"year": day.year, "month": f"{day.month:02d}", "day": f"{day.day:02d}"}
-        page = {**asked, "count": REPORT_PAGE, "skip": skip}
-        return list(_read(lambda: self._client.settlement.report(page, **_options()))["items"])
-
-    def last_settlement(self, day: date) -> datetime | None:
-        """When the last settlement of an Indian day was made; None where there was none."""
-        first = ist_midnight(day)
-        last = first + timedelta(days=1)
-        asked = {"from": int(first.timestamp()), "to": int(last.timestamp()) - 1, "count": SETTLEMENTS_PAGE}
-        items = _read(lambda: self._client.settlement.all(asked, **_options()))["items"]
-        made = [datetime.fromtimestamp(item["created_at"], UTC) for item in items]
-        # The gateway tells whole seconds: what was captured within the last one may be in it.
-        return max(made) + timedelta(seconds=1) if made else None

@@ -104,4 +104,16 @@ async def set_family(
            WHERE user_id = %s RETURNING user_id""",
         (ring.seal(to_json(members), f"family:{user_id}"), now, user_id),
     )
-    return await cursor.fetchone() is not None
+    known = await cursor.fetchone() is not None
+    await connection.execute("DELETE FROM user_management.family_links WHERE user_id = %s", (user_id,))
+    await connection.execute(
+        """INSERT INTO user_management.family_links (user_id, member_id)
+           SELECT %(user)s, member FROM unnest(%(members)s::text[]) AS member
+           WHERE %(known)s AND member <> %(user)s ON CONFLICT DO NOTHING""",
+        {
+            "user": user_id,
+            "members": [member["user_id"] for member in members if member.get("user_id")],
+            "known": known,
+        },
+    )
+    return known

@@ -117,10 +117,13 @@ async def paid_by_another(
     connection: Connection, purpose: Purpose, reference_id: str, payment_id: str
 ) -> bool:
     """Whether another checkout's money, not given back, has bought the reference: its process may not have
-    heard of it yet."""
+    heard of it yet. What a subscription has taken paid for a plan that another may now follow."""
     cursor = await connection.execute(
-        """SELECT FROM finance.payments WHERE purpose = %s AND reference_id = %s AND NOT renewal
-               AND payment_id <> %s AND captured_at IS NOT NULL AND amount_refunding < amount LIMIT 1""",
+        """SELECT FROM finance.payments p WHERE p.purpose = %s AND p.reference_id = %s AND NOT p.renewal
+               AND p.payment_id <> %s AND p.captured_at IS NOT NULL AND p.amount_refunding < p.amount
+               AND NOT EXISTS (SELECT FROM finance.user_subscriptions s
+                               WHERE s.subscription_id = p.reference_id AND p.payment_id = ANY(s.checkouts))
+           LIMIT 1""",
         (purpose, reference_id, payment_id),
     )
     return await cursor.fetchone() is not None
@@ -258,6 +261,16 @@ async def count_refund(connection: Connection, payment_id: str, amount: int, now
     return row["status"] == PaymentStatus.REFUNDED
 
 
+async def uncount_refund(connection: Connection, payment_id: str, amount: int, now: datetime) -> None:
+    """A counted refund came back from the customer's bank: it is promised still, and not paid."""
+    await connection.execute(
+        """UPDATE finance.payments SET amount_refunded = amount_refunded - %s, updated_at = %s,
+               version = version + 1
+           WHERE payment_id = %s""",
+        (amount, now, payment_id),
+    )
+
+
 async def end_dispute(connection: Connection, payment_id: str, lost: int, now: datetime) -> None:
     """Counts what a dispute has cost a locked payment; its state comes back with the last live one."""
     cursor = await connection.execute(
@@ -335,19 +348,16 @@ async def listing(
     return await cursor.fetchall()
 
 
-async def process_of(
+async def of_gateway(
     connection: Connection, *, gateway_order_id: str | None, gateway_payment_id: str | None
-) -> str | None:
-    """The workflow that owns what the gateway speaks of; none for a renewal that is captured, whose
-    process has read the answer itself and awaits nothing more."""
+) -> dict[str, Any] | None:
+    """The payment that the gateway speaks of: its ids, owner, process, state and amount."""
     cursor = await connection.execute(
-        """SELECT process FROM finance.payments
-           WHERE (gateway_order_id = %s OR gateway_payment_id = %s)
-             AND NOT (renewal AND status = 'captured') LIMIT 1""",
+        """SELECT payment_id, user_id, process, renewal, status, amount, currency, gateway_order_id
+           FROM finance.payments WHERE gateway_order_id = %s OR gateway_payment_id = %s LIMIT 1""",
         (gateway_order_id, gateway_payment_id),
     )
-    row = await cursor.fetchone()
-    return row["process"] if row else None
+    return await cursor.fetchone()
 
 
 async def gateway_customer(connection: Connection, user_id: str) -> str | None:

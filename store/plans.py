@@ -20,10 +20,15 @@ class Offer:
     currency: str = "INR"
     research_services: bool = True
     sac: str = SAC_RESEARCH
+    family: str = "premium"
+    trial_days: int = 0
 
+
+TRIAL_DAYS = 14
+"""Treum's own offer, once a person and family of plans, to who asks for it."""
 
 OFFERS = (
-    Offer("pln_premium_monthly", "Premium, monthly", "premium", 1_999_00, "monthly"),
+    Offer("pln_premium_monthly", "Premium, monthly", "premium", 1_999_00, "monthly", trial_days=TRIAL_DAYS),
     Offer("pln_premium_quarterly", "Premium, quarterly", "premium", 5_499_00, "quarterly"),
     Offer("pln_premium_yearly", "Premium, yearly", "premium", 19_999_00, "yearly"),
     Offer(
@@ -33,12 +38,15 @@ OFFERS = (
         999_00,
         "monthly",
         research_services=False,
+        family="premium_basic",
+        trial_days=TRIAL_DAYS,
     ),
-    Offer("pln_enterprise_monthly", "Enterprise, monthly", "enterprise", 9_999_00, "monthly"),
+    Offer("pln_enterprise_monthly", "Enterprise, monthly", "enterprise", 9_999_00, "monthly",
+          family="enterprise"),
 )
 """Prices in paise, GST included; founding document: premium ₹999 to ₹2,999, enterprise ₹9,999 a month."""
 
-COLUMNS = "plan_id, name, tier, amount, currency, cycle, research_services, sac"
+COLUMNS = "plan_id, name, tier, amount, currency, cycle, research_services, sac, family, trial_days"
 
 
 async def seed(connection: Connection) -> None:
@@ -46,9 +54,10 @@ async def seed(connection: Connection) -> None:
     for place, offer in enumerate(OFFERS):
         await connection.execute(
             """INSERT INTO finance.subscription_plans
-                   (plan_id, name, tier, amount, currency, cycle, research_services, sac, place)
+                   (plan_id, name, tier, amount, currency, cycle, research_services, sac, family, trial_days,
+                    place)
                VALUES (%(plan_id)s, %(name)s, %(tier)s, %(amount)s, %(currency)s, %(cycle)s,
-                       %(research_services)s, %(sac)s, %(place)s)
+                       %(research_services)s, %(sac)s, %(family)s, %(trial_days)s, %(place)s)
                ON CONFLICT (plan_id) DO NOTHING""",
             {**asdict(offer), "place": place},
         )

@@ -26,14 +26,23 @@ UPDATE finance.user_subscriptions SET
     currency = %(currency)s, period = %(period)s, current_period_start = %(period_start)s,
     current_period_end = %(period_end)s, next_debit_at = %(next_debit_at)s, cancel_at = %(cancel_at)s,
     token_id = %(token_id)s, gateway_customer_id = %(gateway_customer_id)s, method = %(method)s,
-    mandate_max = coalesce(%(mandate_max)s, mandate_max), changed_at = %(now)s, version = version + 1
+    mandate_max = coalesce(%(mandate_max)s, mandate_max), changed_at = %(now)s, version = version + 1,
+    trial_ends_at = %(trial_ends_at)s, pending_plan_id = %(pending_plan_id)s, payment_id = %(payment_id)s,
+    checkouts = %(checkouts)s, reason_code = %(reason)s, on_hold = %(on_hold)s
 WHERE subscription_id = %(subscription_id)s
 RETURNING version
 """
 
+STORED = {
+    "subscription_id", "status", "period", "period_start", "period_end", "cancel_at", "trial_ends_at",
+    "payment_id", "checkouts", "reason",
+}  # fmt: skip
+"""What a row takes from the state as it is."""
+
 VIEW = """
 SELECT subscription_id, user_id, plan_id, next_plan_id, status, amount, currency, current_period_start,
-       current_period_end, next_debit_at, cancel_at, method, mandate_max, created_at, version
+       current_period_end, next_debit_at, cancel_at, method, mandate_max, trial_ends_at, pending_plan_id,
+       reason_code, on_hold, created_at, version
 FROM finance.user_subscriptions
 """
 
@@ -67,13 +76,13 @@ async def save(
     cursor = await connection.execute(
         SAVE_ROW,
         {
-            **state.model_dump(include={"subscription_id", "period", "period_start", "period_end"}),
-            "cancel_at": state.cancel_at,
+            **state.model_dump(include=STORED),
+            "pending_plan_id": state.pending.plan.plan_id if state.pending else None,
+            "on_hold": bool(state.disputes),
             "plan_id": terms.plan_id,
             "amount": terms.amount,
             "currency": terms.currency,
             "next_plan_id": state.next_plan.plan_id if state.next_plan else None,
-            "status": state.status,
             "next_debit_at": next_debit_at,
             "token_id": mandate.token_id if mandate else None,
             "gateway_customer_id": mandate.gateway_customer_id if mandate else None,
@@ -91,15 +100,18 @@ async def save(
 
 
 async def _entitle(connection: Connection, state: SubscriptionState, now: datetime) -> None:
-    """Access follows state: through the paid period, and a grace beyond it while a renewal is collected."""
-    if state.period_start is None or state.period_end is None:
+    """Access follows state: through the trial or the paid period, and a grace beyond it while a renewal is
+    collected; none while a payment is disputed."""
+    tried = state.period_start is None
+    start, end = (state.opened_at, state.trial_ends_at) if tried else (state.period_start, state.period_end)
+    if start is None or end is None:
         return
-    if state.status in ENDED or state.status is Status.HALTED:
+    if state.status in ENDED or state.status is Status.HALTED or state.disputes:
         until = now
     elif state.status in COLLECTING and state.cancel_at is None and not state.lapsed:
-        until = state.period_end + ACCESS_GRACE
+        until = end + ACCESS_GRACE
     else:
-        until = state.period_end
+        until = end
     await connection.execute(
         """INSERT INTO finance.entitlements AS e
                (entitlement_id, user_id, kind, reference, plan_tier, starts_at, ends_at)
@@ -112,7 +124,7 @@ async def _entitle(connection: Connection, state: SubscriptionState, now: dateti
             "id": state.subscription_id,
             "user": state.user_id,
             "tier": state.terms().tier,
-            "start": state.period_start,
+            "start": start,
             "until": until,
             "ended": until == now,
             "now": now,
@@ -160,6 +172,33 @@ async def listing(
         {"user": user_id, "status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()
+
+
+async def claim_trial(
+    connection: Connection, user_id: str, family: str, subscription_id: str, now: datetime
+) -> bool:
+    """Takes the person's one trial of a family of plans; True again for a repeat, False where it is spent."""
+    await connection.execute(
+        """INSERT INTO finance.trials (user_id, family, subscription_id, began_at) VALUES (%s, %s, %s, %s)
+           ON CONFLICT DO NOTHING""",
+        (user_id, family, subscription_id, now),
+    )
+    cursor = await connection.execute(
+        "SELECT FROM finance.trials WHERE user_id = %s AND family = %s AND subscription_id = %s",
+        (user_id, family, subscription_id),
+    )
+    return await cursor.fetchone() is not None
+
+
+async def taxable_of(connection: Connection, payment_id: str) -> int:
+    """Net price of a captured payment in paise: its invoice's taxable value. Raises LookupError."""
+    cursor = await connection.execute(
+        "SELECT taxable FROM finance.invoices WHERE payment_id = %s AND kind = 'invoice'", (payment_id,)
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(payment_id)
+    return int(row["taxable"])
 
 
 async def mandate_max(connection: Connection, payment_id: str) -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.billing import BillingActivities, GatewayActivities
+from activities.debits import DebitActivities
 from activities.disputes import DisputeActivities, DisputeGatewayActivities
 from activities.einvoices import EInvoiceActivities
 from activities.reconciliation import ReconciliationActivities
@@ -23,6 +24,7 @@ from workflows.late_payments import LatePaymentWorkflow
 from workflows.payments import PaymentWorkflow
 from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
 from workflows.refunds import RefundWorkflow
+from workflows.returned_refunds import ReturnedRefundWorkflow
 from workflows.subscriptions import Subscription
 
 
@@ -31,7 +33,8 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
     payments = BillingActivities(parts.database, parts.vault, supplier, Razorpay(parts.settings))
     refunds = RefundActivities(parts.database, parts.vault, supplier)
     disputes = DisputeActivities(parts.database)
-    renewals, days = _subscriptions(parts), _reconciliation(parts)
+    subscriptions = SubscriptionActivities(parts.database, parts.vault, supplier)
+    days = _reconciliation(parts)
     return [
         payments.open_payment,
         payments.advance,
@@ -44,13 +47,14 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         refunds.advance,
         disputes.take,
         disputes.approve,
-        renewals.open,
-        renewals.plan,
-        renewals.save,
-        renewals.begin,
-        renewals.withdraw,
-        renewals.renew,
-        renewals.miss,
+        subscriptions.open,
+        subscriptions.quote,
+        subscriptions.save,
+        subscriptions.begin,
+        subscriptions.renew,
+        subscriptions.miss,
+        subscriptions.tell,
+        _debits(parts).withdraw,
         days.begin,
         days.compare,
         days.decide,
@@ -70,25 +74,25 @@ def _checkouts(parts: Parts) -> Sequence[Callable[..., Any]]:
 def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
     """Calls that nobody waits for: a night of renewals or a report of a million lines keeps no checkout
     waiting."""
-    renewals, days = _subscriptions(parts), _reconciliation(parts)
+    debits, days = _debits(parts), _reconciliation(parts)
     disputes = DisputeGatewayActivities(parts.database, RazorpayDisputes(parts.settings))
     portal = _einvoices(parts)
     return [
         disputes.read,
         disputes.accept,
-        renewals.notify,
-        renewals.debit,
-        renewals.look,
-        renewals.late,
+        debits.notify,
+        debits.debit,
+        debits.look,
+        debits.late,
+        debits.end_mandate,
         days.read,
         portal.register,
         portal.cancel,
     ]
 
 
-def _subscriptions(parts: Parts) -> SubscriptionActivities:
-    gateway = RazorpayMandates(parts.settings)
-    return SubscriptionActivities(parts.database, parts.vault, gateway, Supplier.of(parts.settings))
+def _debits(parts: Parts) -> DebitActivities:
+    return DebitActivities(parts.database, parts.vault, RazorpayMandates(parts.settings))
 
 
 def _einvoices(parts: Parts) -> EInvoiceActivities:
@@ -105,6 +109,7 @@ WORKFLOWS = [
     PaymentWorkflow,
     LatePaymentWorkflow,
     RefundWorkflow,
+    ReturnedRefundWorkflow,
     DisputeWorkflow,
     Subscription,
     EInvoice,

@@ -15,9 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.billing import RefundInput
-    from models.messages.subscriptions import Collect, DebitResult, DebitStatus
+    from models.messages.subscriptions import Collect, DebitResult, DebitStatus, SubscriptionInput
     from workflows.failures import outcome
-    from workflows.ports.subscriptions import SubscriptionsPort
+    from workflows.ports.subscriptions import DebitsPort
     from workflows.visible import show, waiting
 
 ABSENCE_PAUSE = timedelta(minutes=2)
@@ -52,7 +52,7 @@ class Collection:
         while True:
             try:
                 return await workflow.execute_activity_method(
-                    SubscriptionsPort.debit,
+                    DebitsPort.debit,
                     self._about,
                     task_queue=Queue.RAZORPAY,
                     **IRREVERSIBLE.options(),
@@ -102,12 +102,15 @@ class Collection:
     async def _look(self) -> DebitResult:
         self._about.as_of = workflow.now()
         return await workflow.execute_activity_method(
-            SubscriptionsPort.look, self._about, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
+            DebitsPort.look, self._about, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
         )
 
 
-async def give_back(payment_id: str, user_id: str) -> None:
-    """Starts the refund of a whole payment, once however often it is asked for. It outlives this run."""
+async def give_back(
+    payment_id: str, given: SubscriptionInput, reason: str = "no_longer_wanted", amount: int | None = None
+) -> None:
+    """Starts the refund of a payment, of all that is left of it or of `amount` paise, once however often it
+    is asked for. It outlives this run."""
     refund_id = refund_id_of(payment_id)
     try:
         await workflow.start_child_workflow(
@@ -115,15 +118,16 @@ async def give_back(payment_id: str, user_id: str) -> None:
             RefundInput(
                 refund_id=refund_id,
                 payment_id=payment_id,
-                requested_by=user_id,
+                amount=amount,
+                requested_by=given.user_id,
                 authority="system",
-                reason_code="cancelled_before_debit",
-                assertion_key="",
+                reason_code=reason,
+                assertion_key=given.assertion_key,
             ),
             id=workflow_id(Kind.REFUND, refund_id),
             task_queue=Queue.BILLING,
             parent_close_policy=ParentClosePolicy.ABANDON,
-            static_summary=f"Refund of {payment_id}: its subscription was cancelled",
+            static_summary=f"Refund of {payment_id}: {reason}",
         )
     except WorkflowAlreadyStartedError:
         return

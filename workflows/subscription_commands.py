@@ -6,22 +6,35 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from domain.subscriptions import Action, Status, may
+    from domain import billing_calendar as calendar
+    from domain.subscriptions import ENDED, UNPAID, Action, Status, may
     from models.contracts.policies import BOOK
     from models.messages.billing import GatewayEvent, PaymentCaptured, PaymentEnded, PaymentRefunded
-    from models.messages.subscription_state import SubscriptionState, SubscriptionView
+    from models.messages.disputes import Dispute, PaymentDisputed
+    from models.messages.subscription_state import (
+        Cut,
+        Debit,
+        Mandate,
+        PlanChange,
+        PlanTerms,
+        SubscriptionState,
+        SubscriptionView,
+    )
     from models.messages.subscriptions import (
         Cancel,
         ChangePlan,
         Pause,
+        Quote,
         Resume,
         Save,
+        Start,
         Subscribe,
         SubscriptionInput,
         Withdraw,
     )
     from workflows.failures import outcome, refuse
-    from workflows.ports.subscriptions import SubscriptionsPort
+    from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
+    from workflows.renewals import give_back
     from workflows.visible import show
 
 
@@ -40,6 +53,8 @@ class SubscriptionCommands:
         self._refused = ""
         self._told = False
         self._paid: PaymentCaptured | None = None
+        self._begun = ""
+        """Payment whose period has begun in this run: a new run begins with it."""
         self._changes = 0
         self._hints = 0
         self._strays: list[str] = []
@@ -56,15 +71,15 @@ class SubscriptionCommands:
     @workflow.update
     async def cancel(self, asked: Cancel) -> SubscriptionView:
         # What is paid begins first, however close the two came: then it is cancelled as what it is.
-        await workflow.wait_condition(
-            lambda: self._paid is None or self._state.status is not Status.AWAITING_PAYMENT
-        )
+        await workflow.wait_condition(lambda: self._paid is None or self._state.status not in UNPAID)
         async with self._writing:
             self._allow(Action.CANCEL)
             # Where the debit has left already, the subscription ends all the same and the money goes back.
             await self._take_back()
-            self._state.cancel(asked.at_period_end, workflow.now())
-            return await self._save()
+            now = workflow.now()
+            cut = self._state.cut(now)
+            self._state.cancel(asked.at_period_end, now)
+            return await self._save(cut if self._state.status in ENDED else None, "cancelled")
 
     @workflow.update
     async def pause(self, _: Pause) -> SubscriptionView:
@@ -87,36 +102,68 @@ class SubscriptionCommands:
     async def change_plan(self, asked: ChangePlan) -> SubscriptionView:
         async with self._writing:
             self._allow(Action.CHANGE_PLAN)
-            try:
-                wanted = await workflow.execute_local_activity_method(
-                    SubscriptionsPort.plan, asked.plan_id, **BOOK.local()
-                )
-            except ApplicationError as error:
-                raise refuse(outcome(error).code) from None
-            state, present = self._state, self._state.terms()
-            if wanted.amount * present.cycle.months > present.amount * wanted.cycle.months:
-                # An upgrade in mid-cycle is a new checkout, never an extra debit (RBI, e-mandates).
-                raise refuse("upgrade_not_built")
-            most = state.mandate.max_amount if state.mandate else None
-            if most is not None and wanted.amount > most:
-                raise refuse("mandate_exceeded")
-            await self._hold_debit()
-            state.next_plan = None if wanted.plan_id == present.plan_id else wanted
+            state = self._state
+            if asked.plan_id == state.terms().plan_id:
+                # The present plan: what was asked for before is taken back.
+                await self._hold_debit()
+                state.pending = state.next_plan = None
+                return await self._save()
+            wanted = await self._quoted(asked.plan_id)
+            if state.needs_checkout(wanted):
+                if state.disputes:
+                    raise refuse("payment_disputed")
+                # Until it is paid nothing changes: a renewal that falls due meanwhile is debited as before.
+                until = workflow.now() + calendar.CHANGE_LIFE
+                state.pending = PlanChange(plan=wanted, until=until)
+            else:
+                await self._hold_debit()
+                state.pending, state.next_plan = None, wanted
             return await self._save()
 
     @workflow.signal
-    def payment_captured(self, paid: PaymentCaptured) -> None:
-        if self._state.period == 0:
-            self._paid = self._paid or paid
+    async def payment_captured(self, paid: PaymentCaptured) -> None:
+        known = paid.payment_id in self._state.checkouts
+        if known or (self._paid is not None and self._paid.payment_id == paid.payment_id):
+            return
+        if self._state.period == 0 and self._paid is None:
+            self._paid = paid
             self._changes += 1
+            return
+        async with self._writing:
+            change = self._state.pending
+            if change is None or self._state.status in ENDED or change.plan.amount != paid.amount:
+                # It was withdrawn, or another was wanted since: the money buys nothing.
+                await give_back(paid.payment_id, self._given)
+                return
+            # What has left for the old plan goes back when it comes.
+            await self._take_back()
+            await self._begin(paid)
 
     @workflow.signal
     def payment_ended(self, _: PaymentEnded) -> None:
-        """The customer may open another checkout while the subscription waits for its first payment."""
+        """The customer may open another checkout while the first payment, or a change of plan, is awaited."""
 
     @workflow.signal
     def payment_refunded(self, _: PaymentRefunded) -> None:
         """Money went back. Access follows the subscription's state, and a refund does not cancel."""
+
+    @workflow.signal
+    async def payment_disputed(self, told: PaymentDisputed) -> None:
+        """Access is held while the customer's bank decides; it ends where the money is lost."""
+        async with self._writing:
+            state, now, cut = self._state, workflow.now(), None
+            if state.status in ENDED:
+                return
+            match told.state:
+                case Dispute.OPENED:
+                    await self._take_back()
+                    state.hold(told.dispute_id)
+                case Dispute.WON:
+                    state.release(told.dispute_id, now)
+                case Dispute.LOST:
+                    cut = state.cut(now)
+                    state.lose(told.dispute_id, now)
+            await self._save(cut)
 
     @workflow.signal
     def gateway_event(self, event: GatewayEvent) -> None:
@@ -135,6 +182,40 @@ class SubscriptionCommands:
         if not may(action, self._state.status):
             raise refuse("invalid_state", self._state.status)
 
+    async def _quoted(self, plan_id: str) -> PlanTerms:
+        try:
+            return await workflow.execute_local_activity_method(
+                SubscriptionsPort.quote,
+                Quote(state=self._state, plan_id=plan_id, as_of=workflow.now()),
+                **BOOK.local(),
+            )
+        except ApplicationError as error:
+            raise refuse(outcome(error).code) from None
+
+    async def _begin(self, paid: PaymentCaptured) -> None:
+        """The period that a checkout has paid for starts; what it cuts short goes back. Holds `_writing`."""
+        state, now = self._state, workflow.now()
+        cut = state.cut(paid.captured_at, day_used=False)
+        state.begin(paid.payment_id, paid.captured_at, _mandate(paid), now)
+        begun = await workflow.execute_local_activity_method(
+            SubscriptionsPort.begin,
+            Start(
+                state=state,
+                payment_id=paid.payment_id,
+                next_debit_at=state.next_debit(now),
+                as_of=now,
+                cut=cut,
+            ),
+            **BOOK.local(),
+        )
+        state.version = begun.version
+        if state.mandate is not None:
+            state.mandate.max_amount = begun.mandate_max
+        self._begun = paid.payment_id
+        self._changes += 1
+        if cut is not None and begun.credit:
+            await give_back(cut.payment_id, self._given, "plan_changed", begun.credit)
+
     async def _hold_debit(self) -> None:
         if not await self._take_back():
             raise refuse("debit_in_progress")
@@ -144,25 +225,43 @@ class SubscriptionCommands:
         debit = self._state.debit
         if debit is None:
             return True
-        held = await workflow.execute_local_activity_method(
-            SubscriptionsPort.withdraw, Withdraw(payment_id=debit.payment_id), **BOOK.local()
-        )
+        held = await self._withdraw(debit)
         if held:
             self._state.withdraw()
         return held
 
-    async def _save(self) -> SubscriptionView:
-        """Stores the projection and wakes the story."""
+    async def _withdraw(self, debit: Debit) -> bool:
+        return await workflow.execute_local_activity_method(
+            DebitsPort.withdraw, Withdraw(payment_id=debit.payment_id), **BOOK.local()
+        )
+
+    async def _save(self, cut: Cut | None = None, reason: str = "") -> SubscriptionView:
+        """Stores the projection and wakes the story. With a `reason`, what a cut leaves goes back for it."""
         self._changes += 1
         now = workflow.now()
-        self._state.version = await workflow.execute_local_activity_method(
+        saved = await workflow.execute_local_activity_method(
             SubscriptionsPort.save,
-            Save(state=self._state, next_debit_at=self._state.next_debit(now), as_of=now),
+            Save(state=self._state, next_debit_at=self._state.next_debit(now), as_of=now, cut=cut),
             **BOOK.local(),
         )
+        self._state.version = saved.version
         self._show()
+        if cut is not None and saved.credit and reason:
+            await give_back(cut.payment_id, self._given, reason, saved.credit)
         return self._state.view(now)
 
     def _show(self) -> None:
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at
         show(state=self._state.status, plan=self._state.terms().plan_id, due=due, attention=False)
+
+
+def _mandate(paid: PaymentCaptured) -> Mandate | None:
+    """What the checkout lets us debit later, if the customer gave a mandate."""
+    if not paid.token_id or not paid.gateway_customer_id:
+        return None
+    return Mandate(
+        token_id=paid.token_id,
+        gateway_customer_id=paid.gateway_customer_id,
+        method=paid.method or "card",
+        since=paid.captured_at,
+    )

@@ -13,25 +13,27 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain import billing_calendar as calendar
-    from domain.subscriptions import COLLECTING, ENDED, NEXT, Status
+    from domain.payments import LATE_AUTHORISATION
+    from domain.subscriptions import COLLECTING, ENDED, NEXT, Reason, Status
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.search_attributes import Attribute
-    from models.messages.billing import PaymentCaptured
-    from models.messages.subscription_state import Debit, Mandate
+    from models.messages.subscription_state import Debit
     from models.messages.subscriptions import (
         Collect,
         DebitResult,
         DebitStatus,
+        EndMandate,
         Late,
         Miss,
         Notice,
         Renew,
-        Start,
         SubscriptionInput,
+        Tell,
+        Topic,
     )
     from workflows.failures import outcome
-    from workflows.ports.subscriptions import SubscriptionsPort
+    from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
     from workflows.renewals import Collection, give_back
     from workflows.subscription_commands import SubscriptionCommands
     from workflows.visible import waiting, working
@@ -53,10 +55,12 @@ class Subscription(SubscriptionCommands):
         if not self._opened and not await self._open():
             return "refused"
         while self._state.status not in ENDED:
-            while self._strays:
-                await self._examine(self._strays.pop(0))
+            await self._tidy()
             match self._state.status:
-                case Status.AWAITING_PAYMENT:
+                case _ if self._begun:
+                    payment_id, self._begun = self._begun, ""
+                    await self._continue(payment_id)
+                case Status.AWAITING_PAYMENT | Status.TRIAL:
                     await self._first_payment()
                 case Status.HALTED | Status.PAUSED:
                     await self._resumption()
@@ -64,10 +68,11 @@ class Subscription(SubscriptionCommands):
                     await self._next_period()
             if workflow.info().is_continue_as_new_suggested():
                 await self._continue()
+        await self._last_words()
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._paid is not None and self._state.period == 0:
             # Paid a moment after it had ended: the money buys nothing.
-            await give_back(self._paid.payment_id, self._state.user_id)
+            await give_back(self._paid.payment_id, self._given)
         return self._state.status
 
     # --- the story -----------------------------------------------------------------------------------
@@ -83,6 +88,9 @@ class Subscription(SubscriptionCommands):
             return False
         self._state.plan, self._state.version = opened.plan, opened.version
         self._state.opened_at = self._state.since = workflow.now()
+        if opened.trial:
+            self._state.try_out(workflow.now())
+            await self._save()
         self._opened = True
         return True
 
@@ -93,43 +101,38 @@ class Subscription(SubscriptionCommands):
         await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _first_payment(self) -> None:
-        now = workflow.now()
-        until = (self._state.opened_at or now) + calendar.PAYMENT_LIFE
+        """While a trial lasts, and a day without one."""
+        if self._paid is not None:
+            async with self._writing:
+                await self._begin(self._paid)
+            return
+        state, now = self._state, workflow.now()
+        if state.status is Status.TRIAL:
+            await self._trial()
+            return
+        until = (state.since or now) + calendar.PAYMENT_LIFE
         waiting(
-            "the first payment", since=now, otherwise=f"expires at {until:%d %b %H:%M} UTC",
+            "the first payment", since=state.since or now, otherwise=f"expires at {until:%d %b %H:%M} UTC",
             who="the customer, at the checkout", link="POST /v1/payments/create",
         )  # fmt: skip
-        expired = self._paid is None and await self._sleep(until)
-        if self._paid is not None and self._state.status is Status.AWAITING_PAYMENT:
-            await self._begin(self._paid)
-            await self._continue(self._paid.payment_id)
-        elif expired:
+        if await self._sleep(until) and self._paid is None:
             await self._end(Status.EXPIRED)
 
-    async def _begin(self, paid: PaymentCaptured) -> None:
-        async with self._writing:
-            mandate = None
-            if paid.token_id and paid.gateway_customer_id:
-                mandate = Mandate(
-                    token_id=paid.token_id,
-                    gateway_customer_id=paid.gateway_customer_id,
-                    method=paid.method or "card",
-                    since=paid.captured_at,
-                )
-            self._state.begin(paid.captured_at, mandate, workflow.now())
-            begun = await workflow.execute_local_activity_method(
-                SubscriptionsPort.begin,
-                Start(
-                    state=self._state,
-                    payment_id=paid.payment_id,
-                    next_debit_at=self._state.next_debit(workflow.now()),
-                    as_of=workflow.now(),
-                ),
-                **BOOK.local(),
-            )
-            self._state.version = begun.version
-            if self._state.mandate is not None:
-                self._state.mandate.max_amount = begun.mandate_max
+    async def _trial(self) -> None:
+        state = self._state
+        ends = state.cancel_at or state.trial_ends_at or workflow.now()
+        if state.cancel_at is None and not state.reminded:
+            working(f"tried until {ends:%d %b %Y %H:%M} UTC; the customer is told before")
+            if await self._sleep(ends - calendar.TRIAL_NOTICE):
+                await self._tell(Topic.TRIAL_ENDS)
+                state.reminded = True
+            return
+        waiting(
+            "the first payment", since=state.since or ends, otherwise=f"the trial ends {ends:%d %b %H:%M} UTC",
+            who="the customer, at the checkout", link="POST /v1/payments/create",
+        )  # fmt: skip
+        if await self._sleep(ends) and self._paid is None:
+            await self._end(Status.AWAITING_PAYMENT if state.cancel_at is None else Status.CANCELLED)
 
     async def _next_period(self) -> None:
         """Up to the end of the paid period, through the renewal that follows it."""
@@ -138,6 +141,12 @@ class Subscription(SubscriptionCommands):
             working(f"ends at {state.cancel_at:%d %b %Y %H:%M} UTC, as the customer was told")
             if await self._sleep(state.cancel_at):
                 await self._end(Status.CANCELLED)
+        elif state.disputes:
+            waiting(
+                "the bank's decision on a dispute", since=workflow.now(), otherwise="access stays held",
+                who="finance, with evidence at the gateway", link=f"dispute:{state.disputes[0]}",
+            )  # fmt: skip
+            await self._news()
         elif state.debit is not None:
             working(f"debit {state.debit.payment_id} leaves at {state.debit.due_at:%d %b %Y %H:%M} UTC")
             if await self._sleep(state.debit.due_at):
@@ -146,7 +155,7 @@ class Subscription(SubscriptionCommands):
             planned = state.planned_debit(workflow.now())
             working(f"paid until {state.period_end:%d %b %Y %H:%M} UTC; next debit on {planned:%d %b %Y}")
             if await self._sleep(planned - calendar.notice_lead(state.method())):
-                await self._notify(calendar.due_after(planned, workflow.now(), state.method()))
+                await self._notify(state.due(workflow.now()))
 
     async def _resumption(self) -> None:
         state, now = self._state, workflow.now()
@@ -176,22 +185,36 @@ class Subscription(SubscriptionCommands):
             as_of=workflow.now(),
         )
         try:
-            state.debit = await workflow.execute_activity_method(
-                SubscriptionsPort.notify, notice, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
+            debit = await workflow.execute_activity_method(
+                DebitsPort.notify, notice, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
             )
         except ActivityError as error:
-            # The gateway will not take the notice, for instance because the mandate was ended at the bank.
-            state.first_due_at = state.first_due_at or due_at
-            code = outcome(error).code
+            await self._not_announced(notice, outcome(error).code)
+            return
+        async with self._writing:
+            if self._changes == seen:
+                state.debit = debit
+            elif await self._withdraw(debit) and notice.period == state.period + 1:
+                state.series_from += 1
+
+    async def _not_announced(self, notice: Notice, code: str) -> None:
+        """The family's fees of the year are spent, or the gateway takes no notice for this mandate, for
+        instance because it was ended at the bank."""
+        state = self._state
+        async with self._writing:
+            if state.status not in COLLECTING or notice.period != state.period + 1:
+                # A pause, a cancel or another plan came meanwhile, and stands.
+                return
+            if code == Reason.FEE_CAP_REACHED:
+                state.withhold(Reason.FEE_CAP_REACHED, workflow.now())
+                await self._tell(Topic.FEE_CAP_REACHED)
+                await self._save()
+                return
+            state.first_due_at = state.first_due_at or notice.due_at
             missed = DebitResult(
                 status=DebitStatus.FAILED, payment_id="", at=workflow.now(), failure_code=code
             )
-            async with self._writing:
-                await self._missed(missed)
-            return
-        if self._changes != seen:
-            async with self._writing:
-                await self._take_back()
+            await self._missed(missed)
 
     async def _collect(self, debit: Debit) -> None:
         about = Collect(
@@ -208,15 +231,22 @@ class Subscription(SubscriptionCommands):
                 case DebitStatus.CAPTURED:
                     await self._captured(debit, result)
                 case DebitStatus.WITHDRAWN:
-                    self._state.withdraw()
-                case _:
+                    if self._is_present(debit):
+                        self._state.withdraw()
+                case _ if self._is_present(debit):
                     await self._missed(result)
+                case _:
+                    await self._settle_missed(result, told=False)
         if result.status is not DebitStatus.WITHDRAWN:
             await self._continue(result.payment_id)
 
+    def _is_present(self, debit: Debit) -> bool:
+        """Whether the state still waits for this debit; a change of plan may have left it behind."""
+        return self._state.debit is not None and self._state.debit.payment_id == debit.payment_id
+
     async def _await_approval(self) -> None:
         async with self._writing:
-            if self._state.status not in ENDED:
+            if self._state.status in COLLECTING and self._state.debit is not None:
                 self._state.move(Status.AWAITING_APPROVAL, workflow.now())
                 await self._save()
 
@@ -226,7 +256,7 @@ class Subscription(SubscriptionCommands):
         state, now = self._state, workflow.now()
         wanted = state.status not in ENDED and debit.period == state.period + 1
         if wanted:
-            state.renew(debit.period, result.at, now)
+            state.renew(debit.period, result.payment_id, result.at, now)
         renew = Renew(
             state=state,
             result=result,
@@ -239,12 +269,12 @@ class Subscription(SubscriptionCommands):
             SubscriptionsPort.renew, renew, **BOOK.local()
         )
         if not wanted:
-            await give_back(result.payment_id, state.user_id)
+            await give_back(result.payment_id, self._given, "cancelled_before_debit")
 
     async def _examine(self, gateway_order_id: str) -> None:
         """A webhook spoke of an earlier debit: a bank may say yes after it has said no."""
         late = await workflow.execute_activity_method(
-            SubscriptionsPort.late,
+            DebitsPort.late,
             Late(
                 subscription_id=self._state.subscription_id,
                 gateway_order_id=gateway_order_id,
@@ -261,18 +291,62 @@ class Subscription(SubscriptionCommands):
         await self._continue(late.result.payment_id)
 
     async def _missed(self, result: DebitResult) -> None:
-        # A pause or a cancel that came while the notice was refused stands.
+        # A pause or a cancel that came meanwhile stands.
         if self._state.status not in COLLECTING:
+            await self._settle_missed(result, told=False)
             return
+        self._state.miss(workflow.now())
+        await self._settle_missed(result)
+
+    async def _settle_missed(self, result: DebitResult, *, told: bool = True) -> None:
         now = workflow.now()
-        self._state.miss(now)
+        self._state.failed_at = now
         self._state.version = await workflow.execute_local_activity_method(
             SubscriptionsPort.miss,
-            Miss(state=self._state, result=result, next_debit_at=self._state.next_debit(now), as_of=now),
+            Miss(
+                state=self._state,
+                result=result,
+                told=told,
+                next_debit_at=self._state.next_debit(now),
+                as_of=now,
+            ),
             **BOOK.local(),
         )
 
     # --- parts ---------------------------------------------------------------------------------------
+
+    async def _tidy(self) -> None:
+        """What came up by the way: news of earlier debits, mandates to end, a change that nobody paid."""
+        state = self._state
+        while self._strays:
+            await self._examine(self._strays.pop(0))
+        while state.replaced:
+            await workflow.execute_activity_method(
+                DebitsPort.end_mandate,
+                EndMandate(mandate=state.replaced[0], as_of=workflow.now()),
+                task_queue=Queue.RAZORPAY,
+                **READ_PROVIDER.options(),
+            )
+            state.replaced = state.replaced[1:]
+        if state.pending is not None and state.pending.until <= workflow.now():
+            async with self._writing:
+                if state.pending is not None and state.pending.until <= workflow.now():
+                    state.pending = None
+                    await self._save()
+
+    async def _last_words(self) -> None:
+        """It has ended; a bank that refused a debit of late may still say yes, and the money goes back."""
+        await self._tidy()
+        until = (self._state.failed_at or workflow.now()) + LATE_AUTHORISATION
+        while self._state.failed_at is not None and workflow.now() < until:
+            working(f"{self._state.status}; a debit refused of late may come through until {until:%d %b} UTC")
+            await self._sleep(until)
+            await self._tidy()
+
+    async def _tell(self, topic: Topic) -> None:
+        await workflow.execute_local_activity_method(
+            SubscriptionsPort.tell, Tell(state=self._state, topic=topic), **BOOK.local()
+        )
 
     async def _end(self, status: Status) -> None:
         async with self._writing:
@@ -282,15 +356,25 @@ class Subscription(SubscriptionCommands):
                 await self._save()
 
     async def _sleep(self, until: datetime) -> bool:
-        """True when the time has come, False when a command or news came first."""
-        seen, left = self._changes, until - workflow.now()
-        if left <= timedelta():
+        """True when the time has come; False when something came first, or a change of plan lapsed."""
+        pending = self._state.pending
+        first = until if pending is None else min(until, pending.until)
+        if until <= workflow.now():
             return True
+        if first <= workflow.now():
+            return False
+        return not await self._news(first - workflow.now()) and first == until
+
+    async def _news(self, at_most: timedelta | None = None) -> bool:
+        """Waits for a command or news; False where none came within the time."""
+        seen = self._changes
         try:
-            await workflow.wait_condition(lambda: self._changes != seen or bool(self._strays), timeout=left)
+            await workflow.wait_condition(
+                lambda: self._changes != seen or bool(self._strays), timeout=at_most
+            )
         except TimeoutError:
-            return True
-        return False
+            return False
+        return True
 
     async def _continue(self, payment_id: str = "") -> None:
         """One run a billing cycle, and one a debit that failed. Search attributes go along at no event."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, BaseModel
 
 from models.messages.billing import GatewayPayment
-from models.messages.subscription_state import Debit, Mandate, PlanTerms, SubscriptionState
+from models.messages.subscription_state import Cut, Debit, Mandate, PlanTerms, SubscriptionState
 
 
 class SubscriptionInput(BaseModel):
@@ -14,6 +14,10 @@ class SubscriptionInput(BaseModel):
     subscription_id: str
     user_id: str
     plan_id: str
+    trial: bool = False
+    """To be tried before it is paid, as long as the plan allows."""
+    assertion_key: str = ""
+    """Public key of staff assertions, handed on to a refund that this subscription may owe."""
     state: SubscriptionState | None = None
 
 
@@ -36,9 +40,18 @@ class Resume(BaseModel):
 
 
 class ChangePlan(BaseModel):
-    """Update `change_plan`: to another plan from the next period on."""
+    """Update `change_plan`: to a plan that costs no more a month from the next period on, to another one as
+    soon as its checkout is paid."""
 
     plan_id: str
+
+
+class Quote(BaseModel):
+    """Input of `subscriptions.quote`: may this subscription be changed to that plan?"""
+
+    state: SubscriptionState
+    plan_id: str
+    as_of: AwareDatetime
 
 
 class Begun(BaseModel):
@@ -46,6 +59,8 @@ class Begun(BaseModel):
 
     version: int
     mandate_max: int | None = None
+    credit: int = 0
+    """Paise owed for the unexpired part of the period that was cut short."""
 
 
 class Opened(BaseModel):
@@ -53,6 +68,7 @@ class Opened(BaseModel):
 
     plan: PlanTerms
     version: int
+    trial: bool = False
 
 
 class Save(BaseModel):
@@ -61,15 +77,40 @@ class Save(BaseModel):
     state: SubscriptionState
     next_debit_at: AwareDatetime | None = None
     as_of: AwareDatetime
+    cut: Cut | None = None
+
+
+class Saved(BaseModel):
+    """Answer of `subscriptions.save`."""
+
+    version: int
+    credit: int = 0
+    """Paise owed for the unexpired part of a period that was cut short."""
+
+
+class Topic(StrEnum):
+    """What a customer is told besides notices of debits and their failures."""
+
+    TRIAL_ENDS = "trial_ends"
+    FEE_CAP_REACHED = "fee_cap_reached"
+
+
+class Tell(BaseModel):
+    """Input of `subscriptions.tell`: a mail, once a topic and occasion."""
+
+    state: SubscriptionState
+    topic: Topic
 
 
 class Start(BaseModel):
-    """Input of `subscriptions.begin`: the first payment is in, the first period starts."""
+    """Input of `subscriptions.begin`: a checkout is paid, and its period starts."""
 
     state: SubscriptionState
     payment_id: str
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
+    cut: Cut | None = None
+    """The period of another plan that ends with it."""
 
 
 class Notice(BaseModel):
@@ -150,6 +191,8 @@ class Miss(BaseModel):
 
     state: SubscriptionState
     result: DebitResult
+    told: bool = True
+    """The customer hears of it: it is the renewal of the present period."""
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 
@@ -158,3 +201,10 @@ class Withdraw(BaseModel):
     """Input of `subscriptions.withdraw`: take back a debit that has not left."""
 
     payment_id: str
+
+
+class EndMandate(BaseModel):
+    """Input of `subscriptions.end_mandate`: nothing is debited under it any more."""
+
+    mandate: Mandate
+    as_of: AwareDatetime

@@ -17,6 +17,7 @@ from temporalio.testing._timeskipping import TimeSkipper
 from temporalio.worker import Worker
 
 from activities.billing import BillingActivities
+from activities.debits import DebitActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
 from cli.embedded import EmbeddedEngines
@@ -238,10 +239,11 @@ async def town(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> Asy
     ):
         async with database.transaction() as connection:
             await plans.seed(connection)
-        done = SubscriptionActivities(database, vault, gateway, Supplier.of(settings))
+        done = SubscriptionActivities(database, vault, Supplier.of(settings))
+        debits = DebitActivities(database, vault, gateway)
         methods = [
-            done.open, done.plan, done.save, done.begin, done.notify, done.withdraw, done.debit, done.look,
-            done.late, done.renew, done.miss,
+            done.open, done.quote, done.save, done.begin, done.renew, done.miss, done.tell,
+            debits.notify, debits.withdraw, debits.debit, debits.look, debits.late, debits.end_mandate,
         ]  # fmt: skip
         made = Town(settings, database, vault, client, TimeSkipper(client), gateway, http)
         if not serve:

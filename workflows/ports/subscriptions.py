@@ -7,49 +7,82 @@ from models.messages.subscriptions import (
     Begun,
     Collect,
     DebitResult,
+    EndMandate,
     Late,
     LateDebit,
     Miss,
     Notice,
     Opened,
+    Quote,
     Renew,
     Save,
+    Saved,
     Start,
     SubscriptionInput,
+    Tell,
     Withdraw,
 )
 
 
 class SubscriptionsPort:
-    """Implemented by `activities.subscriptions.SubscriptionActivities`."""
+    """Our own books. Implemented by `activities.subscriptions.SubscriptionActivities`."""
 
     @activity.defn(name="subscriptions.open")
     async def open(self, given: SubscriptionInput) -> Opened:
         """Writes the row `awaiting_payment`, once a subscription.
 
         Raises:
-            Rejected: `plan_unknown`, `consent_required`, `already_subscribed`.
+            Rejected: `plan_unknown`, `consent_required`, `fee_cap_reached`, `already_subscribed`,
+                `trial_not_offered`, `trial_used`.
         """
         ...
 
-    @activity.defn(name="subscriptions.plan")
-    async def plan(self, plan_id: str) -> PlanTerms:
-        """A plan on offer. Raises Rejected `plan_unknown`."""
+    @activity.defn(name="subscriptions.quote")
+    async def quote(self, asked: Quote) -> PlanTerms:
+        """The terms of a plan that the subscription may be changed to.
+
+        Raises:
+            Rejected: `plan_unknown`, `consent_required`; where it takes a checkout also `fee_cap_reached`,
+                and `checkout_open`: that of another plan, or of the first payment, may still be paid.
+        """
         ...
 
     @activity.defn(name="subscriptions.save")
-    async def save(self, save: Save) -> int:
-        """Stores the state's projection and what it entitles to; the row's version."""
+    async def save(self, save: Save) -> Saved:
+        """Stores the state's projection and what it entitles to; what a period that is cut short leaves."""
         ...
 
     @activity.defn(name="subscriptions.begin")
     async def begin(self, start: Start) -> Begun:
-        """The first period starts: row and entitlement, once."""
+        """A checkout's period starts: row, entitlement and revenue plan, once; what it cuts short."""
         ...
+
+    @activity.defn(name="subscriptions.renew")
+    async def renew(self, renew: Renew) -> int:
+        """Payment, journal entry, invoice, period, entitlement and event in one transaction, once a debit."""
+        ...
+
+    @activity.defn(name="subscriptions.miss")
+    async def miss(self, miss: Miss) -> int:
+        """Records a debit that did not go through. The row's version."""
+        ...
+
+    @activity.defn(name="subscriptions.tell")
+    async def tell(self, given: Tell) -> None:
+        """Mails the customer, once a topic and occasion."""
+        ...
+
+
+class DebitsPort:
+    """The gateway. Implemented by `activities.debits.DebitActivities`."""
 
     @activity.defn(name="subscriptions.notify")
     async def notify(self, notice: Notice) -> Debit:
-        """Tells the customer and the gateway of a debit, once an attempt (its derived payment id)."""
+        """Tells the customer and the gateway of a debit, once an attempt (its derived payment id).
+
+        Raises:
+            Rejected: the gateway takes no notice for this mandate; `fee_cap_reached`: nothing was announced.
+        """
         ...
 
     @activity.defn(name="subscriptions.withdraw")
@@ -77,12 +110,7 @@ class SubscriptionsPort:
         """The debit of an order, if it was given up and the bank has taken the money after all."""
         ...
 
-    @activity.defn(name="subscriptions.renew")
-    async def renew(self, renew: Renew) -> int:
-        """Payment, journal entry, invoice, period, entitlement and event in one transaction, once a debit."""
-        ...
-
-    @activity.defn(name="subscriptions.miss")
-    async def miss(self, miss: Miss) -> int:
-        """Records a debit that did not go through. The row's version."""
+    @activity.defn(name="subscriptions.end_mandate")
+    async def end_mandate(self, ending: EndMandate) -> None:
+        """Ends a mandate at the gateway; repeatable."""
         ...

@@ -1,0 +1,256 @@
+"""What a renewal asks of the gateway: its notice, its debit, and what became of it."""
+
+from functools import partial
+
+from temporalio import activity
+
+from activities import renewal_payments
+from activities.beating import in_thread
+from activities.subscription_mails import notice_mail, tell
+from domain.errors import RateLimited, Rejected, Unavailable, Unknown
+from domain.fee_cap import applies_to
+from domain.payments import PaymentStatus
+from domain.subscriptions import debit_payment_id, notice_message_id
+from models.messages.billing import GatewayPayment
+from models.messages.subscription_state import Debit
+from models.messages.subscriptions import (
+    Collect,
+    DebitResult,
+    DebitStatus,
+    EndMandate,
+    Late,
+    LateDebit,
+    Notice,
+    Withdraw,
+)
+from providers.razorpay_mandates import RazorpayMandates
+from store import fees, identity_users, payments, references, subscriptions
+from store.database import Connection, Database
+from store.vault import Vault
+from workflows.ports.subscriptions import DebitsPort
+
+
+class DebitActivities(DebitsPort):
+    def __init__(self, database: Database, vault: Vault, gateway: RazorpayMandates) -> None:
+        self._database = database
+        self._vault = vault
+        self._gateway = gateway
+
+    @activity.defn(name="subscriptions.notify")
+    async def notify(self, notice: Notice) -> Debit:
+        """Repeatable by the derived payment id: it is the order's receipt and the row's key.
+
+        Raises:
+            Rejected: the gateway does not take a notice for this mandate; `fee_cap_reached`.
+        """
+        state, mandate = notice.state, notice.state.mandate
+        if mandate is None:
+            raise Rejected("mandate_missing")
+        async with self._database.transaction() as connection:
+            await self._within_cap(connection, notice)
+        payment_id = debit_payment_id(state.subscription_id, notice.period, notice.attempt)
+        order_id = await in_thread(
+            lambda: self._gateway.announce(
+                payment_id,
+                notice.amount,
+                state.terms().currency,
+                customer_id=mandate.gateway_customer_id,
+                token_id=mandate.token_id,
+                due_at=notice.due_at,
+                as_of=notice.as_of,
+            )
+        )
+        debit = Debit(
+            payment_id=payment_id,
+            period=notice.period,
+            attempt=notice.attempt,
+            amount=notice.amount,
+            due_at=notice.due_at,
+            gateway_order_id=order_id,
+        )
+        message_id = notice_message_id(state.subscription_id, notice.period, notice.attempt)
+        async with self._database.transaction() as connection:
+            # Again, now that others of the family see this one: of two at once the second is refused.
+            await self._within_cap(connection, notice)
+            await subscriptions.announce(connection, state.subscription_id, debit, message_id, notice.as_of)
+            await tell(connection, self._vault, state.user_id, message_id, notice_mail(notice))
+        return debit
+
+    @activity.defn(name="subscriptions.withdraw")
+    async def withdraw(self, withdraw: Withdraw) -> bool:
+        """Compare-and-set: either this or the send is first, never both. True again for a repeat."""
+        async with self._database.transaction() as connection:
+            return await subscriptions.shift_debit(
+                connection, withdraw.payment_id, ("noticed", "withdrawn"), "withdrawn"
+            )
+
+    @activity.defn(name="subscriptions.debit")
+    async def debit(self, collect: Collect) -> DebitResult:
+        """Sent at most once: the row goes from `noticed` to `sending` before the socket is opened."""
+        earlier = await self._earlier_success(collect)
+        if earlier is not None:
+            return earlier
+        async with self._database.transaction() as connection:
+            person = await identity_users.contact_of(connection, self._vault, collect.user_id)
+            if not await subscriptions.shift_debit(
+                connection, collect.debit.payment_id, ("noticed",), "sending", sent_at=collect.as_of
+            ):
+                return await self._not_ours(connection, collect)
+        try:
+            gateway_payment_id = await in_thread(
+                lambda: self._gateway.debit(
+                    collect.debit.payment_id,
+                    collect.debit.amount,
+                    collect.terms.currency,
+                    order_id=collect.debit.gateway_order_id,
+                    customer_id=collect.mandate.gateway_customer_id,
+                    token_id=collect.mandate.token_id,
+                    email=person.email if person else "",
+                    contact=person.phone if person else "",
+                    as_of=collect.as_of,
+                )
+            )
+        except (Unavailable, RateLimited):
+            # Nothing happened: the attempt is as it was, and a cancel may still take it back.
+            await self._shift(collect.debit.payment_id, ("sending",), "noticed")
+            raise Unavailable("gateway_unavailable") from None
+        except Rejected as refusal:
+            return _failed(collect, refusal.detail or refusal.code)
+        await self._shift(
+            collect.debit.payment_id, ("sending",), "sent", gateway_payment_id=gateway_payment_id
+        )
+        try:
+            return await self.look(collect)
+        except Unavailable:
+            raise Unknown("gateway_unknown") from None
+
+    @activity.defn(name="subscriptions.look")
+    async def look(self, collect: Collect) -> DebitResult:
+        """A read; an undecided debit gets its payment row, so that webhooks about it find this process."""
+        found = await in_thread(
+            lambda: self._gateway.debits_of(collect.debit.gateway_order_id, collect.as_of)
+        )
+        result = _judged(collect, found)
+        if result.status is DebitStatus.PENDING:
+            debit = collect.debit
+            async with self._database.transaction() as connection:
+                await renewal_payments.open_row(
+                    connection,
+                    self._vault,
+                    collect.terms,
+                    collect.user_id,
+                    collect.subscription_id,
+                    collect.mandate,
+                    debit.payment_id,
+                    debit.gateway_order_id,
+                    debit.amount,
+                    collect.as_of,
+                )
+                await payments.advance(
+                    connection, debit.payment_id, PaymentStatus.ACTION_REQUIRED, "renewal", collect.as_of
+                )
+        return result
+
+    @activity.defn(name="subscriptions.late")
+    async def late(self, late: Late) -> LateDebit:
+        """A read: of our row, then of the gateway."""
+        async with self._database.reading() as connection:
+            row = await subscriptions.debit_of_order(connection, late.subscription_id, late.gateway_order_id)
+        if row is None or row["state"] not in ("failed", "void", "withdrawn"):
+            return LateDebit()
+        found = await in_thread(partial(self._gateway.debits_of, late.gateway_order_id, late.as_of))
+        captured = next((payment for payment in found if payment.captured), None)
+        if captured is None:
+            return LateDebit()
+        return LateDebit(
+            debit=Debit.model_validate({name: row[name] for name in Debit.model_fields}),
+            result=DebitResult(
+                status=DebitStatus.CAPTURED, payment_id=row["payment_id"], gateway=captured, at=late.as_of
+            ),
+        )
+
+    @activity.defn(name="subscriptions.end_mandate")
+    async def end_mandate(self, ending: EndMandate) -> None:
+        """Safe to repeat: a mandate that is ended stays so. One that the gateway no longer knows is ended."""
+        mandate = ending.mandate
+        await in_thread(
+            lambda: self._gateway.end_mandate(
+                mandate.gateway_customer_id, mandate.token_id, as_of=ending.as_of
+            )
+        )
+
+    # --- parts ---------------------------------------------------------------------------------------
+
+    async def _within_cap(self, connection: Connection, notice: Notice) -> None:
+        state, terms = notice.state, notice.state.renewal_terms()
+        if not terms.research_services:
+            return
+        buyer = await references.buyer_of(connection, self._vault, state.user_id)
+        if applies_to(buyer.gstin if buyer else None) and not await fees.within_cap(
+            connection, state.user_id, state.subscription_id, notice.amount, notice.due_at
+        ):
+            raise Rejected("fee_cap_reached")
+
+    async def _earlier_success(self, collect: Collect) -> DebitResult | None:
+        """A bank may say yes to an attempt that it had refused; then nothing more is asked of it."""
+        async with self._database.reading() as connection:
+            rows = await subscriptions.earlier_debits(connection, collect.debit.payment_id)
+        for row in rows:
+            order_id = row["gateway_order_id"]
+            found = await in_thread(partial(self._gateway.debits_of, order_id, collect.as_of))
+            captured = next((payment for payment in found if payment.captured), None)
+            if captured is not None:
+                await self._shift(collect.debit.payment_id, ("noticed",), "withdrawn")
+                return DebitResult(
+                    status=DebitStatus.CAPTURED,
+                    payment_id=row["payment_id"],
+                    gateway=captured,
+                    at=collect.as_of,
+                )
+        return None
+
+    async def _not_ours(self, connection: Connection, collect: Collect) -> DebitResult:
+        row = await subscriptions.debit_of(connection, collect.debit.payment_id)
+        if row is not None and row["state"] == "withdrawn":
+            return DebitResult(
+                status=DebitStatus.WITHDRAWN, payment_id=collect.debit.payment_id, at=collect.as_of
+            )
+        raise Unknown("debit_sent_before")
+
+    async def _shift(
+        self, payment_id: str, before: tuple[str, ...], after: str, gateway_payment_id: str | None = None
+    ) -> None:
+        async with self._database.transaction() as connection:
+            await subscriptions.shift_debit(
+                connection, payment_id, before, after, gateway_payment_id=gateway_payment_id
+            )
+
+
+def _judged(collect: Collect, found: list[GatewayPayment]) -> DebitResult:
+    """What the payments on the debit's order say: a success counts whatever else was tried."""
+    captured = next((payment for payment in found if payment.captured), None)
+    newest = captured or (found[0] if found else None)
+    if newest is None:
+        status = DebitStatus.ABSENT
+    elif captured is not None:
+        status = DebitStatus.CAPTURED
+    elif newest.status == "failed":
+        status = DebitStatus.FAILED
+    else:
+        status = DebitStatus.PENDING
+    return DebitResult(
+        status=status,
+        payment_id=collect.debit.payment_id,
+        gateway=newest,
+        at=collect.as_of,
+        failure_code=newest.error_code if newest and status is DebitStatus.FAILED else None,
+    )
+
+
+def _failed(collect: Collect, code: str) -> DebitResult:
+    return DebitResult(
+        status=DebitStatus.FAILED,
+        payment_id=collect.debit.payment_id,
+        at=collect.as_of,
+        failure_code=code,
+    )
