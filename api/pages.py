@@ -36,6 +36,17 @@ class PageQuery:
         self.end = _instant(to, timedelta(days=1)) if to else None
         self.status = status
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What a store's listing takes, by name; one row more than is shown tells whether there are more."""
+        return {
+            "status": self.status,
+            "after": self.after,
+            "start": self.start,
+            "end": self.end,
+            "limit": self.limit + 1,
+        }
+
 
 Page = Annotated[PageQuery, Depends()]
 

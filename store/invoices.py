@@ -362,17 +362,3 @@ async def listing(
         {"user": user_id, "status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()
-
-
-async def tax_figures(connection: Connection, first: date, following: date) -> list[dict[str, Any]]:
-    """Outward supplies of a month by kind of document, kind of buyer and place, in paise (GSTR-1)."""
-    cursor = await connection.execute(
-        """SELECT kind, CASE WHEN buyer_gstin IS NULL THEN 'b2c' ELSE 'b2b' END AS buyer, place_of_supply,
-                  count(*)::bigint AS documents, min(number) AS first_number, max(number) AS last_number,
-                  sum(taxable)::bigint AS taxable, sum(cgst)::bigint AS cgst, sum(sgst)::bigint AS sgst,
-                  sum(igst)::bigint AS igst, sum(total)::bigint AS total
-           FROM finance.invoices WHERE status = 'issued' AND issued_on >= %s AND issued_on < %s
-           GROUP BY 1, 2, 3 ORDER BY 1, 2, 3""",
-        (first, following),
-    )
-    return await cursor.fetchall()

@@ -72,34 +72,77 @@ async def statement(
     account: str | None,
     reference: str | None,
     after: str | None,
-    start: datetime | None,
-    end: datetime | None,
+    start: date | None,
+    end: date | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Lines of the book, newest entry first, of one account or reference; `after` is an entry id and line."""
-    entry_after, _, line_after = (after or "").partition("/")
+    """Lines of the book, newest business day first, of one account or reference, from `start` to the day
+    before `end`; `after` is the `line_id` of the last one shown."""
+    day, entry, number = _place(after)
     cursor = await connection.execute(
-        """SELECT e.entry_id || '/' || l.number AS line_id, e.entry_id, e.business_key, e.date, e.made_at,
-                  e.refs AS references, l.account, l.debit, l.credit
+        """SELECT e.date || '/' || e.entry_id || '/' || l.number AS line_id, e.entry_id, l.number,
+                  e.business_key, e.date, e.made_at, e.refs AS references, l.account, l.debit, l.credit
            FROM finance.journal_lines l JOIN finance.journal_entries e USING (entry_id)
            WHERE (%(account)s::text IS NULL OR l.account = %(account)s)
              AND (%(reference)s::text IS NULL OR e.refs @> ARRAY[%(reference)s::text])
-             AND (%(after)s::text IS NULL
-                  OR (e.entry_id, -l.number) < (%(after)s::text, -%(line)s::integer))
-             AND (%(start)s::timestamptz IS NULL OR e.made_at >= %(start)s)
-             AND (%(end)s::timestamptz IS NULL OR e.made_at < %(end)s)
-           ORDER BY e.entry_id DESC, l.number LIMIT %(limit)s""",
+             AND (%(day)s::date IS NULL
+                  OR (e.date, e.entry_id, l.number) < (%(day)s::date, %(entry)s::text, %(number)s::integer))
+             AND (%(start)s::date IS NULL OR e.date >= %(start)s)
+             AND (%(end)s::date IS NULL OR e.date < %(end)s)
+           ORDER BY e.date DESC, e.entry_id DESC, l.number DESC LIMIT %(limit)s""",
         {
             "account": account,
             "reference": reference,
-            "after": entry_after or None,
-            "line": int(line_after) if line_after.isdigit() else 0,
+            "day": day,
+            "entry": entry,
+            "number": number,
             "start": start,
             "end": end,
             "limit": limit,
         },
     )
     return await cursor.fetchall()
+
+
+@dataclass(frozen=True)
+class Balances:
+    """Of one account, debit less credit, in paise: before the first day, after the last, before a line."""
+
+    opening: int
+    closing: int
+    before: int
+
+
+async def balances(
+    connection: Connection, account: str, *, start: date | None, end: date | None, before: str | None
+) -> Balances:
+    """Of an account from `start` to the day before `end`; `before` is a `line_id` (None: the opening)."""
+    day, entry, number = _place(before)
+    cursor = await connection.execute(
+        """SELECT coalesce(sum(amount) FILTER (WHERE date < %(start)s), 0)::bigint AS opening,
+                  coalesce(sum(amount) FILTER (WHERE %(end)s::date IS NULL OR date < %(end)s), 0)::bigint
+                      AS closing,
+                  coalesce(sum(amount) FILTER (WHERE (date, entry_id, number)
+                      < (%(day)s::date, %(entry)s::text, %(number)s::integer)), 0)::bigint AS before
+           FROM (SELECT e.date, e.entry_id, l.number, l.debit - l.credit AS amount
+                 FROM finance.journal_lines l JOIN finance.journal_entries e USING (entry_id)
+                 WHERE l.account = %(account)s) lines""",
+        {"account": account, "start": start, "end": end, "day": day, "entry": entry, "number": number},
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(account)
+    return Balances(row["opening"], row["closing"], row["before"] if before else row["opening"])
+
+
+def _place(line_id: str | None) -> tuple[date | None, str, int]:
+    """What a line is sorted by; the text of a cursor that is none of ours stands for the start."""
+    day, _, rest = (line_id or "").partition("/")
+    entry, _, number = rest.partition("/")
+    try:
+        return date.fromisoformat(day), entry, int(number)
+    except ValueError:
+        return None, "", 0
 
 
 async def has_account(connection: Connection, account: str) -> bool:

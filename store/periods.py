@@ -7,6 +7,8 @@ close takes the lock for itself, so that it sees all that was dated into the mon
 from datetime import date, datetime
 from typing import Any
 
+from domain.closing import PERIOD_NEXT, PeriodStatus
+from domain.moves import moved
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
@@ -97,6 +99,7 @@ async def close(
     connection: Connection, period: str, first: date, following: date, subject: str, now: datetime
 ) -> dict[str, Any]:
     """Closes a month with what it holds; a repeat gives the row that stands. The caller `hold`s."""
+    moved(PERIOD_NEXT, PeriodStatus.OPEN, PeriodStatus.CLOSED)
     held = await figures(connection, first, following)
     cursor = await connection.execute(
         """INSERT INTO finance.periods (period, first_on, next_on, closed_at, closed_by, entries, turnover,
@@ -116,7 +119,7 @@ async def close(
     return row
 
 
-async def has_earlier_open(connection: Connection, first: date) -> str | None:
+async def earlier_open(connection: Connection, first: date) -> str | None:
     """The earliest month before `first` that has entries and is not closed."""
     cursor = await connection.execute(
         """SELECT to_char(min(e.date), 'YYYY-MM') AS period FROM finance.journal_entries e
@@ -151,3 +154,14 @@ async def unreconciled(connection: Connection, first: date, following: date) -> 
         {"first": first, "next": following},
     )
     return [row["day"] for row in await cursor.fetchall()]
+
+
+async def unregistered(connection: Connection, first: date, following: date) -> list[str]:
+    """Numbers of the month's documents that the invoice portal has yet to register."""
+    cursor = await connection.execute(
+        """SELECT i.number FROM finance.invoices i JOIN finance.einvoices e USING (invoice_id)
+           WHERE i.issued_on >= %s AND i.issued_on < %s AND e.status IN ('pending', 'attention')
+           ORDER BY i.financial_year, i.sequence""",
+        (first, following),
+    )
+    return [row["number"] for row in await cursor.fetchall()]

@@ -18,10 +18,12 @@ from temporalio.client import (
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.onboarding import RescreenRound
+from models.messages.recognition import DailyRevenueInput
 from models.messages.reconciliation import DailyInput
 from models.settings import Settings
 
 RECONCILIATION = "daily-reconciliation"
+REVENUE = "daily-revenue"
 RESCREENING = "rescreening"
 
 
@@ -31,7 +33,11 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
     Raises:
         RPCError: the server cannot be reached.
     """
-    wanted = {RECONCILIATION: _daily_reconciliation(settings), RESCREENING: _rescreening()}
+    wanted = {
+        RECONCILIATION: _daily_reconciliation(settings),
+        REVENUE: _daily_revenue(),
+        RESCREENING: _rescreening(),
+    }
     for name, schedule in wanted.items():
         try:
             await client.create_schedule(name, schedule)
@@ -60,6 +66,22 @@ def _daily_reconciliation(settings: Settings) -> Schedule:
             overlap=ScheduleOverlapPolicy.ALLOW_ALL,
             catchup_window=timedelta(days=7),
         ),
+    )
+
+
+def _daily_revenue() -> Schedule:
+    """At 00:20 in India the day before is over. A missed day needs no run of its own: the next one makes up
+    for it, each day under its own date."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            "DailyRevenue",
+            DailyRevenueInput(),
+            id="revenue-daily",
+            task_queue=Queue.BILLING,
+            static_summary="Starts the recognition of the revenue of the day before",
+        ),
+        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 20 0 * * *"]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
     )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.billing import BillingActivities, GatewayActivities
+from activities.closing import ClosingActivities
 from activities.debits import DebitActivities
 from activities.disputes import DisputeActivities, DisputeGatewayActivities
 from activities.einvoices import EInvoiceActivities
+from activities.recognition import RecognitionActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
@@ -18,10 +20,12 @@ from providers.razorpay_mandates import RazorpayMandates
 from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.closing import PeriodClose
 from workflows.disputes import DisputeWorkflow
 from workflows.einvoices import EInvoice
 from workflows.late_payments import LatePaymentWorkflow
 from workflows.payments import PaymentWorkflow
+from workflows.recognition import DailyRevenue, RevenueRecognition
 from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
 from workflows.refunds import RefundWorkflow
 from workflows.returned_refunds import ReturnedRefundWorkflow
@@ -105,6 +109,11 @@ def _reconciliation(parts: Parts) -> ReconciliationActivities:
     return ReconciliationActivities(parts.database, gateway, parts.settings.settlement_lag_days)
 
 
+def _months(parts: Parts) -> Sequence[Callable[..., Any]]:
+    """What a day has earned, and the close of a month: transactions of our own that may take minutes."""
+    return [RecognitionActivities(parts.database).recognise, ClosingActivities(parts.database).close]
+
+
 WORKFLOWS = [
     PaymentWorkflow,
     LatePaymentWorkflow,
@@ -116,6 +125,9 @@ WORKFLOWS = [
     Reconciliation,
     ReconciliationBreak,
     DailyReconciliation,
+    RevenueRecognition,
+    DailyRevenue,
+    PeriodClose,
 ]
 
 POOL = Pool(
@@ -124,7 +136,7 @@ POOL = Pool(
         Served(
             Queue.BILLING,
             workflows=WORKFLOWS,
-            activities=lambda parts: [*_books(parts), *_checkouts(parts)],
+            activities=lambda parts: [*_books(parts), *_checkouts(parts), *_months(parts)],
         ),
         Served(Queue.RAZORPAY, activities=_gateway),
     ],

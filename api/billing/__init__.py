@@ -2,9 +2,25 @@
 
 from fastapi import APIRouter
 
-from api.billing import disputes, finance, invoices, payments, reconciliation, refunds, subscriptions, webhooks
+from api.billing import (
+    disputes,
+    finance,
+    gst,
+    invoices,
+    ledger,
+    payments,
+    periods,
+    reconciliation,
+    refunds,
+    subscriptions,
+    webhooks,
+)
 
 router = APIRouter()
-for part in (payments, subscriptions, refunds, invoices, webhooks, reconciliation, disputes, finance):
-    # In the order in which paths are matched.
+# In the order in which paths are matched.
+PARTS = (
+    *(payments, subscriptions, refunds, invoices, webhooks, reconciliation, disputes, finance, ledger, gst),
+    periods,
+)
+for part in PARTS:
     router.include_router(part.router)
