@@ -21,7 +21,7 @@ from models.messages.disputes import (
     TakenDispute,
 )
 from providers.razorpay_disputes import RazorpayDisputes
-from store import attempts, disputes, ledger, payments
+from store import attempts, disputes, ledger, payments, periods
 from store.database import Connection, Database
 from store.references import reference_of
 from workflows.ports.disputes import DisputeGatewayPort, DisputePort
@@ -75,7 +75,8 @@ class DisputeActivities(DisputePort):
         if not await disputes.open_dispute(connection, said, payment, due, now):
             return
         known = (payment["payment_id"], said.payment_id)
-        await ledger.post(connection, opened_entry(said.id, india_date(now), said.amount, known), now)
+        day = await periods.open_day(connection, india_date(now))
+        await ledger.post(connection, opened_entry(said.id, day, said.amount, known), now)
         await payments.advance(connection, payment["payment_id"], PaymentStatus.DISPUTED, "dispute", now)
 
     async def _advance(
@@ -88,7 +89,8 @@ class DisputeActivities(DisputePort):
             return row
         await attempts.sent(connection, "acceptance", said.id, now)
         known = (row["payment_id"], said.payment_id)
-        entry = ended_entry(said.id, india_date(now), row["amount"], row["lost"], known)
+        day = await periods.open_day(connection, india_date(now))
+        entry = ended_entry(said.id, day, row["amount"], row["lost"], known)
         await ledger.post(connection, entry, now)
         await payments.end_dispute(connection, row["payment_id"], row["lost"], now)
         return row

@@ -1,17 +1,17 @@
 """What the refund process does to our books and asks of the gateway."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from temporalio import activity
 
 from activities.beating import in_thread
-from domain.errors import Rejected, Unknown
+from domain.errors import Rejected, Unavailable, Unknown
 from domain.gst import india_date
-from domain.ledger import Account, payout_entry, refund_entry
+from domain.ledger import Account, Entry, payout_entry, refund_entry
 from domain.money import MIN_PAISE
 from domain.payments import PaymentStatus, Purpose, RefundStatus
-from domain.refunds import Authority, approvals_due, grant
+from domain.refunds import Authority, approvals_due, grant, returned_entry, second_payout_entry
 from models.messages.billing import (
     AdvancedRefund,
     AdvanceRefund,
@@ -132,8 +132,10 @@ class RefundActivities(RefundPort):
                 row,
                 command.status,
                 command.at,
+                source=_source(command),
                 approver=command.approver,
                 gateway_refund_id=command.gateway.id if command.gateway else None,
+                arn=command.gateway.arn if command.gateway else None,
                 utr=command.utr,
                 failure_code=command.failure_code,
             )
@@ -175,20 +177,45 @@ class RefundActivities(RefundPort):
         await ledger.post(connection, entry, now)
 
     async def _pay(self, connection: Connection, row: dict[str, Any], now: datetime) -> bool:
-        """Books the payout of a processed refund once; whether nothing of the payment is left."""
+        """Books the payout of a processed refund once, and once its return; whether nothing of the payment
+        is left."""
         payment = await payments.find(connection, row["payment_id"])
         if payment is None:
             raise Rejected("payment_unknown")
-        if row["status"] != RefundStatus.PROCESSED:
-            return payment["amount_refunding"] == payment["amount"]
-        source = Account.BANK if row["utr"] else Account.GATEWAY_CLEARING
-        known = tuple(key for key in (row["payment_id"], row["gateway_refund_id"], row["utr"]) if key)
-        entry = payout_entry(row["refund_id"], india_date(now), row["amount"], source, known)
-        if not await ledger.posted(connection, entry.business_key):
-            await ledger.post(connection, entry, now)
-            await payments.count_refund(connection, row["payment_id"], row["amount"], now)
-            payment = await payments.find(connection, row["payment_id"]) or payment
-        return payment["amount_refunded"] == payment["amount"]
+        paid = row["status"] == RefundStatus.PROCESSED
+        if paid or row["returned_at"]:
+            entry = _payout(row, await periods.open_day(connection, india_date(now)))
+            if not await ledger.posted(connection, entry.business_key):
+                await ledger.post(connection, entry, now)
+                count = payments.count_refund if paid else payments.uncount_refund
+                await count(connection, row["payment_id"], row["amount"], now)
+                payment = await payments.find(connection, row["payment_id"]) or payment
+        return payment["amount_refunded" if paid else "amount_refunding"] == payment["amount"]
+
+
+def _payout(row: dict[str, Any], day: date) -> Entry:
+    """The entry of money that left, by the gateway or by bank, or that came back."""
+    known = tuple(key for key in (row["payment_id"], row["gateway_refund_id"], row["utr"]) if key)
+    refund_id, amount = row["refund_id"], row["amount"]
+    if row["status"] != RefundStatus.PROCESSED:
+        return returned_entry(refund_id, day, amount, known)
+    if row["returned_at"]:
+        return second_payout_entry(refund_id, day, amount, known)
+    source = Account.BANK if row["utr"] else Account.GATEWAY_CLEARING
+    return payout_entry(refund_id, day, amount, source, known)
+
+
+def _source(command: AdvanceRefund) -> str:
+    """What brings a refund to a state, as its timeline says."""
+    if command.approver:
+        return "finance"
+    match command.failure_code:
+        case "returned_by_bank":
+            return "bank"
+        case "dispute_lost":
+            return "dispute"
+        case _:
+            return "gateway"
 
 
 def _granted(
@@ -224,9 +251,16 @@ class RefundGatewayActivities(RefundGatewayPort):
 
         Raises:
             Unknown: it may have happened (also where this attempt, or another, is live already).
-            Rejected, Unavailable, RateLimited: this call changed nothing.
+            Unavailable: nothing left; `payment_disputed` while the customer's bank has yet to decide.
+            Rejected: nothing left, and nothing will; `dispute_lost` where the bank gave it back already.
+            RateLimited: this call changed nothing.
         """
         async with self._database.transaction() as connection:
+            held = await refunds.held(connection, command.refund_id)
+            if held == "payment_disputed":
+                raise Unavailable(held)
+            if held is not None:
+                raise Rejected(held)
             begun = await attempts.begin(connection, "refund", command.refund_id, command.attempt, command.at)
         if not begun:
             raise Unknown("attempt_live")

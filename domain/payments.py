@@ -98,10 +98,14 @@ class RefundStatus(StrEnum):
 
 REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.REQUESTED: frozenset({RefundStatus.APPROVED, RefundStatus.REJECTED}),
-    RefundStatus.APPROVED: frozenset({RefundStatus.PENDING, RefundStatus.MANUAL_PAYOUT}),
+    # Rejected where the customer's bank has given the money back meanwhile.
+    RefundStatus.APPROVED: frozenset(
+        {RefundStatus.PENDING, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED}
+    ),
     RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT}),
     RefundStatus.MANUAL_PAYOUT: frozenset({RefundStatus.PROCESSED}),
-    RefundStatus.PROCESSED: frozenset(),
+    # The bank returned what the gateway had paid; what was paid by transfer stays paid.
+    RefundStatus.PROCESSED: frozenset({RefundStatus.MANUAL_PAYOUT}),
     RefundStatus.REJECTED: frozenset(),
     # A word of the API that the process does not say: what the gateway cannot pay goes by bank.
     RefundStatus.FAILED: frozenset(),

@@ -1,8 +1,9 @@
 """Who may have money back, how much, and who has to agree."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from domain.ledger import Account, Entry, credit, debit
 from domain.payments import Purpose
 
 COURSE_COOLING_OFF = timedelta(days=7)
@@ -87,3 +88,23 @@ def approvals_due(authority: Authority, amount: int) -> int:
             return 2 if large else 0
         case Authority.SYSTEM:
             return 0
+
+
+def returned_entry(refund_id: str, day: date, amount: int, references: tuple[str, ...] = ()) -> Entry:
+    """The customer's bank sent back what the gateway had paid out: we owe it again."""
+    return Entry(
+        business_key=f"returned:{refund_id}",
+        date=day,
+        lines=(*debit(Account.GATEWAY_CLEARING, amount), *credit(Account.REFUNDS_PAYABLE, amount)),
+        references=(refund_id, *references),
+    )
+
+
+def second_payout_entry(refund_id: str, day: date, amount: int, references: tuple[str, ...] = ()) -> Entry:
+    """A returned refund is paid by bank transfer; the first payout keeps its own key."""
+    return Entry(
+        business_key=f"second-payout:{refund_id}",
+        date=day,
+        lines=(*debit(Account.REFUNDS_PAYABLE, amount), *credit(Account.BANK, amount)),
+        references=(refund_id, *references),
+    )

@@ -48,5 +48,8 @@ class RefundTimeline(SQLModel, table=True):
     )
     status: str = Field(sa_type=Text)
     at: datetime = Field(sa_column=instant())
+    source: str = Field(sa_type=Text)
+    """What brought it there: customer, support, finance, system, gateway, bank, dispute."""
     actor: str | None = Field(default=None, sa_type=Text)
+    """The member of staff, where one did."""
     code: str | None = Field(default=None, sa_type=Text)

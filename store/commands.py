@@ -50,8 +50,11 @@ class Commands:
     async def promise(
         self, request: Request, business_id: str, drive: Drive, alongside: Alongside | None
     ) -> Promise:
-        """Makes the promise, or finds the one made before under the same (actor, route, key)."""
-        made_id = mint(Prefix.COMMAND)
+        """Makes the promise, or finds the one made before under the same (actor, route, key).
+
+        A command on what is there already has no object of its own: its business id is the command's."""
+        own = business_id.startswith(f"{Prefix.COMMAND}_")
+        made_id = business_id if own else mint(Prefix.COMMAND)
         values = {
             "command_id": made_id,
             "actor": request.actor,

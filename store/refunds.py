@@ -32,6 +32,15 @@ class NewRefund:
     reason_code: str
 
 
+@dataclass(frozen=True)
+class Step:
+    """What brought a refund to a state, who, and why where it has a code."""
+
+    source: str
+    actor: str | None = None
+    code: str | None = None
+
+
 async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> bool:
     """Inserts the refund and reserves its amount; True also for a repeat, False where the payment has not
     that much left (a constraint on the payment's row says so)."""
@@ -50,7 +59,9 @@ async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> 
             )
     except CheckViolation:
         return False
-    await _tell(connection, new.refund_id, new.payment_id, new.status, now)
+    await _tell(
+        connection, new.refund_id, new.payment_id, new.status, now, Step(new.authority, new.requested_by)
+    )
     return True
 
 
@@ -75,14 +86,21 @@ async def advance(
     status: RefundStatus,
     now: datetime,
     *,
+    source: str,
     approver: str | None = None,
     gateway_refund_id: str | None = None,
+    arn: str | None = None,
     utr: str | None = None,
     failure_code: str | None = None,
 ) -> dict[str, Any]:
-    """Moves a locked refund to `status` if that may follow; an approver is counted once. Gives the row."""
+    """Moves a locked refund to `status` if that may follow; an approver is counted once. Gives the row.
+
+    What was paid by bank transfer stays paid, and nothing but a transfer pays what is owed by one;
+    `returned_at` marks a processed refund that is owed again.
+    """
     before = RefundStatus(row["status"])
-    moves = status in REFUND_NEXT[before]
+    moves = status in REFUND_NEXT[before] and not (before is RefundStatus.PROCESSED and row["utr"])
+    moves = moves and not (before is RefundStatus.MANUAL_PAYOUT and not utr)
     counts = approver is not None and approver not in row["approvers"]
     if not moves and not counts:
         return row
@@ -90,7 +108,8 @@ async def advance(
         """UPDATE finance.refunds SET status = %(status)s, updated_at = %(now)s, version = version + 1,
                approvers = approvers || %(approvers)s::text[],
                gateway_refund_id = coalesce(%(gateway)s, gateway_refund_id), utr = coalesce(%(utr)s, utr),
-               failure_code = coalesce(%(failure)s, failure_code)
+               arn = coalesce(%(arn)s, arn), failure_code = coalesce(%(failure)s, failure_code),
+               returned_at = CASE WHEN %(returned)s THEN %(now)s ELSE returned_at END
            WHERE refund_id = %(id)s RETURNING *""",
         {
             "status": status if moves else before,
@@ -98,21 +117,48 @@ async def advance(
             "approvers": [approver] if counts else [],
             "gateway": gateway_refund_id,
             "utr": utr,
+            "arn": arn,
+            "returned": moves and before is RefundStatus.PROCESSED,
             "failure": failure_code,
             "id": row["refund_id"],
         },
     )
     after = await cursor.fetchone()
-    await _tell(connection, row["refund_id"], row["payment_id"], status if moves else before, now)
+    step = Step(source, approver, failure_code)
+    await _tell(connection, row["refund_id"], row["payment_id"], status if moves else before, now, step)
     return after or row
 
 
 async def _tell(
-    connection: Connection, refund_id: str, payment_id: str, status: RefundStatus, now: datetime
+    connection: Connection, refund_id: str, payment_id: str, status: RefundStatus, now: datetime, step: Step
 ) -> None:
+    await connection.execute(
+        """INSERT INTO finance.refund_timeline (refund_id, status, at, source, actor, code)
+           VALUES (%s, %s, %s, %s, %s, %s)""",
+        (refund_id, status, now, step.source, step.actor, step.code),
+    )
     body = {"refund_id": refund_id, "payment_id": payment_id, "status": status.value}
     await emit(connection, TOPIC, payment_id, f"refund.{status}", body, now)
     await touch(connection, refund_id)
+
+
+async def held(connection: Connection, refund_id: str) -> str | None:
+    """Why the money of a refund may not leave: the code of a dispute that is not decided, or that has cost
+    what was to be given back. Keeps the payment's row until the transaction ends."""
+    row = await find(connection, refund_id, lock=True)
+    if row is None:
+        return None
+    cursor = await connection.execute(
+        """SELECT amount_refunding + amount_lost > amount AS lost, EXISTS (
+               SELECT FROM finance.disputes d WHERE d.payment_id = p.payment_id
+               AND d.status IN ('open', 'under_review')) AS disputed
+           FROM finance.payments p WHERE payment_id = %s""",
+        (row["payment_id"],),
+    )
+    found = await cursor.fetchone()
+    if found is None:
+        return None
+    return "payment_disputed" if found["disputed"] else "dispute_lost" if found["lost"] else None
 
 
 async def utr_spent(connection: Connection, utr: str, refund_id: str) -> bool:
@@ -123,14 +169,31 @@ async def utr_spent(connection: Connection, utr: str, refund_id: str) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def process_of(connection: Connection, *, gateway_refund_id: str, receipt: str | None) -> str | None:
-    """The id of the refund of ours that the gateway speaks of, by its id or by the receipt we sent."""
+async def of_gateway(
+    connection: Connection, gateway_refund_id: str | None, receipt: str | None
+) -> dict[str, Any] | None:
+    """The refund of ours that the gateway speaks of, by its id or by the receipt we sent, with its payment's
+    id at the gateway."""
     cursor = await connection.execute(
-        "SELECT refund_id FROM finance.refunds WHERE gateway_refund_id = %s OR refund_id = %s LIMIT 1",
+        """SELECT r.*, p.gateway_payment_id FROM finance.refunds r JOIN finance.payments p USING (payment_id)
+           WHERE r.gateway_refund_id = %s OR r.refund_id = %s LIMIT 1""",
         (gateway_refund_id, receipt),
     )
-    row = await cursor.fetchone()
-    return row["refund_id"] if row else None
+    return await cursor.fetchone()
+
+
+async def shown(connection: Connection, refund_id: str) -> dict[str, Any] | None:
+    """The row with its credit note and each step of its way, oldest first."""
+    cursor = await connection.execute(
+        """SELECT r.*, i.invoice_id AS credit_note_id, i.number AS credit_note_number,
+               (SELECT coalesce(jsonb_agg(jsonb_build_object('status', t.status, 'at', t.at, 'source',
+                    t.source, 'actor', t.actor, 'code', t.code) ORDER BY t.number), '[]')
+                FROM finance.refund_timeline t WHERE t.refund_id = r.refund_id) AS timeline
+           FROM finance.refunds r LEFT JOIN finance.invoices i ON i.refund_id = r.refund_id
+           WHERE r.refund_id = %s""",
+        (refund_id,),
+    )
+    return await cursor.fetchone()
 
 
 async def listing(
@@ -142,16 +205,33 @@ async def listing(
     end: datetime | None,
     limit: int,
     statuses: list[str] | None = None,
+    payment_id: str | None = None,
+    utr: str | None = None,
+    by_bank: bool | None = None,
 ) -> list[dict[str, Any]]:
-    """The firm's refunds, newest first; `statuses` narrows further."""
+    """The firm's refunds, newest first; `statuses` narrows further, `by_bank` to those that finance pays."""
     cursor = await connection.execute(
         """SELECT * FROM finance.refunds
            WHERE (%(status)s::text IS NULL OR status = %(status)s)
              AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s))
+             AND (%(payment_id)s::text IS NULL OR payment_id = %(payment_id)s)
+             AND (%(utr)s::text IS NULL OR utr = %(utr)s)
+             AND (%(by_bank)s::boolean IS NULL
+                  OR (status = 'manual_payout' OR utr IS NOT NULL) = %(by_bank)s)
              AND (%(after)s::text IS NULL OR refund_id < %(after)s)
              AND (%(start)s::timestamptz IS NULL OR created_at >= %(start)s)
              AND (%(end)s::timestamptz IS NULL OR created_at < %(end)s)
            ORDER BY refund_id DESC LIMIT %(limit)s""",
-        {"status": status, "statuses": statuses, "after": after, "start": start, "end": end, "limit": limit},
+        {
+            "status": status,
+            "statuses": statuses,
+            "payment_id": payment_id,
+            "utr": utr,
+            "by_bank": by_bank,
+            "after": after,
+            "start": start,
+            "end": end,
+            "limit": limit,
+        },
     )
     return await cursor.fetchall()

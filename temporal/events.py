@@ -25,7 +25,9 @@ async def tell(client: Client, workflow_id: str, signal: str, argument: Any, sta
         id=workflow_id,
         task_queue=start.queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+        if start.rerun
+        else WorkflowIDReusePolicy.REJECT_DUPLICATE,
         static_summary=start.summary,
         static_details=start.details,
         search_attributes=attributes(start),

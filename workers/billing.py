@@ -17,6 +17,7 @@ from providers.irp import HttpIrp
 from providers.razorpay import Razorpay
 from providers.razorpay_disputes import RazorpayDisputes
 from providers.razorpay_mandates import RazorpayMandates
+from providers.razorpay_reports import RazorpayReports
 from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
@@ -61,6 +62,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         _debits(parts).withdraw,
         days.begin,
         days.compare,
+        days.tell,
         days.decide,
         _einvoices(parts).reissue,
     ]
@@ -105,7 +107,7 @@ def _einvoices(parts: Parts) -> EInvoiceActivities:
 
 
 def _reconciliation(parts: Parts) -> ReconciliationActivities:
-    gateway = RazorpayMandates(parts.settings)
+    gateway = RazorpayReports(parts.settings)
     return ReconciliationActivities(parts.database, gateway, parts.settings.settlement_lag_days)
 
 

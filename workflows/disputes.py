@@ -300,6 +300,7 @@ class DisputeWorkflow:
                 working(f"{process} has ended; its access is governed by its own state")
 
     def _signed(self, asked: AcceptDispute) -> Assertion:
+        command = workflow.current_update_info()
         try:
             who = check(
                 asked.assertion,
@@ -307,6 +308,7 @@ class DisputeWorkflow:
                 workflow_id=workflow.info().workflow_id,
                 action="accept",
                 now=workflow.now(),
+                command_id=command.id if command else "",
             )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None

@@ -7,11 +7,8 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import RefundStatus
-    from models.contracts.assertions import Assertion, ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.messages.billing import (
-        AdvancedRefund,
-        AdvanceRefund,
         GatewayEvent,
         GatewayRefund,
         OpenedRefund,
@@ -22,7 +19,9 @@ with workflow.unsafe.imports_passed_through():
         RequestRefund,
         StaffDecision,
     )
+    from models.messages.disputes import Dispute, PaymentDisputed
     from workflows.failures import refuse
+    from workflows.payouts import BankPayout
     from workflows.ports.billing import RefundPort
     from workflows.returning import Returning
     from workflows.visible import show, waiting, working
@@ -34,26 +33,26 @@ DECIDED = frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundS
 
 
 @workflow.defn(name="Refund")
-class RefundWorkflow:
+class RefundWorkflow(BankPayout):
     """`refund:{refund}`. Once accepted by the gateway, or refused by it and so owed by bank transfer, the
     credit note stands and the books say so; nothing is undone after that."""
 
     @workflow.init
     def __init__(self, given: RefundInput) -> None:
-        self._given = given
+        self._given: RefundInput = given
         self._opened: OpenedRefund | None = None
         self._status = RefundStatus.REQUESTED
         self._approvers: list[str] = []
         self._rejected_by: str | None = None
-        self._utr: str | None = None
-        self._paid_by: str | None = None
         self._returning = Returning(given.refund_id, "", 0, given.speed)
 
     @workflow.run
     async def run(self, given: RefundInput) -> RefundState:
         if await self._open() and await self._agree():
             sent = await self._returning.send()
-            if sent is None or not await self._follow(sent):
+            if self._returning.forfeited:
+                await self._forfeit()
+            elif sent is None or not await self._follow(sent):
                 await self._pay_by_bank()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._answer()
@@ -99,25 +98,10 @@ class RefundWorkflow:
         self._signed(decision, "reject")
         self._must_be_open()
 
-    @workflow.update
-    async def paid_out(self, decision: StaffDecision) -> RefundState:
-        """Finance has paid by bank transfer; `utr` proves it."""
-        self._paid_by = self._signed(decision, "paid_out").subject
-        self._utr = decision.utr
-        await workflow.wait_condition(
-            lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
-        )
-        if self._status is not RefundStatus.PROCESSED:
-            raise refuse("utr_already_used")
-        return self._answer()
-
-    @paid_out.validator
-    def _may_pay_out(self, decision: StaffDecision) -> None:
-        self._signed(decision, "paid_out")
-        if self._status is not RefundStatus.MANUAL_PAYOUT:
-            raise refuse("no_payout_due")
-        if not decision.utr or self._utr is not None:
-            raise refuse("utr_required" if not decision.utr else "already_paid_out")
+    @workflow.signal
+    def payment_disputed(self, said: PaymentDisputed) -> None:
+        """A dispute of the payment was opened, or has ended: what it held may go on."""
+        self._returning.decided = said.state is not Dispute.OPENED
 
     @workflow.signal
     def gateway_event(self, _: GatewayEvent) -> None:
@@ -200,60 +184,19 @@ class RefundWorkflow:
         self._done()
         return True
 
+    async def _forfeit(self) -> None:
+        """The customer's bank gave the money back meanwhile: a refund would be the second one."""
+        await self._advance(RefundStatus.REJECTED, failure_code="dispute_lost")
+        show(state=self._status)
+        working("not paid back: a lost dispute has given the customer the money")
+
     async def _pay_by_bank(self) -> None:
         """The gateway cannot (most refuse after six months): finance pays and gives the UTR."""
         told = self._status is RefundStatus.PENDING
         after = await self._advance(RefundStatus.MANUAL_PAYOUT, failure_code="gateway_refused")
         if not told:
             await self._tell(after.full)
-        show(state=self._status, attention=True)
-        waiting(
-            "finance to pay by bank transfer and give the UTR",
-            since=workflow.now(),
-            otherwise="the amount stays in refunds payable",
-            who="finance",
-            link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/paid_out",
-        )
-        while self._status is not RefundStatus.PROCESSED:
-            await workflow.wait_condition(lambda: self._utr is not None)
-            try:
-                await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
-            except ApplicationError:
-                # One transfer pays one refund: another has this UTR, and finance is asked again.
-                self._utr = None
-        show(attention=False)
-        self._done()
-
-    def _done(self) -> None:
-        show(state=self._status)
-        working("paid back")
-
-    # Steps
-
-    async def _advance(
-        self,
-        status: RefundStatus,
-        *,
-        approver: str | None = None,
-        gateway: GatewayRefund | None = None,
-        failure_code: str | None = None,
-        utr: str | None = None,
-    ) -> AdvancedRefund:
-        after = await workflow.execute_local_activity_method(
-            RefundPort.advance,
-            AdvanceRefund(
-                refund_id=self._given.refund_id,
-                status=status,
-                at=workflow.now(),
-                approver=approver,
-                gateway=gateway,
-                failure_code=failure_code,
-                utr=utr,
-            ),
-            **BOOK.local(),
-        )
-        self._status = after.status
-        return after
+        await self._await_transfer()
 
     async def _tell(self, full: bool) -> None:
         """The reference changes what the customer may use; one that has ended has nothing to change."""
@@ -272,27 +215,9 @@ class RefundWorkflow:
         except ApplicationError:
             working("the reference's process has ended; its access is governed by its own state")
 
-    def _signed(self, decision: StaffDecision, action: str) -> Assertion:
-        try:
-            who = check(
-                decision.assertion,
-                self._given.assertion_key,
-                workflow_id=workflow.info().workflow_id,
-                action=action,
-                now=workflow.now(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if who.role != "finance":
-            raise refuse("role_required")
-        return who
-
     def _must_be_open(self) -> None:
         if self._opened is None or self._status is not RefundStatus.REQUESTED or self._rejected_by:
             raise refuse("not_awaiting_approval")
-
-    def _answer(self) -> RefundState:
-        return RefundState(refund_id=self._given.refund_id, status=self._status)
 
     @property
     def _due(self) -> int:

@@ -1,5 +1,6 @@
 """The irreversible call of a refund: sent once, looked for by our receipt, never just repeated."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, repeat
@@ -22,6 +23,8 @@ SURELY_OVER = timedelta(seconds=30)
 SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
 """Between attempts that surely changed nothing; after the last, a person pays by bank."""
 
+DISPUTE_LOOK = timedelta(hours=12)
+
 
 @dataclass
 class Returning:
@@ -34,22 +37,48 @@ class Returning:
     attempt: int = 0
     told: bool = False
     """A webhook named this refund, and the gateway has not been read since."""
+    decided: bool = False
+    """A dispute of the payment has ended, and the refund has not been tried since."""
+    forfeited: bool = False
+    """The customer's bank gave the money back: nothing is left to give."""
 
     async def send(self) -> GatewayRefund | None:
-        """Gives the money back, once; None where the gateway refuses for good."""
+        """Gives the money back, once; None where the gateway refuses for good, or where a lost dispute has
+        given it back (`forfeited`)."""
         for pause in SEND_AGAIN:
-            self.attempt += 1
-            begun = workflow.now()
-            try:
-                return await self._send(begun)
-            except ActivityError as error:
-                failure = outcome(error)
+            failure, begun = None, workflow.now()
+            while failure is None:
+                self.attempt += 1
+                begun = workflow.now()
+                try:
+                    return await self._send(begun)
+                except ActivityError as error:
+                    failure = await self._held(outcome(error))
+            if failure.code == "dispute_lost":
+                self.forfeited = True
+                return None
             found = await self._resolve(failure, begun)
             if found is not None:
                 return found
             if isinstance(failure, Rejected):
                 return None
             await self._rest(failure, pause)
+        return None
+
+    async def _held(self, failure: TreumError) -> TreumError | None:
+        """None once a dispute that held the money has ended: nothing left, and no attempt was spent."""
+        if failure.code != "payment_disputed":
+            return failure
+        waiting(
+            "the end of a dispute of the payment",
+            since=workflow.now(),
+            otherwise="it is tried again every twelve hours; nothing leaves before the bank has decided",
+            who="finance, who answer the dispute",
+            link="GET /v1/finance/disputes?status=open",
+        )
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self.decided, timeout=DISPUTE_LOOK)
+        self.decided = False
         return None
 
     async def find(self) -> GatewayRefund | None:

@@ -105,29 +105,32 @@ async def accept(
     if row["user_id"] == principal.user_id:
         raise Problem(403, "own_dispute")
     process, note_id = workflow_id(Kind.DISPUTE, dispute_id), mint(Prefix.NOTE)
-    assertion = Assertion(
-        subject=principal.user_id,
-        role="finance",
-        workflow_id=process,
-        action="accept",
-        expires_at=datetime.now(UTC) + LIFETIME,
-    )
-    signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
-    asked = AcceptDispute(assertion=signed, note_id=note_id if body.reason is not None else None)
 
     async def keep(connection: Connection, _: str) -> None:
         if body.reason is not None:
             now = datetime.now(UTC)
             await notes.write(connection, platform.vault, principal.user_id, body.reason, now, note_id)
 
-    drive = Drive(
-        workflow_type="Dispute",
-        workflow_id=process,
-        queue=Queue.BILLING,
-        update="accept",
-        argument=asked.model_dump(mode="json"),
-    )
+    def drive(command_id: str) -> Drive:
+        assertion = Assertion(
+            subject=principal.user_id,
+            role="finance",
+            workflow_id=process,
+            action="accept",
+            expires_at=datetime.now(UTC) + LIFETIME,
+            command_id=command_id,
+        )
+        signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
+        asked = AcceptDispute(assertion=signed, note_id=note_id if body.reason is not None else None)
+        return Drive(
+            workflow_type="Dispute",
+            workflow_id=process,
+            queue=Queue.BILLING,
+            update="accept",
+            argument=asked.model_dump(mode="json"),
+        )
+
     about = [row["user_id"], row["payment_id"]]
     return await commander.run(
-        mint(Prefix.COMMAND), lambda _: drive, alongside=keep, status=200, key_required=True, about=about
+        mint(Prefix.COMMAND), drive, alongside=keep, status=200, key_required=True, about=about
     )

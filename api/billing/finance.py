@@ -1,8 +1,8 @@
 """What finance reads of money in and out: payments, refunds, payouts. CSV by ``Accept``."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from store import payments, refunds
 
 router = APIRouter(prefix="/v1/finance", tags=["finance"])
 Finance = Annotated[Principal, Depends(require_role("finance"))]
+Reference = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 PAYMENT = (
     "payment_id", "user_id", "purpose", "reference_id", "status", "amount", "amount_refunded", "currency",
@@ -25,8 +26,8 @@ PAYMENT = (
 REFUND = (
     "refund_id", "payment_id", "user_id", "status", "amount", "currency", "speed", "authority",
     "requested_by",
-    "approvals_due", "approvals", "reason_code", "gateway_refund_id", "utr", "failure_code", "created_at",
-    "updated_at", "version",
+    "approvals_due", "approvals", "reason_code", "gateway_refund_id", "arn", "utr", "failure_code",
+    "created_at", "updated_at", "version",
 )  # fmt: skip
 PAYOUTS = [RefundStatus.MANUAL_PAYOUT.value, RefundStatus.PROCESSED.value, RefundStatus.PENDING.value]
 
@@ -48,27 +49,36 @@ async def all_payments(
 
 @router.get("/refunds", response_model=None)
 async def all_refunds(
-    request: Request, query: Page, platform: PlatformDep, _: Finance
+    request: Request, query: Page, platform: PlatformDep, _: Finance, payment_id: Reference = None
 ) -> Response | dict[str, Any]:
-    return await _refunds(request, query, platform, "refunds", None)
+    """Every refund, newest first; those of one payment by `payment_id`."""
+    return await _refunds(request, query, platform, "refunds", payment_id=payment_id)
 
 
 @router.get("/payouts", response_model=None)
 async def payouts(
-    request: Request, query: Page, platform: PlatformDep, _: Finance
+    request: Request,
+    query: Page,
+    platform: PlatformDep,
+    _: Finance,
+    by: Annotated[
+        Literal["gateway", "bank"] | None, Query(description="Who pays: the gateway, or finance")
+    ] = None,
+    utr: Reference = None,
 ) -> Response | dict[str, Any]:
     """Money on its way back to customers, or back already: by the gateway, or by bank with its UTR."""
-    return await _refunds(request, query, platform, "payouts", PAYOUTS)
+    by_bank = None if by is None else by == "bank"
+    return await _refunds(request, query, platform, "payouts", statuses=PAYOUTS, by_bank=by_bank, utr=utr)
 
 
 async def _refunds(
-    request: Request, query: Page, platform: PlatformDep, name: str, statuses: list[str] | None
+    request: Request, query: Page, platform: PlatformDep, name: str, **narrowed: Any
 ) -> Response | dict[str, Any]:
     async with platform.database.reading() as connection:
         rows = await refunds.listing(
             connection,
             **query.asked,
-            statuses=statuses,
+            **narrowed,
         )
     rows, cursor = cut(rows, query, "refund_id")
     items = [{column: shown(row)[column] for column in REFUND} for row in rows]

@@ -98,13 +98,19 @@ def _request_drive(
 async def status(id: str, wait: Wait, platform: PlatformDep, principal: CurrentUser) -> dict[str, Any]:
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
-            row = await refunds.find(connection, id)
+            row = await refunds.shown(connection, id)
         own(principal, row["user_id"] if row else None, "support", "finance")
-        return shown(row or {})
+        return _told(row or {}, to_staff=principal.is_staff)
 
     return await until(
         read, wait, lambda row: row["version"], lambda row: row["status"] in REFUND_TERMINAL, platform
     )
+
+
+def _told(row: dict[str, Any], *, to_staff: bool) -> dict[str, Any]:
+    """The refund with its way; which member of staff did what is for staff alone."""
+    steps = [step if to_staff else {**step, "actor": None} for step in row["timeline"]]
+    return {**shown(row), "timeline": steps}
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -143,25 +149,25 @@ async def _decide(
         raise Problem(403, "own_refund")
     note_id = mint(Prefix.NOTE) if body.reason is not None else None
     process = workflow_id(Kind.REFUND, refund_id)
-    assertion = Assertion(
-        subject=principal.user_id,
-        role="finance",
-        workflow_id=process,
-        action=action,
-        expires_at=datetime.now(UTC) + LIFETIME,
-    )
-    decision = StaffDecision(
-        assertion=sign(platform.settings.assertion_key.get_secret_value(), assertion), note_id=note_id
-    )
-    drive = Drive(
-        workflow_type="Refund",
-        workflow_id=process,
-        queue=Queue.BILLING,
-        update=action,
-        argument=decision.model_dump(mode="json"),
-    )
+
+    def drive(command_id: str) -> Drive:
+        assertion = Assertion(
+            subject=principal.user_id,
+            role="finance",
+            workflow_id=process,
+            action=action,
+            expires_at=datetime.now(UTC) + LIFETIME,
+            command_id=command_id,
+        )
+        signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
+        return Drive(
+            workflow_type="Refund",
+            workflow_id=process,
+            queue=Queue.BILLING,
+            update=action,
+            argument=StaffDecision(assertion=signed, note_id=note_id).model_dump(mode="json"),
+        )
+
     about = [row["user_id"], row["payment_id"]]
     alongside = _noting(platform, principal, note_id, body.reason) if body.reason and note_id else None
-    return await commander.run(
-        mint(Prefix.COMMAND), lambda _: drive, alongside=alongside, status=200, about=about
-    )
+    return await commander.run(mint(Prefix.COMMAND), drive, alongside=alongside, status=200, about=about)

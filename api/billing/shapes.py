@@ -47,9 +47,12 @@ class Decision(Body):
 
 
 class Moment(BaseModel):
+    """`code` says why, in neutral words, where the state has a reason."""
+
     status: PaymentStatus
     at: datetime
     source: str
+    code: str | None = None
 
 
 class Payment(BaseModel):
@@ -76,7 +79,19 @@ class PaymentState(BaseModel):
     status: PaymentStatus
 
 
+class RefundStep(BaseModel):
+    """`source`: customer, support, finance, system, gateway, bank, dispute; `actor`: for staff alone."""
+
+    status: RefundStatus
+    at: datetime
+    source: str
+    actor: str | None
+    code: str | None
+
+
 class Refund(BaseModel):
+    """`arn`: what the customer's bank finds the money by; `utr`: of a transfer that finance made."""
+
     refund_id: str
     payment_id: str
     status: RefundStatus
@@ -86,8 +101,12 @@ class Refund(BaseModel):
     reason_code: str
     approvals_due: int
     approvals: int
+    arn: str | None
     utr: str | None
     failure_code: str | None
+    credit_note_id: str | None
+    credit_note_number: str | None
+    timeline: list[RefundStep]
     created_at: datetime
     updated_at: datetime
     version: int

@@ -1,5 +1,6 @@
 """The gateway's webhook: checked, stored once, answered; then its process is told to look."""
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +17,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.platform import Platform, PlatformDep
 from api.problems import Problem
 from domain.errors import Unavailable
-from domain.payments import signed
+from domain.payments import PaymentStatus, signed
 from models.contracts.commands import Drive
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import GatewayEvent
 from models.messages.disputes import DisputeInput
+from models.messages.monitoring import LatePayment
+from models.messages.refunds import ReturnedInput
 from store import events, payments, refunds
 from store.database import Connection
 from temporal.events import tell
@@ -39,26 +42,27 @@ GATEWAY_ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 async def razorpay(request: Request, platform: PlatformDep) -> JSONResponse:
     """Signature over the raw body by the current webhook secret or the one before it (retries keep the old
     one after a rotation). A repeat is answered like the first. The process is told after the answer; what
-    is stored and not told is swept."""
+    is stored and not told is swept. What is signed and says nothing that we know is kept all the same: the
+    gateway disables an endpoint that refuses."""
     raw = await request.body()
     signature = request.headers.get("x-razorpay-signature", "")
     if not signed(raw, signature, platform.settings.razorpay_webhook_secrets):
         raise Problem(400, "signature_invalid")
-    event_id = request.headers.get("x-razorpay-event-id", "")
     entities = _entities(raw)
-    if not 0 < len(event_id) <= LONGEST_EVENT_ID or entities is None:
-        raise Problem(400)
     now = datetime.now(UTC)
     hint = _hint(entities)
     start = _dispute(platform, entities)
     # One statement writes, and needs no transaction around it: two round trips fewer before the answer.
     async with platform.database.reading() as connection:
-        process = start.workflow_id if start else await _process(connection, entities, hint)
+        if start is None:
+            process, start = await _process(platform, connection, entities, hint)
+        else:
+            process = start.workflow_id
         number = await events.receive(
             connection,
             platform.vault,
             source=SOURCE,
-            event_id=event_id,
+            event_id=_event_id(request, raw),
             raw=raw,
             workflow_id=process,
             signal=SIGNAL if process else None,
@@ -73,13 +77,19 @@ async def razorpay(request: Request, platform: PlatformDep) -> JSONResponse:
     return JSONResponse({"status": "received"}, background=telling)
 
 
-def _entities(raw: bytes) -> dict[str, dict[str, Any]] | None:
-    """The event's entities by kind; None where the body is no event."""
+def _event_id(request: Request, raw: bytes) -> str:
+    """The gateway's id of the event; of one that comes without, the same for the same body."""
+    given = request.headers.get("x-razorpay-event-id", "")
+    return given if 0 < len(given) <= LONGEST_EVENT_ID else f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def _entities(raw: bytes) -> dict[str, dict[str, Any]]:
+    """The event's entities by kind; none where the body is no event that we know."""
     try:
         payload = from_json(raw)["payload"]
         return {kind: dict(part["entity"]) for kind, part in payload.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+        return {}
 
 
 def _hint(entities: dict[str, dict[str, Any]]) -> GatewayEvent:
@@ -116,16 +126,76 @@ def _text(value: Any) -> str | None:
 
 
 async def _process(
-    connection: Connection, entities: dict[str, dict[str, Any]], hint: GatewayEvent
-) -> str | None:
-    """The workflow that the event concerns, None where none of ours."""
+    platform: Platform, connection: Connection, entities: dict[str, dict[str, Any]], hint: GatewayEvent
+) -> tuple[str | None, Drive | None]:
+    """The workflow that the event concerns, None where none of ours, and how it is started where it has to
+    be: that of a payment which had expired before its money came, or of a refund that was paid and failed."""
     if hint.refund_id is not None:
         receipt = _text(entities["refund"].get("receipt"))
-        ours = await refunds.process_of(connection, gateway_refund_id=hint.refund_id, receipt=receipt)
+        ours = await refunds.of_gateway(connection, hint.refund_id, receipt)
         if ours is not None:
-            return workflow_id(Kind.REFUND, ours)
-    return await payments.process_of(
+            failed = entities["refund"].get("status") == "failed"
+            start = _returned(platform, ours) if failed else None
+            return workflow_id(Kind.REFUND, ours["refund_id"]), start
+    row = await payments.of_gateway(
         connection, gateway_order_id=hint.gateway_order_id, gateway_payment_id=hint.gateway_payment_id
+    )
+    if row is None or (row["renewal"] and row["status"] == PaymentStatus.CAPTURED):
+        # A renewal's process has read the answer itself and awaits nothing more.
+        return None, None
+    if row["status"] == PaymentStatus.EXPIRED and not row["renewal"]:
+        late = _late(platform, row)
+        return late.workflow_id, late
+    return row["process"], None
+
+
+def _returned(platform: Platform, row: dict[str, Any]) -> Drive:
+    """Looks whether the bank returned a refund, where its own process has ended; one that runs is told."""
+    given = ReturnedInput(
+        refund_id=row["refund_id"],
+        payment_id=row["payment_id"],
+        gateway_payment_id=row["gateway_payment_id"],
+        assertion_key=platform.settings.assertion_public_key,
+    )
+    return Drive(
+        workflow_type="ReturnedRefund",
+        workflow_id=workflow_id(Kind.REFUND, row["refund_id"]),
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        rerun=True,
+        summary=f"Returned refund of {row['payment_id']}",
+        details=f"Told of by the gateway. What it is: `GET /v1/payments/refunds/{row['refund_id']}`",
+        attributes={
+            "CUSTOMER": row["user_id"],
+            "STATE": "opening",
+            "REFERENCE": [row["refund_id"], row["payment_id"]],
+        },
+    )
+
+
+def _late(platform: Platform, row: dict[str, Any]) -> Drive:
+    """Looks whether money came after all, and gives it back; again for each word of the gateway."""
+    given = LatePayment(
+        payment_id=row["payment_id"],
+        user_id=row["user_id"],
+        gateway_order_id=row["gateway_order_id"],
+        amount=row["amount"],
+        currency=row["currency"],
+        assertion_key=platform.settings.assertion_public_key,
+    )
+    return Drive(
+        workflow_type="LatePayment",
+        workflow_id=workflow_id(Kind.LATE_PAYMENT, row["payment_id"]),
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        rerun=True,
+        summary=f"Late payment {row['payment_id']}",
+        details=f"The gateway told of an expired payment: `GET /v1/payments/{row['payment_id']}/status`",
+        attributes={
+            "CUSTOMER": row["user_id"],
+            "STATE": "opening",
+            "REFERENCE": [row["payment_id"], row["gateway_order_id"]],
+        },
     )
 
 

@@ -70,7 +70,6 @@ async def act(
     if action is None:
         raise Problem(404)
     asked = _read(action.body, body or {})
-    signed = _signed(platform, wanted, action, principal)
     note_id = mint(Prefix.NOTE) if asked.note is not None else None
 
     async def keep_note(connection: Connection, _: str) -> None:
@@ -79,6 +78,7 @@ async def act(
             await notes.write(connection, platform.vault, principal.user_id, asked.note, now, note_id)
 
     def drive(command_id: str) -> Drive:
+        signed = _signed(platform, wanted, action, principal, command_id)
         given = Given(signed=signed, note_id=note_id, command_id=command_id)
         return Drive(
             workflow_type=action.workflow_type,
@@ -106,12 +106,15 @@ def _read(model: type[Asked], body: dict[str, Any]) -> Asked:
         ) from None
 
 
-def _signed(platform: Platform, wanted: Steered, action: Action, principal: Principal) -> SignedAssertion:
+def _signed(
+    platform: Platform, wanted: Steered, action: Action, principal: Principal, command_id: str
+) -> SignedAssertion:
     assertion = Assertion(
         subject=principal.user_id,
         role=wanted.role,
         workflow_id=wanted.workflow_id,
         action=action.signs,
         expires_at=datetime.now(UTC) + LIFETIME,
+        command_id=command_id,
     )
     return sign(platform.settings.assertion_key.get_secret_value(), assertion)

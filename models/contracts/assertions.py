@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from pydantic import AwareDatetime, BaseModel
 
 LIFETIME = timedelta(minutes=10)
+"""How long an assertion holds for whoever brings it. For the command it was signed for it holds until that is
+answered: the promise was made in time, and engines that were down do not undo a person's decision."""
 
 
 class Assertion(BaseModel):
@@ -23,6 +25,8 @@ class Assertion(BaseModel):
     workflow_id: str
     action: str
     expires_at: AwareDatetime
+    command_id: str = ""
+    """The command that it was signed for; empty where the command is not known yet."""
 
 
 class SignedAssertion(BaseModel):
@@ -45,9 +49,16 @@ def sign(private_pem_base64: str, assertion: Assertion) -> SignedAssertion:
 
 
 def check(
-    signed: SignedAssertion, public_pem_base64: str, *, workflow_id: str, action: str, now: datetime
+    signed: SignedAssertion,
+    public_pem_base64: str,
+    *,
+    workflow_id: str,
+    action: str,
+    now: datetime,
+    command_id: str = "",
 ) -> Assertion:
-    """The assertion inside, if the API signed it for this run and action and it still holds.
+    """The assertion inside, if the API signed it for this run and action and it still holds. `command_id`: of
+    the command that brings it, which is the id of the update.
 
     Raises:
         ForgedAssertion: in every other case; the text says which, without the assertion's content.
@@ -62,6 +73,9 @@ def check(
     inside = Assertion.model_validate_json(signed.assertion)
     if (inside.workflow_id, inside.action) != (workflow_id, action):
         raise ForgedAssertion("the assertion is for another run or action")
-    if inside.expires_at < now:
+    bound = inside.command_id and command_id
+    if bound and inside.command_id != command_id:
+        raise ForgedAssertion("the assertion is for another command")
+    if inside.expires_at < now and not bound:
         raise ForgedAssertion("the assertion has expired")
     return inside

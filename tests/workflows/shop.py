@@ -168,14 +168,14 @@ class Shop:
         one.user_id = first.user_id
         return one
 
-    async def open(self, one: Purchase) -> WorkflowHandle[Any, Any]:
+    async def open(self, one: Purchase, *, second_factor: bool = True) -> WorkflowHandle[Any, Any]:
         """Opens the payment as the API does: update with start."""
         given = PaymentInput(
             payment_id=one.payment_id,
             user_id=one.user_id,
             purpose=Purpose.SUBSCRIPTION,
             reference_id=one.subscription_id,
-            second_factor=True,
+            second_factor=second_factor,
             assertion_key=self.engines.settings.assertion_public_key,
         )
         operation = WithStartWorkflowOperation(
@@ -235,7 +235,12 @@ class Shop:
         return {row["account"]: row["net"] for row in rows if row["net"]}
 
     async def refund(
-        self, one: Purchase, authority: str, requested_by: str = "", amount: int | None = None
+        self,
+        one: Purchase,
+        authority: str,
+        requested_by: str = "",
+        amount: int | None = None,
+        speed: str = "normal",
     ) -> tuple[str, WorkflowHandle[Any, Any]]:
         """Asks for a refund as the API does; its id, once the request is answered."""
         refund_id = mint(Prefix.REFUND)
@@ -245,6 +250,7 @@ class Shop:
             amount=amount,
             requested_by=requested_by or one.user_id,
             authority=authority,
+            speed=speed,
             assertion_key=self.engines.settings.assertion_public_key,
         )
         operation = WithStartWorkflowOperation(
@@ -267,7 +273,15 @@ class Shop:
         return await eventually(read, lambda row: row["status"] == wanted)
 
     def decision(
-        self, refund_id: str, action: str, subject: str, *, role: str = "finance", utr: str | None = None
+        self,
+        refund_id: str,
+        action: str,
+        subject: str,
+        *,
+        role: str = "finance",
+        utr: str | None = None,
+        command_id: str = "",
+        lifetime: timedelta = LIFETIME,
     ) -> StaffDecision:
         """A decision signed as the API signs it."""
         assertion = Assertion(
@@ -275,7 +289,8 @@ class Shop:
             role=role,
             workflow_id=workflow_id(Kind.REFUND, refund_id),
             action=action,
-            expires_at=datetime.now(UTC) + LIFETIME,
+            expires_at=datetime.now(UTC) + lifetime,
+            command_id=command_id,
         )
         key = self.engines.settings.assertion_key.get_secret_value()
         return StaffDecision(assertion=sign(key, assertion), utr=utr)

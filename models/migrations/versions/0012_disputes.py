@@ -43,10 +43,13 @@ CREATE TABLE finance.refund_timeline (
     number bigint GENERATED ALWAYS AS IDENTITY,
     status text NOT NULL,
     at timestamptz NOT NULL,
+    source text NOT NULL,
     actor text,
     code text,
     PRIMARY KEY (refund_id, number)
 );
+-- What the bank of the customer calls the refund, and when it sent the money back to the gateway.
+ALTER TABLE finance.refunds ADD COLUMN arn text, ADD COLUMN returned_at timestamptz;
 
 CREATE OR REPLACE FUNCTION finance.reserve_refund() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -78,6 +81,7 @@ BEGIN
     WHERE payment_id = new.payment_id;
     RETURN NULL;
 END $$;
+ALTER TABLE finance.refunds DROP COLUMN arn, DROP COLUMN returned_at;
 DROP TABLE finance.refund_timeline;
 ALTER TABLE platform.events DROP COLUMN start;
 DELETE FROM finance.attempts WHERE kind = 'acceptance';

@@ -1,0 +1,190 @@
+"""A refund that meets a dispute, an old payment, a bank that returns it, and a decision that comes late."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from models.contracts.commands import Drive
+from models.contracts.queues import Queue
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.billing import GatewayEvent
+from models.messages.disputes import DisputeInput
+from models.messages.refunds import ReturnedInput
+from temporal.events import tell
+from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
+
+LONG_AGO = timedelta(days=200)
+
+
+@pytest.fixture(scope="module")
+async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Shop]:
+    async with shop(engines, database) as made:
+        yield made
+
+
+async def failed(place: Shop, refund_id: str) -> None:
+    """The bank returns a refund, and the gateway's webhook says so."""
+    row = await place.refund_row(refund_id, "processed")
+    await place.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
+    await returned(place, row)
+
+
+async def returned(place: Shop, row: dict) -> None:
+    payments = await place.rows("SELECT * FROM finance.payments WHERE payment_id = %s", row["payment_id"])
+    given = ReturnedInput(
+        refund_id=row["refund_id"],
+        payment_id=row["payment_id"],
+        gateway_payment_id=payments[0]["gateway_payment_id"],
+        assertion_key=place.engines.settings.assertion_public_key,
+    )
+    process = workflow_id(Kind.REFUND, row["refund_id"])
+    start = Drive(
+        workflow_type="ReturnedRefund",
+        workflow_id=process,
+        queue=Queue.BILLING,
+        start=given.model_dump(mode="json"),
+        rerun=True,
+    )
+    await tell(place.client, process, "gateway_event", GatewayEvent(event_number=1), start)
+
+
+async def asked(place: Shop, method: str, path: str, now: str = "", **body: Any) -> dict[str, Any]:
+    """A call to the gateway with our own keys, at its time `now`."""
+    keys = (await place.http.get("/_control/credentials")).json()["razorpay"]
+    answer = await place.http.request(
+        method,
+        f"/razorpay/v1{path}",
+        json=body or None,
+        auth=httpx.BasicAuth(keys["key_id"], keys["key_secret"]),
+        headers={"X-Sandbox-Now": now} if now else None,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_what_a_bank_returns_is_owed_again_and_paid_by_transfer(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, handle = await place.refund(one, "finance", "usr_finance", speed="instant")
+    await handle.result()
+    sent = await place.refund_row(refund_id, "processed")
+    at_gateway = await asked(place, "GET", f"/refunds/{sent['gateway_refund_id']}")
+    assert (at_gateway["speed_requested"], at_gateway["speed_processed"]) == ("optimum", "instant")
+    assert sent["arn"] == at_gateway["acquirer_data"]["arn"]
+    await failed(place, refund_id)
+    row = await place.refund_row(refund_id, "manual_payout")
+    assert (row["failure_code"], bool(row["returned_at"])) == ("returned_by_bank", True)
+    owed = await place.status(one, "refund_pending")
+    assert (owed["amount_refunding"], owed["amount_refunded"]) == (AMOUNT, 0)
+    book = await place.book(one.payment_id)
+    assert book == {"gateway_clearing": AMOUNT, "refunds_payable": -AMOUNT}
+    paid = place.decision(refund_id, "paid_out", "usr_finance", utr="HDFCR52026112300000101")
+    now = place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id))
+    assert (await now.execute_update("paid_out", paid))["status"] == "processed"
+    await now.result()
+    assert await place.book(one.payment_id) == {"gateway_clearing": AMOUNT, "bank": -AMOUNT}
+    assert (await place.payment(one))["status"] == "refunded"
+    assert [document["kind"] for document in await place.documents(one)] == ["invoice", "credit_note"]
+    # The same word once more: what was paid by transfer stays paid.
+    await returned(place, row)
+    await place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id)).result()
+    await place.refund_row(refund_id, "processed")
+    steps = await place.rows(
+        "SELECT status, source FROM finance.refund_timeline WHERE refund_id = %s ORDER BY number", refund_id
+    )
+    assert [(step["status"], step["source"]) for step in steps] == [
+        ("approved", "finance"),
+        ("pending", "gateway"),
+        ("processed", "gateway"),
+        ("manual_payout", "bank"),
+        ("processed", "finance"),
+    ]
+
+
+async def test_a_false_word_of_a_failure_changes_nothing(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, handle = await place.refund(one, "finance", "usr_finance")
+    await handle.result()
+    row = await place.refund_row(refund_id, "processed")
+    before = await place.book(one.payment_id)
+    await returned(place, row)
+    await place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id)).result()
+    assert (await place.refund_row(refund_id, "processed"))["version"] == row["version"]
+    assert await place.book(one.payment_id) == before
+
+
+async def test_what_the_gateway_refuses_after_six_months_finance_pays(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    then = (datetime.now(UTC) - LONG_AGO).isoformat()
+    path = f"/payments/{brought['razorpay_payment_id']}/capture"
+    await asked(place, "POST", path, then, amount=AMOUNT, currency="INR")
+    assert (await place.confirm(handle, brought))["status"] == "captured"
+    refund_id, refunding = await place.refund(one, "finance", "usr_finance")
+    row = await place.refund_row(refund_id, "manual_payout")
+    assert (row["failure_code"], row["gateway_refund_id"]) == ("gateway_refused", None)
+    assert [document["kind"] for document in await place.documents(one)] == ["invoice", "credit_note"]
+    paid = place.decision(refund_id, "paid_out", "usr_finance", utr="HDFCR52026112300000102")
+    await refunding.execute_update("paid_out", paid)
+    await refunding.result()
+    assert (await place.book(one.payment_id)) == {"gateway_clearing": AMOUNT, "bank": -AMOUNT}
+
+
+async def _disputed_while_asked(place: Shop, outcome: str) -> tuple[Purchase, str]:
+    """A refund that waits for finance while the bank opens a dispute, is agreed to, and then decided."""
+    one = await place.bought()
+    await place.rows(
+        "UPDATE finance.user_subscriptions SET status = 'active' WHERE subscription_id = %s RETURNING 1",
+        one.subscription_id,
+    )
+    refund_id, refunding = await place.refund(one, "support", "usr_support")
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    dispute = (await place.control("/razorpay/dispute", payment_id=gateway_payment, phase="created"))["id"]
+    disputing = await place.client.start_workflow(
+        "Dispute",
+        DisputeInput(dispute_id=dispute, assertion_key=place.engines.settings.assertion_public_key),
+        id=workflow_id(Kind.DISPUTE, dispute),
+        task_queue=Queue.BILLING,
+    )
+    await place.status(one, "disputed")
+    await refunding.execute_update("approve", place.decision(refund_id, "approve", "usr_finance"))
+    await place.refund_row(refund_id, "approved")
+    assert await place.effects("refunded", gateway_payment) == []
+    await place.control("/razorpay/dispute", payment_id=gateway_payment, phase=outcome)
+    await place.hint(disputing)
+    await disputing.result()
+    await refunding.result()
+    return one, refund_id
+
+
+async def test_a_refund_waits_for_the_end_of_a_dispute_and_goes_on_where_it_is_won(place: Shop) -> None:
+    one, refund_id = await _disputed_while_asked(place, "won")
+    await place.refund_row(refund_id, "processed")
+    assert (await place.payment(one))["status"] == "refunded"
+    assert await place.book(one.payment_id) == {}
+
+
+async def test_a_lost_dispute_leaves_nothing_to_give_back(place: Shop) -> None:
+    one, refund_id = await _disputed_while_asked(place, "lost")
+    row = await place.refund_row(refund_id, "rejected")
+    assert row["failure_code"] == "dispute_lost"
+    payment = await place.payment(one)
+    assert (payment["status"], payment["amount_refunding"], payment["amount_lost"]) == ("disputed", 0, AMOUNT)
+    assert [document["kind"] for document in await place.documents(one)] == ["invoice"]
+
+
+async def test_a_decision_that_was_made_in_time_holds_however_late_it_is_driven(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, handle = await place.refund(one, "support", "usr_support")
+    long_ago = {"command_id": "cmd_mine", "lifetime": timedelta(days=-1)}
+    late = place.decision(refund_id, "approve", "usr_finance", **long_ago)
+    assert await refusal(handle.execute_update("approve", late, id="cmd_another")) == "assertion_invalid"
+    unbound = place.decision(refund_id, "approve", "usr_finance", lifetime=timedelta(days=-1))
+    assert await refusal(handle.execute_update("approve", unbound, id="cmd_mine")) == "assertion_invalid"
+    await handle.execute_update("approve", late, id="cmd_mine")
+    await handle.result()
+    await eventually(lambda: place.payment(one), lambda row: row["status"] == "refunded")

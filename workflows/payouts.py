@@ -1,0 +1,126 @@
+"""What finance pays back by bank transfer, because the gateway cannot, or because a bank returned it."""
+
+from typing import Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from domain.payments import RefundStatus
+    from models.contracts.assertions import Assertion, ForgedAssertion, check
+    from models.contracts.policies import BOOK
+    from models.messages.billing import (
+        AdvancedRefund,
+        AdvanceRefund,
+        GatewayRefund,
+        RefundState,
+        StaffDecision,
+    )
+    from workflows.failures import refuse
+    from workflows.ports.billing import RefundPort
+    from workflows.visible import show, waiting, working
+
+
+class Given(Protocol):
+    """What every process about a refund is given."""
+
+    refund_id: str
+    assertion_key: str
+
+
+class BankPayout:
+    """The part of a refund's process in which finance pays and proves it by the transfer's UTR."""
+
+    _given: Given
+    _status: RefundStatus
+    _utr: str | None = None
+    _paid_by: str | None = None
+
+    @workflow.update
+    async def paid_out(self, decision: StaffDecision) -> RefundState:
+        """Finance has paid by bank transfer; `utr` proves it."""
+        self._paid_by = self._signed(decision, "paid_out").subject
+        self._utr = decision.utr
+        await workflow.wait_condition(
+            lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
+        )
+        if self._status is not RefundStatus.PROCESSED:
+            raise refuse("utr_already_used")
+        return self._answer()
+
+    @paid_out.validator
+    def _may_pay_out(self, decision: StaffDecision) -> None:
+        self._signed(decision, "paid_out")
+        if self._status is not RefundStatus.MANUAL_PAYOUT:
+            raise refuse("no_payout_due")
+        if not decision.utr or self._utr is not None:
+            raise refuse("utr_required" if not decision.utr else "already_paid_out")
+
+    async def _await_transfer(self) -> None:
+        """Until finance has paid; the amount stays in refunds payable."""
+        show(state=self._status, attention=True)
+        waiting(
+            "finance to pay by bank transfer and give the UTR",
+            since=workflow.now(),
+            otherwise="the amount stays in refunds payable",
+            who="finance",
+            link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/paid_out",
+        )
+        while self._status is not RefundStatus.PROCESSED:
+            await workflow.wait_condition(lambda: self._utr is not None)
+            try:
+                await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
+            except ApplicationError:
+                # One transfer pays one refund: another has this UTR, and finance is asked again.
+                self._utr = None
+        show(attention=False)
+        self._done()
+
+    def _done(self) -> None:
+        show(state=self._status)
+        working("paid back")
+
+    async def _advance(
+        self,
+        status: RefundStatus,
+        *,
+        approver: str | None = None,
+        gateway: GatewayRefund | None = None,
+        failure_code: str | None = None,
+        utr: str | None = None,
+    ) -> AdvancedRefund:
+        after = await workflow.execute_local_activity_method(
+            RefundPort.advance,
+            AdvanceRefund(
+                refund_id=self._given.refund_id,
+                status=status,
+                at=workflow.now(),
+                approver=approver,
+                gateway=gateway,
+                failure_code=failure_code,
+                utr=utr,
+            ),
+            **BOOK.local(),
+        )
+        self._status = after.status
+        return after
+
+    def _signed(self, decision: StaffDecision, action: str) -> Assertion:
+        command = workflow.current_update_info()
+        try:
+            who = check(
+                decision.assertion,
+                self._given.assertion_key,
+                workflow_id=workflow.info().workflow_id,
+                action=action,
+                now=workflow.now(),
+                command_id=command.id if command else "",
+            )
+        except ForgedAssertion:
+            raise refuse("assertion_invalid") from None
+        if who.role != "finance":
+            raise refuse("role_required")
+        return who
+
+    def _answer(self) -> RefundState:
+        return RefundState(refund_id=self._given.refund_id, status=self._status)

@@ -1,0 +1,47 @@
+"""ReturnedRefund: the customer's bank sent back a refund that was paid; it is owed again."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from domain.payments import RefundStatus
+    from models.contracts.policies import READ_PROVIDER
+    from models.messages.billing import FindRefund, GatewayEvent, RefundState
+    from models.messages.refunds import ReturnedInput
+    from workflows.payouts import BankPayout
+    from workflows.ports.billing import RefundGatewayPort
+    from workflows.visible import show, working
+
+
+@workflow.defn(name="ReturnedRefund")
+class ReturnedRefundWorkflow(BankPayout):
+    """`refund:{refund}`, after the refund's own run has ended. A webhook starts it; what it believes is what
+    the gateway says. The credit note stands: the customer is owed the same money by another way."""
+
+    @workflow.init
+    def __init__(self, given: ReturnedInput) -> None:
+        self._given: ReturnedInput = given
+        self._status = RefundStatus.PROCESSED
+
+    @workflow.run
+    async def run(self, given: ReturnedInput) -> RefundState:
+        show(state=self._status, reference=[given.refund_id, given.payment_id, given.gateway_payment_id])
+        working("reading the refund at the gateway")
+        answer = await workflow.execute_activity_method(
+            RefundGatewayPort.find,
+            FindRefund(refund_id=given.refund_id, gateway_payment_id=given.gateway_payment_id),
+            summary=f"find {given.refund_id}",
+            **READ_PROVIDER.options(),
+        )
+        if answer.refund is not None and answer.refund.status == "failed":
+            await self._advance(
+                RefundStatus.MANUAL_PAYOUT, gateway=answer.refund, failure_code="returned_by_bank"
+            )
+            if self._status is RefundStatus.MANUAL_PAYOUT:
+                await self._await_transfer()
+        self._done()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._answer()
+
+    @workflow.signal
+    def gateway_event(self, _: GatewayEvent) -> None:
+        """The webhook that started this run, or one like it: the gateway is read at the start."""
