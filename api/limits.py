@@ -98,6 +98,8 @@ def route_limit(path: str, tier: str) -> Limit:
         return Limit("payments", 50, HOUR)
     if path in ("/v1/signals/live", "/v1/signals/stream"):
         return Limit("live", LIVE_SIGNALS.get(tier, LIVE_SIGNALS["free"]), HOUR)
+    if path.startswith("/v1/invoices/"):
+        return Limit("verify", 60, HOUR)
     if path.startswith("/v1/webhooks/"):
         return Limit("webhooks", WEBHOOKS, HOUR)
     return Limit("other", 1_000, HOUR)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from temporalio.client import Client
 
 from api.changes import Changes
+from api.signing import Signer
 from api.tokens import Tokens
 from domain.errors import Unavailable
 from models.settings import Settings
@@ -36,6 +37,7 @@ class Platform:
         self.commands = Commands(self.database, self.vault)
         self.changes = Changes(settings.postgres)
         self.tokens = Tokens(settings)
+        self.signer = Signer.of(settings)
         self.background: set[asyncio.Task] = set()
         self._client: Client | None = None
         self._envelope: Envelope | None = None

@@ -28,10 +28,7 @@ SAC_COACHING = "999293"
 
 SAC_RESEARCH = "998311"
 """Management consulting and financial advice, since 1 July 2017. Which code the fees of research analysts
-carry is not established (`india.md`), so it is a column of the plan: this is what a plan is given at first."""
-
-ADDRESS_DUE_FROM = 50_000_00
-"""Paise: from this value an invoice names the address of an unregistered buyer too (Rule 46(e))."""
+carry is not established (`india.md`), so it is a column of the plan: this is what a plan gets at first."""
 
 MAX_NUMBER = 16
 """Rule 46(b): at most sixteen characters: letters, digits, hyphen, slash."""

@@ -8,10 +8,12 @@ from api.billing import (
     gst,
     invoices,
     ledger,
+    monitoring,
     payments,
     periods,
     reconciliation,
     refunds,
+    series,
     subscriptions,
     webhooks,
 )
@@ -20,7 +22,7 @@ router = APIRouter()
 # In the order in which paths are matched.
 PARTS = (
     *(payments, subscriptions, refunds, invoices, webhooks, reconciliation, disputes, finance, ledger, gst),
-    periods,
+    *(periods, monitoring, series),
 )
 for part in PARTS:
     router.include_router(part.router)

@@ -34,6 +34,8 @@ PUBLIC = {
     "GET /v1/courses/{id}/modules",
     "GET /v1/certificates/keys/{thumbprint}",
     "GET /v1/certificates/{id}/verify",
+    # By the code that stands on the document.
+    "GET /v1/invoices/{id}/verify",
     # A browser comes back without a bearer; it changes nothing.
     "GET /v1/trading/exchanges/callback",
     # Signed by the one who sends, by the secret in their path, or by us in their query.
@@ -48,6 +50,7 @@ STAFF = {
     "/v1/finance/": {"finance"},
     "/v1/kyc/reviews": {"compliance"},
     "/v1/kyc/rescreenings": {"compliance"},
+    "/v1/compliance/": {"compliance"},
     "GET /v1/staff/attention": {"admin", "compliance", "finance", "support"},
     "GET /v1/staff/search": {"compliance", "support"},
     "POST /v1/staff/runs/{workflow_id}/actions/{name}": {"compliance", "support"},
@@ -56,6 +59,7 @@ STAFF = {
     "PUT /v1/courses/{id}": {"instructor", "admin"},
     "POST /v1/courses/{id}/publish": {"instructor", "admin"},
     "GET /v1/courses/{id}/answers": {"instructor", "admin"},
+    "GET /v1/trading/breaks": {"compliance", "support"},
     "POST /v1/signals": {"analyst"},
     "POST /v1/signals/{signal_id}/publish": {"analyst"},
     "POST /v1/signals/{signal_id}/withdraw": {"analyst"},
@@ -96,6 +100,7 @@ SHARED = {
     "/v1/webhooks/kite/{app_secret}": "app_secret",
     "/v1/certificates/keys/{thumbprint}": "thumbprint",
     "/v1/certificates/{id}/verify": "certificate_id",
+    "/v1/invoices/{id}/verify": "invoice_id",
     "/v1/media/{lesson_id}": "lesson_id",
     "/v1/staff/runs/{workflow_id}/actions/{name}": "complaint_run",
 }

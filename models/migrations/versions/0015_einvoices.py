@@ -64,7 +64,7 @@ CREATE TABLE finance.einvoices (
     changed_at timestamptz NOT NULL,
     version integer NOT NULL,
     -- When its process is to be started next: at once, whatever day the document is dated.
-    start_at timestamptz NOT NULL DEFAULT '-infinity',
+    start_at timestamptz NOT NULL DEFAULT 'epoch',
     starts integer NOT NULL DEFAULT 0,
     CHECK (num_nulls(irn, ack_no, ack_at, signed_qr, signed_invoice) IN (0, 5)),
     CHECK (status <> 'registered' OR irn IS NOT NULL)

@@ -1,0 +1,222 @@
+"""A document to a registered buyer: registered at once and once, whatever the portal does; corrected by staff."""
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.testing import TimeSkipper
+
+from cli.embedded import EmbeddedEngines
+from models.contracts.assertions import LIFETIME, Assertion, sign
+from models.contracts.search_attributes import Attribute
+from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.einvoices import Correct
+from relay.einvoices import EInvoiceStarter
+from store import identity_profiles, voids
+from tests.workflows.shop import Purchase, Shop, eventually, refusal, shop
+
+MUMBAI = {"line1": "1 Marine Drive", "city": "Mumbai", "state": "MH", "pincode": "400020"}
+
+
+@pytest.fixture(scope="module")
+async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Shop]:
+    async with shop(engines, database) as opened:
+        yield opened
+
+
+def gstin() -> str:
+    """A number of its own that no other test's portal knows of; the portal asks for its shape only."""
+    letters = "".join(secrets.choice("ABCDEFGHJK") for _ in range(5))
+    return f"27{letters}{secrets.randbelow(9000) + 1000}P1Z5"
+
+
+async def billed(place: Shop, one: Purchase, number: str, state: str = "MH") -> None:
+    profile: dict[str, Any] = {"billing": {"name": "Verma & Co", "state": state, "gstin": number}}
+    async with place.database.transaction() as connection:
+        now = datetime.now(UTC)
+        await identity_profiles.change(
+            connection, place.vault, one.user_id, {**profile, "address": MUMBAI}, now
+        )
+
+
+async def sold(place: Shop, number: str) -> tuple[Purchase, str]:
+    """Paid by a registered buyer; the id of the invoice."""
+    one = await place.purchase()
+    await billed(place, one, number)
+    handle = await place.open(one)
+    await place.confirm(handle, await place.pay(one))
+    return one, (await place.documents(one))[-1]["invoice_id"]
+
+
+async def sweep(place: Shop) -> None:
+    key = place.engines.settings.assertion_public_key
+    await EInvoiceStarter(place.database, place.client, key).start_einvoices()
+
+
+async def row(place: Shop, invoice_id: str) -> dict[str, Any]:
+    return (await place.rows("SELECT * FROM finance.einvoices WHERE invoice_id = %s", invoice_id))[0]
+
+
+async def until(place: Shop, invoice_id: str, status: str) -> dict[str, Any]:
+    return await eventually(lambda: row(place, invoice_id), lambda each: each["status"] == status)
+
+
+def process(place: Shop, invoice_id: str) -> WorkflowHandle[Any, Any]:
+    return place.client.get_workflow_handle(workflow_id(Kind.EINVOICE, invoice_id))
+
+
+def asked(place: Shop, invoice_id: str, action: str, role: str = "finance") -> Correct:
+    assertion = Assertion(
+        subject="usr_finance",
+        role=role,
+        workflow_id=workflow_id(Kind.EINVOICE, invoice_id),
+        action=action,
+        expires_at=datetime.now(UTC) + LIFETIME,
+    )
+    key = place.engines.settings.assertion_key.get_secret_value()
+    return Correct(signed=sign(key, assertion))
+
+
+async def registrations(place: Shop) -> list[str]:
+    answer = await place.http.get("/_control/journal", params={"target": "irp"})
+    effects = [item["effect"] for item in answer.json()["items"] if item["effect"]]
+    return [effect["irn"] for effect in effects if "cancelled" not in effect]
+
+
+async def test_it_is_registered_once_however_often_it_is_swept(place: Shop) -> None:
+    _, invoice_id = await sold(place, gstin())
+    assert (await row(place, invoice_id))["status"] == "pending"
+    await sweep(place)
+    found = await until(place, invoice_id, "registered")
+    assert len(found["irn"]) == 64
+    assert found["signed_qr"].count(".") == 2
+    await place.rows("UPDATE finance.einvoices SET start_at = 'epoch' RETURNING 1")
+    await sweep(place)
+    assert (await registrations(place)).count(found["irn"]) == 1
+    assert b"Verma" not in bytes(found["signed_invoice"])
+
+
+@pytest.mark.parametrize("fault", ["timeout_after", "error_5xx", "error_429"])
+async def test_a_lost_answer_is_found_at_the_portal(place: Shop, fault: str) -> None:
+    _, invoice_id = await sold(place, gstin())
+    await place.control("/faults", target="irp", fault=fault, times=1, seconds=0.2, match="v1.03/Invoice")
+    await sweep(place)
+    found = await until(place, invoice_id, "registered")
+    assert (await registrations(place)).count(found["irn"]) == 1
+
+
+async def test_a_buyer_without_an_address_has_that_of_the_register(place: Shop) -> None:
+    one = await place.purchase()
+    async with place.database.transaction() as connection:
+        profile = {"billing": {"name": "Verma & Co", "state": "MH", "gstin": gstin()}}
+        await identity_profiles.change(connection, place.vault, one.user_id, profile, datetime.now(UTC))
+    await place.confirm(await place.open(one), await place.pay(one))
+    invoice_id = (await place.documents(one))[-1]["invoice_id"]
+    await sweep(place)
+    assert (await until(place, invoice_id, "registered"))["recipient_address"]
+
+
+async def test_a_private_buyer_needs_none(place: Shop) -> None:
+    one = await place.bought()
+    [document] = await place.documents(one)
+    rows = await place.rows("SELECT 1 FROM finance.einvoices WHERE invoice_id = %s", document["invoice_id"])
+    assert rows == []
+
+
+async def test_a_refused_document_waits_for_finance_and_is_tried_again(place: Shop) -> None:
+    number = gstin()
+    await place.control("/irp/gstin", gstin=number, status="cancelled")
+    _, invoice_id = await sold(place, number)
+    await sweep(place)
+    assert (await until(place, invoice_id, "attention"))["failure_code"] == "irp_3029"
+    handle = process(place, invoice_id)
+
+    async def marked() -> bool | None:
+        return (await handle.describe()).typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value)
+
+    await eventually(marked, bool)
+    forged = asked(place, invoice_id, "retry", role="support")
+    assert await refusal(handle.execute_update("retry", forged)) == "assertion_invalid"
+    await place.control("/irp/gstin", gstin=number, status="active")
+    view = await handle.execute_update("retry", asked(place, invoice_id, "retry"))
+    assert view["status"] in ("registered", "attention")
+    assert (await until(place, invoice_id, "registered"))["failure_code"] is None
+    await eventually(marked, lambda flag: flag is False)
+
+
+async def test_a_wrong_buyer_is_corrected_under_a_new_number(place: Shop) -> None:
+    """Never registered, or cancelled at the portal within its day: the number is void, and says why."""
+    wrong, right, last = gstin(), gstin(), gstin()
+    await place.control("/irp/gstin", gstin=wrong, status="unknown")
+    one, first = await sold(place, wrong)
+    await sweep(place)
+    await until(place, first, "attention")
+    await billed(place, one, right)
+    view = await process(place, first).execute_update("reissue", asked(place, first, "reissue"))
+    second = (
+        await eventually(lambda: _standing(place, one), lambda rows: len(rows) == 1 and rows[0] != first)
+    )[0]
+    assert view["replaced_by"] in (second, None)
+    await sweep(place)
+    registered = await until(place, second, "registered")
+    await billed(place, one, last)
+
+    handle = process(place, second)
+    await eventually(lambda: _waits_final(handle), bool)
+    await handle.execute_update("reissue", asked(place, second, "reissue"))
+    assert (await until(place, second, "void"))["cancelled_at"] is not None
+    [third] = await _standing(place, one)
+    documents = {each["invoice_id"]: each for each in await place.documents(one)}
+    assert [documents[each]["status"] for each in (first, second, third)] == ["void", "void", "issued"]
+    assert [documents[each]["buyer_gstin"] for each in (first, second, third)] == [wrong, right, last]
+    assert {each["total"] for each in documents.values()} == {documents[first]["total"]}
+    async with place.database.reading() as connection:
+        year = documents[first]["financial_year"]
+        series = await voids.series(connection, "invoice", year)
+    numbers = [each["sequence"] for each in series]
+    assert numbers == list(range(1, len(numbers) + 1))
+    why = {each["invoice_id"]: (each["reason"], each["replaced_by"]) for each in series}
+    assert why[first] == ("refused_by_portal", second)
+    assert why[second] == ("cancelled_at_portal", third)
+    assert await handle.result() == "void"
+    answer = await place.http.get(f"/irp/eicore/v1.03/Invoice/irn/{registered['irn']}")
+    assert answer.json()["Data"]["Status"] == "CNL"
+
+
+async def test_a_buyer_in_another_state_is_not_corrected_but_refunded(place: Shop) -> None:
+    one, invoice_id = await sold(place, gstin())
+    await sweep(place)
+    await until(place, invoice_id, "registered")
+    handle = process(place, invoice_id)
+    await eventually(lambda: _waits_final(handle), bool)
+    await billed(place, one, "29" + gstin()[2:], "KA")
+    asking = handle.execute_update("reissue", asked(place, invoice_id, "reissue"))
+    assert await refusal(asking) == "place_of_supply_differs"
+    assert (await row(place, invoice_id))["status"] == "registered"
+
+
+async def test_after_a_day_it_is_final(place: Shop) -> None:
+    _, invoice_id = await sold(place, gstin())
+    await sweep(place)
+    await until(place, invoice_id, "registered")
+    handle = process(place, invoice_id)
+    await eventually(lambda: _waits_final(handle), bool)
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(hours=25))
+    assert await handle.result() == "registered"
+
+
+async def _standing(place: Shop, one: Purchase) -> list[str]:
+    return [each["invoice_id"] for each in await place.documents(one) if each["status"] == "issued"]
+
+
+async def _waits_final(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether the process has heard of its registration."""
+    try:
+        state = (await handle.describe()).typed_search_attributes.get(Attribute.STATE.value)
+    except RPCError:
+        return False
+    return state == "registered"
