@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import psycopg
+from psycopg_pool import PoolTimeout
 from redis.asyncio import Redis
 from temporalio import activity
 
 from activities.pacing import Bucket, Gate
 from activities.paper import PaperAccount
-from domain.errors import RateLimited
+from domain.errors import RateLimited, TreumError, Unavailable, Unknown
 from models.settings import Settings
 from providers.broker import Broker, Reading
 from providers.kite import Kite
-from store import trading_accounts
+from store import broker_health, trading_accounts
 from store.database import Connection, Database
 from store.trading_accounts import Account
 from store.vault import Vault
@@ -35,6 +37,8 @@ class Session:
 
     account: Account
     broker: Broker
+    ailing: bool = False
+    """The broker failed to answer lately: its next answer is to be noted."""
 
 
 class BrokerClock:
@@ -65,7 +69,11 @@ class Brokers:
         self._tokens: dict[str, tuple[bytes, str]] = {}
 
     async def session(self, account_id: str) -> Session | None:
-        """The account's session, None where there is none any more."""
+        """The account's session, None where there is none any more.
+
+        Raises Unavailable `broker_down` while nobody asks a broker that does not answer; once its pause is
+        over one caller is let through, to find out for all.
+        """
         async with self._database.reading() as connection:
             account = await trading_accounts.account_of(connection, account_id)
             if account is None or account.status != "connected":
@@ -73,7 +81,12 @@ class Brokers:
             if account.broker == "paper":
                 return Session(account, PaperAccount(self._database, account_id))
             token = await self._token(connection, account)
-        return Session(account, self.kite.account(token)) if token else None
+            health = await broker_health.ask(connection, account.broker) if token else None
+        if token is None or health is None:
+            return None
+        if health.wait:
+            raise Unavailable("broker_down", health.wait)
+        return Session(account, self.kite.account(token), health.ailing)
 
     async def _token(self, connection: Connection, account: Account) -> str | None:
         """Opened once a session and process: the person's ring is a row that opening writes to."""
@@ -109,16 +122,40 @@ class Brokers:
     async def call(
         self, session: Session, bucket: Bucket, call: Coroutine[Any, Any, Reading[T]]
     ) -> Reading[T]:
-        """Passes the gate, makes the call and hears its time."""
+        """Passes the gate, makes the call, hears its time, and notes whether the broker answers."""
         try:
             if session.account.broker != "paper":
                 await self.gate.passed(session.account.account_id, bucket)
         except RateLimited:
             call.close()
             raise
-        answer = await call
+        answer = await self.noted(session, call)
         self.clock(session.account.broker).heard(answer.at)
         return answer
+
+    async def noted(self, session: Session, call: Coroutine[Any, Any, Reading[T]]) -> Reading[T]:
+        """Makes a call that has passed its gate, and notes whether the broker answers at all."""
+        try:
+            answer = await call
+        except (Unavailable, Unknown):
+            await self._note(session, answered=False)
+            raise
+        except TreumError:
+            await self._note(session, answered=True)
+            raise
+        await self._note(session, answered=True)
+        return answer
+
+    async def _note(self, session: Session, *, answered: bool) -> None:
+        if session.account.broker == "paper" or (answered and not session.ailing):
+            return
+        # A call's own fate is never hidden behind a note that could not be written.
+        with suppress(psycopg.Error, PoolTimeout):
+            async with self._database.reading() as connection:
+                if answered:
+                    await broker_health.answered(connection, session.account.broker)
+                else:
+                    await broker_health.failed(connection, session.account.broker)
 
 
 @asynccontextmanager

@@ -40,7 +40,10 @@ class OrderSending:
         Safe to call again at any time: only one caller moves the attempt from queued to sending. Raises
         Unknown where the order may have reached the broker and no answer came; the attempt's row says so.
         """
-        session = await self._brokers.session(command.account_id)
+        try:
+            session = await self._brokers.session(command.account_id)
+        except Unavailable as down:
+            return await self._broker_down(command, down)
         if session is None:
             if await self._brokers.closed(command.account_id):
                 return await self._risk_rejected(command, Refusal.ACCOUNT_CLOSED)
@@ -120,7 +123,8 @@ class OrderSending:
         current_activity.set(PLACING)
         reached(Stage.BEFORE, PLACING)
         try:
-            placed = await session.broker.place(_terms_of(command, slices), tag_of(*key_of(command)))
+            placing = session.broker.place(_terms_of(command, slices), tag_of(*key_of(command)))
+            placed = await self._brokers.noted(session, placing)
         except Rejected as refused:
             if refused.code == "session_expired":
                 await self._back_to_queued(connection, command)
@@ -239,6 +243,28 @@ class OrderSending:
             connection, command.order_id, status, reason=code, now=datetime.now(UTC)
         )
         return stored.version
+
+    async def _broker_down(self, command: SubmitOrder, down: Unavailable) -> Submission:
+        """Nothing is asked of a broker that does not answer. The order says so, and every check is made
+        anew when its turn comes: nothing is fired blindly after."""
+        async with self._database.transaction() as connection:
+            if command.leg > 1:
+                stored = await trading.present(connection, command.order_id)
+            else:
+                stored = await trading.advance(
+                    connection,
+                    command.order_id,
+                    OrderStatus.QUEUED,
+                    reason=down.code,
+                    now=datetime.now(UTC),
+                )
+        return Submission(
+            kind=SubmissionKind.BROKER_DOWN,
+            reason_code=down.code,
+            wait_seconds=down.retry_after,
+            legs=stored.legs,
+            version=stored.version,
+        )
 
     async def _wait_for(self, command: SubmitOrder, status: OrderStatus, seconds: float = 0.0) -> Submission:
         """The order says what it waits for; one whose earlier slices have left is on its way all the same."""

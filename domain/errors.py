@@ -28,7 +28,15 @@ class Rejected(TreumError):
 
 
 class Unavailable(TreumError):
-    """Nothing lasting happened, or what happened is safe to ask for again: retry."""
+    """Nothing lasting happened, or what happened is safe to ask for again: retry, after `retry_after` seconds
+    where it is known that sooner is in vain."""
+
+    def __init__(self, code: str, retry_after: float = 0.0) -> None:
+        super().__init__(code)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[type["Unavailable"], tuple[str, float]]:
+        return type(self), (self.code, self.retry_after)
 
 
 class Unknown(TreumError):

@@ -139,6 +139,10 @@ def control_routes(world: World) -> list[BaseRoute]:
         number = world.faults.plant(str(target), match, str(kind), times, seconds)
         return JSONResponse({"id": number, "target": target, "match": match, "fault": kind, "times": times})
 
+    async def heal(request: Request) -> JSONResponse:
+        """Takes back what is still planted for a target, or for all."""
+        return JSONResponse({"healed": world.faults.heal((await fields(request)).get("target"))})
+
     async def read_journal(request: Request) -> JSONResponse:
         target = request.query_params.get("target") or None
         after = request.query_params.get("after", "0")
@@ -154,6 +158,7 @@ def control_routes(world: World) -> list[BaseRoute]:
         Route("/_control/credentials", credentials, methods=["GET"]),
         Route("/_control/clock", clock, methods=["POST"]),
         Route("/_control/faults", plant, methods=["POST"]),
+        Route("/_control/faults/heal", heal, methods=["POST"]),
         Route("/_control/journal", read_journal, methods=["GET"]),
         Route("/_control/reset", reset, methods=["POST"]),
     ]

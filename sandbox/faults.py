@@ -43,6 +43,14 @@ class Faults:
         )
         return int(cursor.lastrowid or 0)
 
+    def heal(self, target: str | None) -> int:
+        """Takes back what is still planted; how many faults that were."""
+        cursor = self.world.db.execute(
+            "UPDATE core_faults SET remaining = 0 WHERE remaining > 0 AND coalesce(?, target) = target",
+            (target,),
+        )
+        return cursor.rowcount
+
     def take(self, target: str, path: str, kinds: frozenset[str] | set[str] = CALL_KINDS) -> Fault | None:
         """The oldest planted fault of these kinds that matches, or None; one of its `times` is then gone."""
         rows = self.world.db.execute(

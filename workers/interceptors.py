@@ -31,6 +31,9 @@ def as_failure(error: TreumError) -> ApplicationError:
     if isinstance(error, RateLimited):
         pause = timedelta(seconds=error.retry_after)
         return ApplicationError(error.code, error.code, error.retry_after, type=kind, next_retry_delay=pause)
+    if isinstance(error, Unavailable) and error.retry_after:
+        pause = timedelta(seconds=error.retry_after)
+        return ApplicationError(error.code, error.code, type=kind, next_retry_delay=pause)
     permanent = isinstance(error, Rejected | Unknown)
     # A refusal is an answer: it is no warning in a log and no failure in the metrics.
     category = (

@@ -109,7 +109,9 @@ class Order(OrderCommands):
             case SubmissionKind.MARKET_CLOSED:
                 self._stands(S.AWAITING_MARKET, submission.version)
                 await self._market_opens(submission.wait_seconds)
-            case SubmissionKind.PACED | SubmissionKind.BROKER_DOWN:
+            case SubmissionKind.BROKER_DOWN:
+                await self._broker_returns(submission)
+            case SubmissionKind.PACED:
                 await until(lambda: self._at.cancel_wanted, timedelta(seconds=submission.wait_seconds))
 
     async def _find_out(self) -> None:
@@ -197,6 +199,19 @@ class Order(OrderCommands):
         left = max(ends - workflow.now(), timedelta())
         if not await until(lambda: self._session_opened or self._at.cancel_wanted, left):
             await self._drop(S.EXPIRED, "no_session")
+
+    async def _broker_returns(self, submission: Submission) -> None:
+        """Nobody asks a broker that is down; the order waits to its deadline, and no longer."""
+        self._stands(S.QUEUED, submission.version, submission.reason_code)
+        self._answer()
+        ends = self._deadline()
+        show(due=ends)
+        self._wait("the broker to answer again", f"the order expires at {ends}", "nobody", "")
+        left = max(ends - workflow.now(), timedelta())
+        pause = timedelta(seconds=submission.wait_seconds)
+        waited = await until(lambda: self._at.cancel_wanted, min(pause, left))
+        if not waited and left <= pause:
+            await self._drop(S.EXPIRED, submission.reason_code)
 
     async def _market_opens(self, seconds: float) -> None:
         self._answer()
@@ -288,9 +303,12 @@ class Order(OrderCommands):
         self._at.average_price = reading.average_price
         self._reach(reading.status, reading.reason_code, reading.version)
 
-    def _stands(self, status: OrderStatus, version: int) -> None:
+    def _stands(self, status: OrderStatus, version: int, reason: str | None = None) -> None:
         """A slice waits; with earlier ones at the broker the order is on its way all the same."""
-        self._reach(status if self._at.leg == 1 else S.SUBMITTING, None, version)
+        if self._at.leg == 1:
+            self._reach(status, reason, version)
+        else:
+            self._reach(S.SUBMITTING, None, version)
 
     def _reach(self, status: OrderStatus, reason: str | None, version: int) -> None:
         if status is not self._at.status or self._at.since is None:
@@ -304,6 +322,12 @@ class Order(OrderCommands):
     def _day_ends(self) -> datetime:
         """When a day's order that has not left is over."""
         return INDIA_2026.next_close(self._order.terms.exchange, self._at.since or workflow.now())
+
+    def _deadline(self) -> datetime:
+        """Until when the order may still leave: its day's end, or its signal's if that is sooner."""
+        day = self._day_ends()
+        expires = self._order.origin.expires_at if self._order.origin else None
+        return min(day, expires) if expires else day
 
     @property
     def _sending(self) -> bool:
