@@ -2,7 +2,7 @@
 
 import base64
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 
 from rapidfuzz import fuzz
 from temporalio import activity
@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.brokers import Brokers, beating
 from domain.broker_accounts import AccountStatus
 from domain.errors import Rejected
-from domain.market_calendar import session_end
+from domain.market_calendar import session_end, trading_date
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_accounts import (
     EndSession,
@@ -157,7 +157,19 @@ class SessionActivities(SessionPort):
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
+        await self._wake_day(account_id)
         return WaitingOrders(order_ids=orders)
+
+    async def _wake_day(self, account_id: str) -> None:
+        """The comparison of the day, if one waits for a session."""
+        day = trading_date(self._brokers.clock("kite").now() or datetime.now(UTC))
+        process = workflow_id(Kind.BROKER_DAY, account_id, day.isoformat())
+        try:
+            handle: WorkflowHandle = self._client.get_workflow_handle(process)
+            await handle.signal("session_opened", SessionOpened(account_id=account_id))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
     async def _end_at_broker(self, account_id: str) -> None:
         async with self._database.reading() as connection:

@@ -60,6 +60,13 @@ class PaperAccount:
             rows = await trading_paper.book(connection, self._account_id, trading_date(now).isoformat())
         return Reading([_order(row) for row in rows], now)
 
+    async def rows_of_today(self) -> Reading[list[dict[str, Any]]]:
+        """The present day's rows, matched."""
+        async with self._database.transaction() as connection:
+            now = await self._matched(connection)
+            rows = await trading_paper.book(connection, self._account_id, trading_date(now).isoformat())
+        return Reading(rows, now)
+
     async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
@@ -72,7 +79,7 @@ class PaperAccount:
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
             row = await trading_paper.one(connection, broker_order_id)
-        return Reading([_trade(row)] if row and row["filled_quantity"] else [], now)
+        return Reading([trade_of(row)] if row and row["filled_quantity"] else [], now)
 
     async def quote(self, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
         async with self._database.reading() as connection:
@@ -112,7 +119,7 @@ def _order(row: dict[str, Any]) -> BrokerOrder:
     )
 
 
-def _trade(row: dict[str, Any]) -> BrokerTrade:
+def trade_of(row: dict[str, Any]) -> BrokerTrade:
     return BrokerTrade(
         trade_id=row["tag"],
         broker_order_id=row["broker_order_id"],

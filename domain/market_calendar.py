@@ -64,7 +64,12 @@ def trading_date(moment: datetime) -> date:
 
 def session_end(login: datetime) -> datetime:
     """When a broker session that began at `login` dies."""
-    return datetime.combine(trading_date(login) + timedelta(days=1), SESSION_DIES, INDIA)
+    return session_ends(trading_date(login))
+
+
+def session_ends(day: date) -> datetime:
+    """When the sessions of `day` die; Kite clears the day's book by then."""
+    return datetime.combine(day + timedelta(days=1), SESSION_DIES, INDIA)
 
 
 EQUITY_HOURS = Hours(time(9, 15), time(15, 30))

@@ -124,3 +124,14 @@ async def one(connection: Connection, broker_order_id: str) -> dict[str, Any] | 
         "SELECT * FROM trading.paper_orders WHERE broker_order_id = %s", (broker_order_id,)
     )
     return await cursor.fetchone()
+
+
+async def fills(connection: Connection, account_id: str) -> list[dict[str, Any]]:
+    """Every order of the account that was filled, in the order of its filling, with the last price seen."""
+    cursor = await connection.execute(
+        """SELECT o.*, q.last_price FROM trading.paper_orders o
+           LEFT JOIN trading.quotes q ON q.broker = %s AND q.exchange = o.exchange AND q.symbol = o.symbol
+           WHERE o.account_id = %s AND o.filled_quantity > 0 ORDER BY o.updated_at, o.tag""",
+        (SOURCE, account_id),
+    )
+    return await cursor.fetchall()

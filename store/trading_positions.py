@@ -16,10 +16,15 @@ Key = tuple[str, str, str]
 
 
 async def add(
-    connection: Connection, account_id: str, order_id: str | None, day: date, trades: Iterable[BrokerTrade]
+    connection: Connection,
+    account_id: str,
+    order_id: str | None,
+    day: date,
+    trades: Iterable[BrokerTrade],
+    kind: str = "fill",
 ) -> list[BrokerTrade]:
     """Stores the trades that are not stored yet, folds them into their positions, gives back the new ones."""
-    new = [trade for trade in trades if await _insert(connection, account_id, order_id, day, trade)]
+    new = [trade for trade in trades if await _insert(connection, account_id, order_id, day, trade, kind)]
     for key in sorted({(trade.exchange, trade.symbol, trade.product) for trade in new}):
         of_key = [trade for trade in new if (trade.exchange, trade.symbol, trade.product) == key]
         await _carry_on(connection, account_id, key, [_trade(trade.model_dump()) for trade in of_key])
@@ -29,15 +34,15 @@ async def add(
 
 
 async def _insert(
-    connection: Connection, account_id: str, order_id: str | None, day: date, trade: BrokerTrade
+    connection: Connection, account_id: str, order_id: str | None, day: date, trade: BrokerTrade, kind: str
 ) -> bool:
     cursor = await connection.execute(
         """INSERT INTO trading.trades (account_id, trading_day, trade_id, order_id, broker_order_id, exchange,
-               symbol, product, side, quantity, price, traded_at)
+               symbol, product, side, quantity, price, traded_at, kind)
            VALUES (%(account)s, %(day)s, %(trade_id)s, %(order)s, %(broker_order_id)s, %(exchange)s,
-               %(symbol)s, %(product)s, %(side)s, %(quantity)s, %(price)s, %(traded_at)s)
+               %(symbol)s, %(product)s, %(side)s, %(quantity)s, %(price)s, %(traded_at)s, %(kind)s)
            ON CONFLICT (account_id, trading_day, exchange, trade_id) DO NOTHING RETURNING number""",
-        {"account": account_id, "order": order_id, "day": day, **trade.model_dump()},
+        {"account": account_id, "order": order_id, "day": day, "kind": kind, **trade.model_dump()},
     )
     return await cursor.fetchone() is not None
 
@@ -89,11 +94,15 @@ async def _keep(connection: Connection, account_id: str, key: Key, kept: Project
     )
 
 
-async def trades_of(connection: Connection, account_id: str, key: Key) -> list[Trade]:
+async def trades_of(
+    connection: Connection, account_id: str, key: Key, *, before: date | None = None
+) -> list[Trade]:
+    """The position's trades; with `before` those of earlier trading days."""
     cursor = await connection.execute(
         """SELECT trade_id, side, quantity, price, traded_at FROM trading.trades
-           WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s""",
-        (account_id, *key),
+           WHERE account_id = %s AND exchange = %s AND symbol = %s AND product = %s
+             AND (%s::date IS NULL OR trading_day < %s)""",
+        (account_id, *key, before, before),
     )
     return [_trade(row) for row in await cursor.fetchall()]
 
@@ -112,17 +121,28 @@ async def rebuild(connection: Connection, account_id: str) -> None:
 
 
 async def list_of(connection: Connection, user_id: str, *, flat_too: bool) -> list[dict[str, Any]]:
-    """The user's positions as the API shows them; the last price is the last quote, else the last trade."""
+    """The user's positions as the API shows them; the last price is the last quote (paper trades on Kite's
+    market), else the last trade. `charges` in paise; None until the broker has calculated all of them."""
     cursor = await connection.execute(
         """SELECT p.account_id, p.exchange, p.symbol, p.product, p.quantity, p.cost, p.realised,
-                  coalesce(q.last_price, t.price) AS last_price
+                  coalesce(q.last_price, t.price) AS last_price, c.charges
            FROM trading.positions p
            JOIN trading.accounts a USING (account_id)
            JOIN LATERAL (SELECT price FROM trading.trades t WHERE t.account_id = p.account_id
                            AND t.exchange = p.exchange AND t.symbol = p.symbol
                          ORDER BY traded_at DESC, trade_id DESC LIMIT 1) t ON true
-           LEFT JOIN trading.quotes q ON q.broker = a.broker AND q.exchange = p.exchange
-                AND q.symbol = p.symbol AND q.quoted_at >= p.last_traded_at
+           JOIN LATERAL (SELECT CASE WHEN bool_and(c.total IS NOT NULL) THEN sum(c.total)::bigint END
+                                AS charges
+                         FROM (SELECT DISTINCT trading_day, broker_order_id FROM trading.trades f
+                               WHERE f.account_id = p.account_id AND f.exchange = p.exchange
+                                 AND f.symbol = p.symbol AND f.product = p.product
+                                 AND f.kind IN ('fill', 'elsewhere')) o
+                         LEFT JOIN trading.charges c ON c.account_id = p.account_id
+                              AND c.day = o.trading_day AND c.broker_order_id = o.broker_order_id) c ON true
+           LEFT JOIN LATERAL (SELECT q.last_price FROM trading.quotes q
+                              WHERE q.broker IN (a.broker, 'kite') AND q.exchange = p.exchange
+                                AND q.symbol = p.symbol AND q.quoted_at >= p.last_traded_at
+                              ORDER BY q.quoted_at DESC LIMIT 1) q ON true
            WHERE a.user_id = %s AND (%s OR p.quantity <> 0)
            ORDER BY p.account_id, p.exchange, p.symbol, p.product""",
         (user_id, flat_too),
@@ -144,4 +164,5 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "last_price": str(last),
         "realised": position.realised,
         "unrealised": position.unrealised(last) if position.quantity else 0,
+        "charges": row["charges"],
     }

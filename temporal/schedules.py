@@ -17,6 +17,7 @@ from temporalio.client import (
 
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.broker_days import BrokerDaysInput
 from models.messages.onboarding import RescreenRound
 from models.messages.recognition import DailyRevenueInput
 from models.messages.reconciliation import DailyInput
@@ -25,6 +26,7 @@ from models.settings import Settings
 RECONCILIATION = "daily-reconciliation"
 REVENUE = "daily-revenue"
 RESCREENING = "rescreening"
+BROKER_DAYS = "broker-days"
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
@@ -37,6 +39,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
         RECONCILIATION: _daily_reconciliation(settings),
         REVENUE: _daily_revenue(),
         RESCREENING: _rescreening(),
+        BROKER_DAYS: _broker_days(settings),
     }
     for name, schedule in wanted.items():
         try:
@@ -98,4 +101,22 @@ def _rescreening() -> Schedule:
         ),
         spec=ScheduleSpec(cron_expressions=["17 * * * *"]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+    )
+
+
+def _broker_days(settings: Settings) -> Schedule:
+    """After the shares' close and after the commodities': each account's day is held against the broker's
+    book, which is gone at 06:00; a later round could read it no more."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            "BrokerDays",
+            BrokerDaysInput(assertion_public_key=settings.assertion_public_key),
+            id="broker-days",
+            task_queue=Queue.TRADING,
+            static_summary="Starts the comparison of each account's trading day",
+        ),
+        spec=ScheduleSpec(
+            cron_expressions=["CRON_TZ=Asia/Kolkata 0 16 * * *", "CRON_TZ=Asia/Kolkata 45 23 * * *"]
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=6)),
     )

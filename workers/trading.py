@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from activities.broker_day import BrokerDayActivities
 from activities.broker_sessions import SessionActivities
 from activities.brokers import Brokers
 from activities.kill_switch import KillSwitchActivities
@@ -10,6 +11,7 @@ from activities.trading import OrderActivities
 from models.contracts.queues import Queue
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.broker_days import BrokerBreak, BrokerDay, BrokerDays
 from workflows.kill_switch import KillSwitch
 from workflows.orders import Order
 from workflows.sessions import TradingSession
@@ -20,6 +22,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
     brokers = Brokers(parts.settings, parts.database, parts.vault, parts.redis)
     orders = OrderActivities(parts.database, brokers)
     sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
+    days = BrokerDayActivities(parts.database, parts.vault, brokers)
     stops = KillSwitchActivities(parts.database, parts.client)
     return [
         orders.admit,
@@ -39,13 +42,20 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         stops.flatten,
         stops.lift_block,
         stops.report_stop,
+        days.days_due,
+        days.compare_day,
+        days.decide_break,
     ]
 
 
 POOL = Pool(
     "trading",
     queues=[
-        Served(Queue.TRADING, workflows=[Order, TradingSession, KillSwitch], activities=activities),
+        Served(
+            Queue.TRADING,
+            workflows=[Order, TradingSession, KillSwitch, BrokerDays, BrokerDay, BrokerBreak],
+            activities=activities,
+        ),
         Served(Queue.KITE, activities=activities),
     ],
 )

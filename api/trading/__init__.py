@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.trading import accounts, kill_switch, orders, positions, postbacks
+from api.trading import accounts, kill_switch, orders, positions, postbacks, statements
 
 router = APIRouter()
-for part in (accounts, kill_switch, orders, positions, postbacks):
+for part in (accounts, kill_switch, orders, positions, postbacks, statements):
     router.include_router(part.router)

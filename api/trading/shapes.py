@@ -1,12 +1,12 @@
 """Bodies of the trading calls, strict, and how rows are shown."""
 
+from datetime import date as CalendarDay  # a field is named date
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.fields import Day
 from domain.trading import BrokerName, Exchange, OrderType, Product, Side, Validity, Variety
 from models.messages.trading import Modify, OrderTerms
 
@@ -63,7 +63,7 @@ class ModifyBody(Body):
 
 
 class DayBody(Body):
-    date: Day | None = None
+    date: CalendarDay | None = None
     """Today in India where it is missing."""
 
 

@@ -139,6 +139,7 @@ async def test_connect_order_fill_position(desk: Desk) -> None:
         {
             "account_id": account_id, "exchange": "NSE", "symbol": "TCS", "product": "CNC", "quantity": 2,
             "average_price": "3100.0000", "last_price": "3100", "realised": 0, "unrealised": 0,
+            "charges": None,
         }
     ]  # fmt: skip
     portfolio = await desk.api.get("/v1/trading/portfolio", headers=person.headers)
