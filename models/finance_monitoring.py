@@ -1,9 +1,9 @@
-"""Tables of the schema `finance`: what monitoring saw of payments, and the scores that it is given."""
+"""Tables of the schema `finance`: what monitoring saw of payments."""
 
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Numeric, Text
+from sqlalchemy import BigInteger, Column, Identity, Numeric, Text
 from sqlmodel import Field, SQLModel
 
 from models.platform import instant
@@ -33,18 +33,3 @@ class PaymentAlert(SQLModel, table=True):
     decided_by: str | None = Field(default=None, sa_type=Text)
     note_id: str | None = Field(default=None, sa_type=Text)
     decided_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-
-
-class RiskScore(SQLModel, table=True):
-    """What an outside judge says of a customer's place or honesty, 0 to 100; the newest counts."""
-
-    __tablename__ = "risk_scores"
-    __table_args__ = {"schema": "finance"}
-
-    user_id: str = Field(primary_key=True, sa_type=Text)
-    kind: str = Field(primary_key=True, sa_type=Text)
-    score: int
-    source: str = Field(sa_type=Text)
-    set_by: str = Field(sa_type=Text)
-    set_at: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True))
-    expires_at: datetime = Field(sa_column=instant())

@@ -6,7 +6,7 @@ from typing import Any
 
 from domain.gst import IST
 from domain.monitoring import Facts, Finding
-from store import audit, payments
+from store import audit, identity_risk, payments
 from store.database import Connection
 from store.onboarding import kyc_of
 from store.outbox import emit
@@ -22,7 +22,7 @@ async def facts_of(
     """Everything that a payment is held against at `now`, the payment itself left out of it."""
     standing = await kyc_of(connection, user_id, now)
     day = now.astimezone(IST).replace(hour=0, minute=0, second=0, microsecond=0)
-    scores = await _scores(connection, user_id, now)
+    scores = await identity_risk.scores_of(connection, user_id, now)
     return Facts(
         amount=amount,
         on=day.date(),
@@ -40,7 +40,8 @@ async def _opened_since(
 ) -> int:
     cursor = await connection.execute(
         """SELECT count(*) AS opened FROM finance.payments
-           WHERE user_id = %s AND payment_id <> %s AND NOT renewal AND created_at > %s AND created_at <= %s""",
+           WHERE user_id = %s AND payment_id <> %s AND NOT renewal
+             AND created_at > %s AND created_at <= %s""",
         (user_id, besides, start, end),
     )
     row = await cursor.fetchone()
@@ -55,37 +56,6 @@ async def _history(connection: Connection, user_id: str, besides: str) -> list[i
         (user_id, besides, HISTORY),
     )
     return [row["amount"] for row in await cursor.fetchall()]
-
-
-async def _scores(connection: Connection, user_id: str, now: datetime) -> dict[str, int]:
-    cursor = await connection.execute(
-        """SELECT DISTINCT ON (kind) kind, score, expires_at > %(now)s AS holds FROM finance.risk_scores
-           WHERE user_id = %(user)s AND set_at <= %(now)s ORDER BY kind, set_at DESC""",
-        {"user": user_id, "now": now},
-    )
-    return {row["kind"]: row["score"] for row in await cursor.fetchall() if row["holds"]}
-
-
-async def set_score(
-    connection: Connection,
-    *,
-    user_id: str,
-    kind: str,
-    score: int,
-    source: str,
-    set_by: str,
-    now: datetime,
-    expires_at: datetime,
-) -> None:
-    """Records what an outside judge says of a customer's place (`location`) or honesty (`fraud`), 0 to 100.
-
-    The newest one counts until it expires; without any, monitoring looks at neither.
-    """
-    await connection.execute(
-        """INSERT INTO finance.risk_scores (user_id, kind, score, source, set_by, set_at, expires_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
-        (user_id, kind, score, source, set_by, now, expires_at),
-    )
 
 
 async def raise_alerts(

@@ -156,6 +156,15 @@ async def api(app: FastAPI) -> AsyncIterator[Api]:
         yield client
 
 
+@pytest.fixture(scope="module")
+async def till(engines: EmbeddedEngines, app: FastAPI, api: Api) -> AsyncIterator[Any]:
+    """Where customers pay."""
+    from tests.api.till import counter  # it builds on this module
+
+    async with counter(engines, app, api) as made:
+        yield made
+
+
 async def eventually(read: Any, holds: Any, seconds: float = 10.0) -> Any:
     """Reads until `holds` is true of what was read; the last value after `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds

@@ -2,119 +2,14 @@
 
 import asyncio
 import csv
-import hashlib
-import hmac
 import io
-import json
-import secrets
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
-from cli.embedded import EmbeddedEngines
 from models.contracts.identifiers import Prefix, mint
-from models.contracts.workflow_ids import Kind, workflow_id
-from tests.api.conftest import Api, Person
-from tests.workflows.shop import AMOUNT, Buyer, Shop, eventually, shop
-
-
-def key() -> dict[str, str]:
-    return {"Idempotency-Key": secrets.token_hex(12)}
-
-
-@dataclass
-class Counter:
-    """Where customers pay: the API with its webhook address known to the gateway."""
-
-    api: Api
-    shop: Shop
-    url: str
-
-    async def customer(self, *, kyc: bool = True) -> tuple[Person, str]:
-        """Someone signed in, with a billing state, and a subscription that awaits its money."""
-        person = await self.api.signed_in()
-        profile = {"billing": {"name": "Asha Verma", "state": "KA"}}
-        answer = await self.api.put(
-            f"/v1/users/{person.user_id}/profile", json=profile, headers=person.headers
-        )
-        assert answer.status_code == 200, answer.text
-        if kyc:
-            await self.verify(person)
-        return person, await self.wants(person)
-
-    async def verify(self, person: Person) -> None:
-        await self.shop.rows(
-            """INSERT INTO user_management.kyc_status (user_id, status, tier, legal_name, verified_at,
-                   expires_at, updated_at)
-               VALUES (%s, 'verified', 'basic', 'sealed', now(), now() + interval '2 years', now())
-               RETURNING 1""",
-            person.user_id,
-        )
-
-    async def wants(self, person: Person) -> str:
-        other = await self.shop.purchase(waits=False)
-        await self.shop.rows(
-            "UPDATE finance.user_subscriptions SET user_id = %s WHERE subscription_id = %s RETURNING 1",
-            person.user_id,
-            other.subscription_id,
-        )
-        await self.shop.client.start_workflow(
-            Buyer.run, id=workflow_id(Kind.SUBSCRIPTION, other.subscription_id), task_queue=self.shop.queue
-        )
-        return other.subscription_id
-
-    async def create(self, person: Person, reference_id: str, **headers: str) -> httpx.Response:
-        body = {"purpose": "subscription", "reference_id": reference_id}
-        return await self.api.post(
-            "/v1/payments/create", json=body, headers={**person.headers, **key(), **headers}
-        )
-
-    async def pay(self, checkout: dict[str, Any], **more: Any) -> dict[str, Any]:
-        given = {"order_id": checkout["gateway_order_id"], "outcome": "success", **more}
-        brought = await self.shop.control("/razorpay/checkout", **given)
-        names = ("razorpay_payment_id", "razorpay_order_id", "razorpay_signature")
-        return {name: brought[name] for name in names}
-
-    async def confirm(
-        self, person: Person, checkout: dict[str, Any], brought: dict[str, Any]
-    ) -> httpx.Response:
-        return await self.api.post(
-            f"/v1/payments/{checkout['payment_id']}/confirm", json=brought, headers=person.headers
-        )
-
-    async def settled(self, person: Person, payment_id: str, status: str = "captured") -> dict[str, Any]:
-        async def read() -> dict[str, Any]:
-            path = f"/v1/payments/{payment_id}/status"
-            return (await self.api.get(path, headers=person.headers)).json()
-
-        return await eventually(read, lambda found: found["status"] == status)
-
-    async def bought(self) -> tuple[Person, dict[str, Any]]:
-        person, reference_id = await self.customer()
-        checkout = (await self.create(person, reference_id)).json()
-        await self.pay(checkout)
-        return person, await self.settled(person, checkout["payment_id"])
-
-
-@pytest.fixture(scope="module")
-async def till(engines: EmbeddedEngines, app: FastAPI, api: Api) -> AsyncIterator[Counter]:
-    config = uvicorn.Config(app, port=0, lifespan="off", log_level="warning")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    async with shop(engines, engines.settings.postgres) as place:
-        await eventually(lambda: asyncio.sleep(0, server.started), bool)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}/v1/webhooks/razorpay"
-        await place.control("/razorpay/webhook", url=url)
-        yield Counter(api, place, url)
-        await place.control("/razorpay/webhook", enabled=False)
-    server.should_exit = True
-    await serving
+from tests.api.till import Counter, key
+from tests.workflows.shop import AMOUNT, eventually
 
 
 async def test_a_checkout_is_paid_told_by_webhook_and_invoiced(till: Counter) -> None:
@@ -283,67 +178,6 @@ async def test_what_is_no_payment_is_refused(till: Counter, body: Any, status: i
     assert answer.status_code == status
     without = await till.api.post("/v1/payments/create", json=body, headers=person.headers)
     assert (without.status_code, without.json()["code"]) == (400, "idempotency_key_required")
-
-
-# Webhooks
-
-
-def _event(order_id: str, payment_id: str = "pay_00000000000000") -> bytes:
-    entity = {
-        "id": payment_id,
-        "entity": "payment",
-        "order_id": order_id,
-        "status": "captured",
-        "captured": True,
-    }
-    return json.dumps({"entity": "event", "event": "payment.captured", "payload": {"payment": {"entity": entity}}}).encode()  # fmt: skip # noqa: E501
-
-
-async def _post(till: Counter, raw: bytes, secret: str, event_id: str) -> httpx.Response:
-    signature = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
-    headers = {"X-Razorpay-Signature": signature, "x-razorpay-event-id": event_id}
-    return await till.api.post("/v1/webhooks/razorpay", content=raw, headers=headers)
-
-
-async def test_a_webhook_is_a_hint_and_never_believed(till: Counter) -> None:
-    person, reference_id = await till.customer()
-    checkout = (await till.create(person, reference_id)).json()
-    secret = till.api.platform.settings.razorpay_webhook_secrets[0]
-    raw, event_id = _event(checkout["gateway_order_id"]), secrets.token_hex(7)
-    assert (await _post(till, raw, secret, event_id)).status_code == 200
-    assert (await _post(till, raw, secret, event_id)).status_code == 200
-    stored = await till.shop.rows("SELECT * FROM platform.events WHERE event_id = %s", event_id)
-    assert len(stored) == 1
-    assert stored[0]["workflow_id"] == f"payment:{checkout['payment_id']}"
-
-    async def done() -> Any:
-        rows = await till.shop.rows("SELECT done_at FROM platform.events WHERE event_id = %s", event_id)
-        return rows[0]["done_at"]
-
-    assert await eventually(done, lambda at: at is not None)
-    assert (await till.settled(person, checkout["payment_id"], "created"))["invoice_id"] is None
-
-
-async def test_a_webhook_without_our_signature_is_refused_and_not_kept(till: Counter) -> None:
-    secret = till.api.platform.settings.razorpay_webhook_secrets[0]
-    raw, event_id = _event("order_00000000000000"), secrets.token_hex(7)
-    refused = await _post(till, raw, "another secret", event_id)
-    assert (refused.status_code, refused.json()["code"]) == (400, "signature_invalid")
-    assert (await till.api.post("/v1/webhooks/razorpay", content=raw)).status_code == 400
-    assert await till.shop.rows("SELECT FROM platform.events WHERE event_id = %s", event_id) == []
-    for broken in (b"", b"[]", b"{", b'{"payload": {"payment": 1}}', b"\xff\x00"):
-        assert (await _post(till, broken, secret, event_id)).status_code == 400
-
-
-async def test_the_secret_before_the_rotation_still_counts(
-    till: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = till.api.platform.settings
-    current = settings.razorpay_webhook_secrets[0]
-    monkeypatch.setattr(settings, "razorpay_webhook_secrets", ["fresh", current])
-    raw = _event("order_00000000000000")
-    assert (await _post(till, raw, current, secrets.token_hex(7))).status_code == 200
-    assert (await _post(till, raw, "fresh", secrets.token_hex(7))).status_code == 200
 
 
 # Refunds and finance

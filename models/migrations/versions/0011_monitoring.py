@@ -28,7 +28,7 @@ CREATE TABLE finance.payment_alerts (
 );
 CREATE INDEX payment_alerts_of_user ON finance.payment_alerts (user_id, number);
 
-CREATE TABLE finance.risk_scores (
+CREATE TABLE user_management.risk_scores (
     user_id text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('location', 'fraud')),
     score integer NOT NULL CHECK (score BETWEEN 0 AND 100),
@@ -44,7 +44,7 @@ ALTER TABLE finance.payment_timeline ADD COLUMN code text;
 
 DOWN = """
 ALTER TABLE finance.payment_timeline DROP COLUMN code;
-DROP TABLE finance.risk_scores, finance.payment_alerts;
+DROP TABLE user_management.risk_scores, finance.payment_alerts;
 """
 
 
