@@ -1,71 +1,132 @@
 """What the reconciliation processes do to the world: read the report, compare, book, decide."""
 
+import asyncio
 from datetime import datetime, timedelta
-from functools import partial
+from typing import Any
 
 from temporalio import activity
 
-from activities.beating import in_thread
 from activities.brokers import beating
 from domain.billing_calendar import ist_date, ist_midnight
-from domain.errors import Rejected
-from domain.reconciliation import capture_days
-from models.messages.reconciliation import Compare, Compared, Day, Decide, Found, Resolved, Settled
-from providers.razorpay_mandates import REPORT_PAGE, RazorpayMandates
-from store import breaks, reconciliation
+from domain.errors import Rejected, Unavailable
+from domain.reconciliation import capture_days, decide_by
+from models.messages.reconciliation import (
+    Compare,
+    Compared,
+    Day,
+    Decide,
+    Found,
+    Resolved,
+    Settled,
+    Tell,
+    Told,
+)
+from providers.razorpay_reports import REPORT_PAGE, RazorpayReports
+from store import breaks, discrepancies, reconciliation, settlement_report
 from store.database import Database
 from workflows.ports.reconciliation import ReconciliationPort
 
+TOLD = 200
+"""Breaks in one page: what a history takes at once."""
+REFERENCES = 20
+"""Settlements and UTRs of a day by which its run is found."""
+
 
 class ReconciliationActivities(ReconciliationPort):
-    """`lag_days`: working days from capture to settlement, as agreed with the gateway."""
+    """`lag_days`: working days from capture to settlement, as agreed with the gateway; `page`: lines in one
+    call of its report."""
 
-    def __init__(self, database: Database, gateway: RazorpayMandates, lag_days: int) -> None:
+    def __init__(
+        self, database: Database, gateway: RazorpayReports, lag_days: int, page: int = REPORT_PAGE
+    ) -> None:
         self._database = database
         self._gateway = gateway
         self._lag_days = lag_days
+        self._page = page
 
     @activity.defn(name="reconciliation.begin")
     async def begin(self, day: Day) -> Day:
         """Repeatable: a reading that was opened and not used leaves a gap in a counter, no more."""
         async with self._database.transaction() as connection:
-            reading = await reconciliation.begin(connection, day.date, day.as_of)
+            reading = await settlement_report.begin(connection, day.date, day.as_of)
         return day.model_copy(update={"reading": reading})
 
     @activity.defn(name="reconciliation.read")
     async def read(self, day: Day) -> Settled:
-        """Repeatable: page by page from the start, each replacing what the reading had from there on."""
-        number = 0
-        while True:
-            lines = await in_thread(partial(self._gateway.report, day.date, number))
+        """Repeatable: goes on at the page where the last attempt ended.
+
+        Each page begins with the last line of the page before it. Where that is another line, the report was
+        changed while it was read, or a page came twice: then it is read from the start.
+        """
+        async with beating():
             async with self._database.transaction() as connection:
-                await reconciliation.keep_page(connection, day.date, day.reading, number, lines)
-            number += len(lines)
-            if len(lines) < REPORT_PAGE:
-                break
-        until = await in_thread(partial(self._gateway.last_settlement, day.date))
+                number, last = await settlement_report.resume(connection, day.date, day.reading)
+            while True:
+                lines = await asyncio.to_thread(
+                    self._gateway.report, day.date, max(number - 1, 0), self._page
+                )
+                if number and (not lines or lines[0].says() != last):
+                    await self._forget(day)
+                    raise Unavailable("report_changed")
+                new = lines[1:] if number else lines
+                async with self._database.transaction() as connection:
+                    kept = await settlement_report.keep_page(connection, day.date, day.reading, number, new)
+                    if kept != number + len(new):
+                        kept, last = await settlement_report.resume(connection, day.date, day.reading)
+                    elif new:
+                        last = new[-1].says()
+                fresh, number = kept == number + len(new), kept
+                activity.heartbeat(number)
+                if fresh and len(lines) < self._page:
+                    break
+            payouts = await asyncio.to_thread(self._gateway.payouts, day.date)
+            async with self._database.transaction() as connection:
+                await settlement_report.keep_payouts(connection, day.date, payouts)
+            async with self._database.reading() as connection:
+                await settlement_report.measured(connection, number)
+        # The gateway tells whole seconds: what was captured within the last one may be in it.
+        until = payouts[-1].made_at + timedelta(seconds=1) if payouts else None
         return Settled(lines=number, settled_until=until)
+
+    async def _forget(self, day: Day) -> None:
+        async with self._database.transaction() as connection:
+            await settlement_report.forget(connection, day.date)
 
     @activity.defn(name="reconciliation.compare")
     async def compare(self, compare: Compare) -> Compared:
-        """One transaction; the lines carry what is booked of them, so a repeat books nothing more."""
+        """One transaction; each settlement carries what is booked of it, so a repeat books nothing more."""
         day, as_of = compare.day, compare.day.as_of
         since, until = self._due(day, compare.settled_until)
         async with beating(), self._database.transaction() as connection:
-            await reconciliation.merge(connection, day.date, day.reading)
-            await reconciliation.book(connection, day.date, as_of)
-            await reconciliation.find_breaks(connection, day.date, since, until, as_of)
-            row = await reconciliation.finish(connection, day.date, day.reading, compare.settled_until, as_of)
-            found = await reconciliation.breaks_of(connection, day.date)
+            row = await reconciliation.compared(connection, day.date, day.reading)
+            if row is None:
+                if not await settlement_report.complete(connection, day.date, day.reading, compare.lines):
+                    raise Rejected("report_incomplete")
+                await discrepancies.match(connection, day.date, day.reading)
+                await reconciliation.book(connection, day.date, as_of)
+                await discrepancies.settle_claims(connection, day.date, day.reading, as_of)
+                await discrepancies.find(connection, day.date, day.reading, since, until, as_of)
+                row = await reconciliation.finish(
+                    connection, day.date, day.reading, compare.settled_until, as_of
+                )
+            settlements = await reconciliation.settlements(connection, day.date)
         return Compared(
             date=day.date,
             status=row["status"],
             lines=row["lines"],
             matched=row["matched"],
             difference=row["difference"],
-            breaks=[Found.model_validate(item) for item in found],
+            breaks=[],
             version=row["version"],
+            references=_references(settlements),
         )
+
+    @activity.defn(name="reconciliation.tell")
+    async def tell(self, tell: Tell) -> Told:
+        async with self._database.reading() as connection:
+            rows = await breaks.to_tell(connection, tell.day.date, tell.day.reading, tell.after, TOLD + 1)
+        found = [Found.model_validate({**row, "due_at": decide_by(row["opened_at"])}) for row in rows[:TOLD]]
+        return Told(breaks=found, after=found[-1].break_id if len(rows) > TOLD else None)
 
     @activity.defn(name="reconciliation.decide")
     async def decide(self, decide: Decide) -> Resolved:
@@ -94,3 +155,9 @@ class ReconciliationActivities(ReconciliationPort):
             # The day is not over, and the gateway may yet settle.
             return ist_midnight(first), None
         return ist_midnight(first), ist_midnight(last + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def _references(settlements: list[dict[str, Any]]) -> list[str]:
+    """Settlement ids and UTRs, each settlement's together."""
+    both = [part for row in settlements for part in (row["settlement_id"], row["utr"]) if part]
+    return both[:REFERENCES]

@@ -1,10 +1,10 @@
 """How a settlement day is compared with the book, and what may become of what does not agree."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
-from domain.billing_calendar import is_bank_day
+from domain.billing_calendar import is_bank_day, ist_date, ist_midnight
 
 SECOND_PERSON_ABOVE = 50_000_00
 """Paise; a break of more than this is decided by two different people (`api.md`)."""
@@ -27,10 +27,27 @@ class BreakStatus(StrEnum):
 
 BREAK_NEXT: dict[BreakStatus, frozenset[BreakStatus]] = {
     BreakStatus.OPEN: frozenset({BreakStatus.AWAITING_SECOND, BreakStatus.RESOLVED}),
-    BreakStatus.AWAITING_SECOND: frozenset({BreakStatus.RESOLVED}),
+    # Back to open where a later report changes what the first person decided on.
+    BreakStatus.AWAITING_SECOND: frozenset({BreakStatus.OPEN, BreakStatus.RESOLVED}),
     BreakStatus.RESOLVED: frozenset(),
 }
 """Every step that a break takes; held by `store/breaks.py`."""
+
+
+class Ended(StrEnum):
+    """How a break came to be resolved."""
+
+    DECIDED = "decided"
+    MENDED = "mended"
+    """By the process itself: a later report, of this day or another, left nothing to decide."""
+
+
+class Claim(StrEnum):
+    """Where a claim on the gateway stands."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    """A later line of a report has paid it."""
 
 
 class DayStatus(StrEnum):
@@ -48,7 +65,7 @@ DAY_NEXT: dict[DayStatus, frozenset[DayStatus]] = {
     DayStatus.RUNNING: frozenset({DayStatus.BALANCED, DayStatus.OPEN, DayStatus.RESOLVED}),
     DayStatus.BALANCED: frozenset({DayStatus.RUNNING}),
     # The day may be compared again at any time, also while one of its breaks is being decided.
-    DayStatus.OPEN: frozenset({DayStatus.RUNNING, DayStatus.RESOLVED}),
+    DayStatus.OPEN: frozenset({DayStatus.RUNNING, DayStatus.BALANCED, DayStatus.RESOLVED}),
     DayStatus.RESOLVED: frozenset({DayStatus.RUNNING}),
 }
 """Every step that a day takes; held by `store/reconciliation.py`."""
@@ -63,6 +80,20 @@ class Resolution(StrEnum):
     """The gateway owes it (or is owed it): a claim stands in the book until it is paid."""
     WRITE_OFF = "write_off"
     """Nobody will pay it: a loss, or a gain."""
+
+
+DECIDE_WITHIN_DAYS = 3
+"""Bank days in which finance decides a break before it is overdue. Our own choice."""
+
+
+def decide_by(opened_at: datetime) -> datetime:
+    """When a break is overdue: the end of the third bank day in India after it was found."""
+    day = ist_date(opened_at)
+    for _ in range(DECIDE_WITHIN_DAYS):
+        day += timedelta(days=1)
+        while not is_bank_day(day):
+            day += timedelta(days=1)
+    return ist_midnight(day + timedelta(days=1))
 
 
 def break_id(day: date, kind: BreakKind, reference: str) -> str:

@@ -42,7 +42,6 @@ class SettlementLine(SQLModel, table=True):
     occurrence: int = Field(primary_key=True, sa_type=BigInteger)
     """1, and more where the report holds the same thing again."""
     date: Day = Field(sa_type=Date)
-    reading: int
     kind: str = Field(sa_type=Text)
     payment_id: str | None = Field(default=None, sa_type=Text)
     """The gateway's payment that a refund line belongs to; null on payment lines."""
@@ -56,9 +55,30 @@ class SettlementLine(SQLModel, table=True):
     verdict: str = Field(default="new", sa_type=Text)
     expected_fee: int = Field(default=0, sa_type=BigInteger)
     expected_tax: int = Field(default=0, sa_type=BigInteger)
+    dispute_id: str | None = Field(default=None, sa_type=Text)
+    expected: int = Field(default=0, sa_type=BigInteger)
+    """What the book expects of it before fees: positive where money comes in."""
+    matches: str | None = Field(default=None, sa_type=Text)
+    """Our payment, refund, dispute, or the break whose claim it pays."""
+
+
+class Settlement(SQLModel, table=True):
+    """One payout of the gateway to the bank, and what the ledger has of it so far. Amounts in paise."""
+
+    __tablename__ = "settlements"
+    __table_args__ = {"schema": "finance"}
+
+    settlement_id: str = Field(primary_key=True, sa_type=Text)
+    date: Day = Field(primary_key=True, sa_type=Date)
+    utr: str | None = Field(default=None, sa_type=Text)
+    amount: int | None = Field(default=None, sa_type=BigInteger)
+    """By the gateway's list of settlements; the lines of its report may say otherwise."""
+    made_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     booked_bank: int = Field(default=0, sa_type=BigInteger)
     booked_fee: int = Field(default=0, sa_type=BigInteger)
     booked_tax: int = Field(default=0, sa_type=BigInteger)
+    bookings: int = 0
+    """How many entries of the ledger: a later reading of the day books what has changed."""
 
 
 class BreakRow(SQLModel, table=True):
@@ -88,3 +108,17 @@ class BreakRow(SQLModel, table=True):
     opened_at: datetime = Field(sa_column=instant())
     resolved_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     version: int = Field(sa_type=BigInteger)
+    about: str = Field(sa_type=Text)
+    """The reference without the number of the break about it: the first has none."""
+    settlement_id: str | None = Field(default=None, sa_type=Text)
+    utr: str | None = Field(default=None, sa_type=Text)
+    booked: int = Field(default=0, sa_type=BigInteger)
+    """Paise that the decision moved off gateway clearing."""
+    ended: str | None = Field(default=None, sa_type=Text)
+    claim: str | None = Field(default=None, sa_type=Text)
+    claim_line: str | None = Field(default=None, sa_type=Text)
+    """The thing whose line paid the claim."""
+    claim_settled_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    seen_date: Day = Field(sa_type=Date)
+    seen_reading: int = 0
+    """The reading of that day is the last that opened, changed or ended the break."""

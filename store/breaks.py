@@ -1,17 +1,27 @@
-"""Breaks of a settlement day: read, decided by one person or two, booked off gateway clearing."""
+"""Breaks of a settlement day: shown, decided by one person or two, booked off gateway clearing."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain.billing_calendar import ist_date
 from domain.errors import Rejected
-from domain.ledger import Account, Entry, Line
+from domain.ledger import Account, Entry
 from domain.moves import moved
-from domain.reconciliation import BREAK_NEXT, BreakKind, BreakStatus, DayStatus, Resolution, needs_second
+from domain.reconciliation import (
+    BREAK_NEXT,
+    BreakKind,
+    BreakStatus,
+    Claim,
+    DayStatus,
+    Ended,
+    Resolution,
+    needs_second,
+)
 from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
+from store.reconciliation import side
 
 
 async def find(connection: Connection, break_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -19,6 +29,50 @@ async def find(connection: Connection, break_id: str, *, lock: bool = False) -> 
         await connection.execute("SELECT FROM finance.breaks WHERE break_id = %s FOR UPDATE", (break_id,))
     cursor = await connection.execute("SELECT * FROM finance.breaks WHERE break_id = %s", (break_id,))
     return await cursor.fetchone()
+
+
+FACTS = """
+    SELECT b.*, p.captured_at, p.gateway_order_id, p.user_id, l.kind AS line_kind, l.amount AS line_amount,
+           l.credit - l.debit AS line_net, l.fee AS line_fee, l.tax AS line_tax, p.fee AS agreed_fee,
+           s.made_at AS settled_at
+    FROM finance.breaks b
+    LEFT JOIN finance.payments p ON p.payment_id = b.payment_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM finance.settlement_lines l
+        WHERE l.entity_id = split_part(b.about, '.', 1) AND l.settlement_id = b.settlement_id
+        ORDER BY occurrence LIMIT 1) l ON true
+    LEFT JOIN finance.settlements s ON s.settlement_id = b.settlement_id AND s.date = b.date
+"""
+"""A break with all that is known of it: its payment, its line of the report, its settlement."""
+
+
+async def of_day(connection: Connection, day: date, limit: int) -> list[dict[str, Any]]:
+    """The day's breaks with what is known of each, those that wait first."""
+    cursor = await connection.execute(
+        f"{FACTS} WHERE b.date = %s ORDER BY b.status = 'resolved', b.kind, b.reference LIMIT %s",
+        (day, limit),
+    )
+    return await cursor.fetchall()
+
+
+async def count(connection: Connection, day: date) -> int:
+    cursor = await connection.execute("SELECT count(*) AS n FROM finance.breaks WHERE date = %s", (day,))
+    row = await cursor.fetchone()
+    return int(row["n"]) if row else 0
+
+
+async def to_tell(
+    connection: Connection, day: date, reading: int, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Breaks of the day that wait, and whatever this reading changed on any day; by id, after `after`."""
+    cursor = await connection.execute(
+        """SELECT * FROM (
+               SELECT * FROM finance.breaks WHERE date = %(day)s AND status <> 'resolved'
+               UNION SELECT * FROM finance.breaks WHERE seen_date = %(day)s AND seen_reading = %(reading)s) b
+           WHERE break_id > %(after)s ORDER BY break_id LIMIT %(limit)s""",
+        {"day": day, "reading": reading, "after": after, "limit": limit},
+    )
+    return await cursor.fetchall()
 
 
 async def listing(
@@ -29,20 +83,33 @@ async def listing(
     start: datetime | None,
     end: datetime | None,
     limit: int,
+    day: date | None = None,
+    claim: Claim | None = None,
 ) -> list[dict[str, Any]]:
-    """Breaks of every day, newest first; `after` is the sort key of the last one shown."""
+    """Breaks of every day with what is known of each, newest first; `after` is the `place` of the last one
+    shown."""
     cursor = await connection.execute(
-        """SELECT *, to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || break_id
+        f"""SELECT b.*, to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || break_id
                    AS place
-           FROM finance.breaks
+           FROM ({FACTS}) b
            WHERE (%(status)s::text IS NULL OR status = %(status)s)
+             AND (%(day)s::date IS NULL OR date = %(day)s)
+             AND (%(claim)s::text IS NULL OR claim = %(claim)s)
              AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
              AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)
              AND (%(after)s::text IS NULL OR
                   to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || break_id
                       < %(after)s)
-           ORDER BY opened_at DESC, break_id DESC LIMIT %(limit)s""",
-        {"status": status, "after": after, "start": start, "end": end, "limit": limit},
+           ORDER BY opened_at DESC, break_id DESC LIMIT %(limit)s""",  # noqa: S608
+        {
+            "status": status,
+            "after": after,
+            "start": start,
+            "end": end,
+            "limit": limit,
+            "day": day,
+            "claim": claim,
+        },
     )
     return await cursor.fetchall()
 
@@ -81,7 +148,9 @@ async def decide(
         """UPDATE finance.breaks SET status = %(status)s, resolution = %(resolution)s, note_id = %(note)s,
                first_by = coalesce(first_by, %(subject)s),
                second_by = CASE WHEN %(first)s THEN NULL ELSE %(subject)s END,
-               resolved_at = CASE WHEN %(done)s THEN %(now)s::timestamptz END, version = version + 1
+               resolved_at = CASE WHEN %(done)s THEN %(now)s::timestamptz END,
+               ended = %(ended)s, booked = CASE WHEN %(done)s THEN difference ELSE 0 END, claim = %(claim)s,
+               version = version + 1
            WHERE break_id = %(id)s""",
         {
             "status": to,
@@ -90,6 +159,8 @@ async def decide(
             "subject": subject,
             "first": first,
             "done": done,
+            "ended": Ended.DECIDED if done else None,
+            "claim": Claim.OPEN if done and resolution is Resolution.CLAIM_GATEWAY else None,
             "now": now,
             "id": break_id,
         },
@@ -104,20 +175,17 @@ async def decide(
 
 
 async def _book(connection: Connection, row: dict[str, Any], resolution: Resolution, now: datetime) -> None:
-    """Moves what is left of the break from gateway clearing to where the decision says."""
-    left, tax = await reconciliation.remainder(connection, row)
-    if left == 0:
-        return
-    lines: list[Line] = []
+    """Moves the difference from gateway clearing to where the decision says."""
+    left, tax = row["difference"], row["difference_tax"]
     if resolution is Resolution.ACCEPT and row["kind"] == BreakKind.WRONG_FEE:
-        lines = [*_side(Account.GATEWAY_FEES, left - tax), *_side(Account.INPUT_GST, tax)]
+        lines = (*side(Account.GATEWAY_FEES, left - tax), *side(Account.INPUT_GST, tax))
     else:
-        lines = [*_side(_account(resolution, left), left)]
+        lines = side(_account(resolution, left), left)
     entry = Entry(
         business_key=f"break:{row['break_id']}",
         date=ist_date(now),
-        lines=(*lines, *_side(Account.GATEWAY_CLEARING, -left)),
-        references=(row["break_id"], row["reference"]),
+        lines=(*lines, *side(Account.GATEWAY_CLEARING, -left)),
+        references=tuple(part for part in (row["break_id"], row["about"], row["payment_id"]) if part),
     )
     await ledger.post(connection, entry, now)
 
@@ -133,9 +201,3 @@ def _account(resolution: Resolution, left: int) -> Account:
             return Account.GATEWAY_CLAIMS
         case Resolution.WRITE_OFF:
             return Account.BAD_DEBT if left > 0 else Account.RECONCILIATION_GAINS
-
-
-def _side(account: Account, amount: int) -> tuple[Line, ...]:
-    if amount == 0:
-        return ()
-    return (Line(account=account, debit=max(amount, 0), credit=max(-amount, 0)),)

@@ -1,275 +1,211 @@
-"""Settlement days: the report's lines merged, compared with the book, and booked to the bank.
+"""Settlement days: the report's lines merged, matched with the book, and booked to the bank.
 
 Set-based, so that time grows with the number of lines and memory does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import Any
 
 from domain.ledger import Account, Entry, Line
 from domain.moves import moved
-from domain.reconciliation import DAY_NEXT, BreakKind, DayStatus, break_id
+from domain.reconciliation import DAY_NEXT, DayStatus
 from store import ledger
 from store.changes import touch
 from store.database import Connection
-from store.outbox import emit
 
 TOPIC = "payment-events"
+SORT_MEMORY = "96MB"
+"""For the one statement that joins and sorts a day's lines; Postgres takes more only on disk."""
+STREAMED = 2_000
+"""Lines of a report that are in memory at once while it is written out."""
 
-
-async def begin(connection: Connection, day: date, now: datetime) -> int:
-    """Opens a reading of the day; its number."""
-    cursor = await connection.execute(
-        """INSERT INTO finance.reconciliations AS r
-               (date, status, reading, lines, matched, bank, started_at, version)
-           VALUES (%(day)s, 'running', 1, 0, 0, 0, %(now)s, 1)
-           ON CONFLICT (date) DO UPDATE SET status = 'running', reading = r.reading + 1,
-               version = r.version + 1
-           RETURNING reading""",
-        {"day": day, "now": now},
-    )
-    row = await cursor.fetchone()
-    await touch(connection, day.isoformat())
-    return int(row["reading"]) if row else 1
-
-
-async def keep_page(
-    connection: Connection, day: date, reading: int, first: int, lines: Iterable[dict[str, Any]]
-) -> int:
-    """Stores one page of the report as read; a repeat of the page changes nothing."""
-    await connection.execute(
-        """DELETE FROM finance.report_lines
-           WHERE date = %s AND (reading < %s OR reading = %s AND number >= %s)""",
-        (day, reading, reading, first),
-    )
-    count = 0
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(
-            """COPY finance.report_lines (date, reading, number, settlement_id, entity_id, kind, payment_id,
-                   utr, amount, debit, credit, fee, tax) FROM STDIN"""
-        ) as copy,
-    ):
-        for count, line in enumerate(lines, start=1):
-            await copy.write_row(
-                (
-                    day,
-                    reading,
-                    first + count - 1,
-                    line.get("settlement_id") or f"none-{day.isoformat()}",
-                    line["entity_id"],
-                    line["type"],
-                    line.get("payment_id"),
-                    line.get("settlement_utr"),
-                    int(line["amount"]),
-                    int(line["debit"]),
-                    int(line["credit"]),
-                    int(line.get("fee") or 0),
-                    int(line.get("tax") or 0),
-                )
-            )
-    return count
-
-
-MERGE = """
-INSERT INTO finance.settlement_lines AS l (settlement_id, entity_id, occurrence, date, reading, kind,
-    payment_id, utr, amount, debit, credit, fee, tax)
-SELECT settlement_id, entity_id,
-       row_number() OVER (PARTITION BY settlement_id, entity_id ORDER BY number),
-       date, reading, kind, payment_id, utr, amount, debit, credit, fee, tax
-FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s
-ON CONFLICT (settlement_id, entity_id, occurrence) DO UPDATE SET reading = excluded.reading,
-    amount = excluded.amount, debit = excluded.debit, credit = excluded.credit, fee = excluded.fee,
-    tax = excluded.tax, utr = excluded.utr
-"""
-
-GONE = """
-UPDATE finance.settlement_lines SET amount = 0, debit = 0, credit = 0, fee = 0, tax = 0, verdict = 'gone'
-WHERE date = %(day)s AND reading < %(reading)s AND verdict <> 'gone'
-"""
-
-JUDGE = """
-UPDATE finance.settlement_lines l SET verdict = j.verdict,
-    expected_fee = CASE WHEN j.paid_fee AND j.verdict <> 'extra_line' THEN j.fee ELSE l.fee END,
-    expected_tax = CASE WHEN j.paid_fee AND j.verdict <> 'extra_line' THEN j.tax ELSE l.tax END
-FROM (
-    SELECT s.settlement_id, s.entity_id, s.occurrence,
-        coalesce(p.fee, s.fee) AS fee, coalesce(p.tax, s.tax) AS tax,
-        s.kind = 'payment' AND p.captured_at IS NOT NULL AS paid_fee,
-        CASE
-            WHEN s.occurrence > 1 OR again.entity_id IS NOT NULL OR given_up.reference IS NOT NULL
-                THEN 'extra_line'
-            WHEN s.kind = 'payment' AND p.captured_at IS NOT NULL THEN
-                CASE WHEN s.amount <> p.amount THEN 'wrong_amount'
-                     WHEN s.fee <> coalesce(p.fee, s.fee) OR s.tax <> coalesce(p.tax, s.tax) THEN 'wrong_fee'
-                     WHEN s.credit - s.debit <> p.amount - s.fee THEN 'wrong_amount'
-                     ELSE 'matched' END
-            WHEN s.kind = 'refund' AND r.refund_id IS NOT NULL THEN
-                CASE WHEN s.debit - s.credit <> r.amount THEN 'wrong_amount' ELSE 'matched' END
-            ELSE 'extra_line' END AS verdict
-    FROM finance.settlement_lines s
-    LEFT JOIN finance.payments p ON p.gateway_payment_id = s.entity_id
-    LEFT JOIN finance.refunds r ON r.gateway_refund_id = s.entity_id
-    -- The same thing in another settlement, or given up as missing before: this money is not expected.
+# What a line is matched with. A thing comes once: its second line, and money that finance has already given
+# up as missing, belongs to nothing. A payment that was claimed from the gateway and comes after all, and an
+# adjustment of a claim's size about the same payment, pay the claim.
+MATCHED = """
+    SELECT s.*,
+        s.nth > 1 OR again.entity_id IS NOT NULL OR (late.break_id IS NOT NULL AND late.pays IS NOT TRUE)
+            AS surplus,
+        p.payment_id AS paid_id, p.amount AS paid, coalesce(p.fee, s.fee) AS agreed_fee,
+        CASE WHEN s.fee = coalesce(p.fee, s.fee) THEN s.tax ELSE p.tax END AS agreed_tax,
+        CASE WHEN late.pays THEN late.break_id END AS late_id,
+        coalesce(r.refund_id, back.refund_id) AS refund_id, coalesce(-r.amount, back.amount) AS refunded,
+        d.dispute_id AS disputed_id, d.amount AS disputed,
+        claimed.break_id AS claimed_id, claimed.booked AS claimed
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY entity_id, settlement_id ORDER BY number) AS occurrence,
+               row_number() OVER (PARTITION BY entity_id ORDER BY settlement_id, number) AS nth
+        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s) s
+    LEFT JOIN finance.payments p
+        ON s.kind = 'payment' AND p.gateway_payment_id = s.entity_id AND p.captured_at IS NOT NULL
+    LEFT JOIN finance.refunds r ON s.kind = 'refund' AND r.gateway_refund_id = s.entity_id
     LEFT JOIN LATERAL (
         SELECT o.entity_id FROM finance.settlement_lines o
-        WHERE o.entity_id = s.entity_id AND o.verdict NOT IN ('gone', 'extra_line')
-          AND (o.date, o.settlement_id) < (s.date, s.settlement_id) LIMIT 1) again ON true
+        WHERE o.entity_id = s.entity_id AND o.date <> s.date AND o.verdict NOT IN ('gone', 'extra_line')
+        LIMIT 1) again ON true
     LEFT JOIN LATERAL (
-        SELECT b.reference FROM finance.breaks b
-        WHERE b.reference = s.entity_id AND b.kind = 'missing_line' AND b.status = 'resolved'
-          AND b.date < s.date LIMIT 1) given_up ON true
-    WHERE s.date = %(day)s AND s.reading = %(reading)s
-) j
-WHERE (l.settlement_id, l.entity_id, l.occurrence) = (j.settlement_id, j.entity_id, j.occurrence)
+        SELECT b.break_id, b.claim = 'open' OR b.claim_line = s.entity_id AS pays FROM finance.breaks b
+        WHERE b.about = s.entity_id AND b.kind = 'missing_line' AND b.ended = 'decided'
+        ORDER BY b.date LIMIT 1) late ON true
+    -- The bank's side of a dispute: taken while it is open or when it is lost, given back where it was taken.
+    LEFT JOIN LATERAL (
+        SELECT o.dispute_id,
+               CASE WHEN s.debit > 0 THEN -CASE WHEN o.status = 'lost' THEN o.lost ELSE o.amount END
+                    ELSE o.amount - o.lost END AS amount
+        FROM finance.disputes o
+        WHERE s.kind = 'adjustment' AND o.dispute_id = s.dispute_id
+          AND (s.debit > 0 OR o.status IN ('won', 'closed')
+               AND EXISTS (SELECT FROM finance.settlement_lines t
+                           WHERE t.dispute_id = s.dispute_id AND t.debit > 0))) d ON true
+    LEFT JOIN LATERAL (
+        SELECT b.break_id, b.booked FROM finance.breaks b
+        WHERE s.kind = 'adjustment' AND s.dispute_id IS NULL AND b.claim IS NOT NULL
+          AND b.about = s.payment_id AND b.booked = s.credit - s.debit
+          AND (b.claim = 'open' OR b.claim_line = s.entity_id)
+        ORDER BY b.opened_at, b.break_id LIMIT 1) claimed ON true
+    -- A refund that the customer's bank sent back: its money returns.
+    LEFT JOIN LATERAL (
+        SELECT f.refund_id, f.amount FROM finance.refunds f
+        JOIN finance.payments q ON q.payment_id = f.payment_id
+        WHERE s.kind = 'adjustment' AND s.dispute_id IS NULL AND claimed.break_id IS NULL
+          AND q.gateway_payment_id = s.payment_id AND f.amount = s.credit
+          AND f.status IN ('failed', 'manual_payout') AND f.gateway_refund_id IS NOT NULL
+        ORDER BY f.created_at LIMIT 1) back ON true
 """
 
-# Clearing is credited with what reached the bank and with the fee that was agreed. What is left of a line
-# on clearing is its difference: positive where the gateway owes us.
-DIFFERING = """
-SELECT * FROM (
-    SELECT l.entity_id ||
-               CASE WHEN l.verdict = 'extra_line' AND (l.occurrence > 1 OR p.payment_id IS NOT NULL)
-                    THEN '.' || l.settlement_id || '.' || l.occurrence ELSE '' END AS reference,
-           l.verdict AS kind, p.payment_id,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.expected_fee
-                          WHEN 'wrong_amount' THEN coalesce(p.amount, r.amount) ELSE 0 END AS expected,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.fee ELSE l.amount END AS found,
-           CASE l.verdict WHEN 'extra_line' THEN 0 ELSE coalesce(p.amount, -r.amount) END
-               - (l.credit - l.debit) - l.expected_fee AS difference,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.tax - l.expected_tax ELSE 0 END AS difference_tax
-    FROM finance.settlement_lines l
-    LEFT JOIN finance.payments p ON p.gateway_payment_id = l.entity_id
-    LEFT JOIN finance.refunds r ON r.gateway_refund_id = l.entity_id
-    WHERE l.date = %(day)s AND l.verdict IN ('extra_line', 'wrong_amount', 'wrong_fee')
-) differing
+MERGE = f"""
+INSERT INTO finance.settlement_lines AS l (settlement_id, entity_id, occurrence, date, kind, payment_id, utr,
+    dispute_id, amount, debit, credit, fee, tax, verdict, expected, expected_fee, expected_tax, matches)
+SELECT settlement_id, entity_id, occurrence, date, kind, payment_id, utr, dispute_id, amount, debit, credit,
+    fee, tax,
+    CASE WHEN surplus THEN 'extra_line'
+         WHEN paid_id IS NOT NULL THEN
+             CASE WHEN amount <> paid THEN 'wrong_amount' WHEN fee <> agreed_fee THEN 'wrong_fee'
+                  WHEN credit - debit <> paid - fee THEN 'wrong_amount' ELSE 'matched' END
+         WHEN coalesce(refunded, disputed, claimed) IS NULL THEN 'extra_line'
+         WHEN credit - debit <> coalesce(refunded, disputed, claimed) - fee THEN 'wrong_amount'
+         ELSE 'matched' END,
+    CASE WHEN surplus THEN 0 ELSE coalesce(paid, refunded, disputed, claimed, 0) END,
+    CASE WHEN paid_id IS NOT NULL AND NOT surplus THEN agreed_fee ELSE fee END,
+    CASE WHEN paid_id IS NOT NULL AND NOT surplus THEN agreed_tax ELSE tax END,
+    CASE WHEN NOT surplus THEN coalesce(late_id, paid_id, refund_id, disputed_id, claimed_id) END
+FROM ({MATCHED}) matched
+ON CONFLICT (settlement_id, entity_id, occurrence) DO UPDATE SET amount = excluded.amount,
+    debit = excluded.debit, credit = excluded.credit, fee = excluded.fee, tax = excluded.tax,
+    utr = excluded.utr, dispute_id = excluded.dispute_id, verdict = excluded.verdict,
+    expected = excluded.expected, expected_fee = excluded.expected_fee,
+    expected_tax = excluded.expected_tax, matches = excluded.matches
+WHERE (l.amount, l.debit, l.credit, l.fee, l.tax, l.utr, l.dispute_id, l.verdict, l.expected, l.expected_fee,
+       l.expected_tax, l.matches)
+    IS DISTINCT FROM (excluded.amount, excluded.debit, excluded.credit, excluded.fee, excluded.tax,
+       excluded.utr, excluded.dispute_id, excluded.verdict, excluded.expected, excluded.expected_fee,
+       excluded.expected_tax, excluded.matches)
+"""  # noqa: S608
+
+GONE = """
+UPDATE finance.settlement_lines l SET amount = 0, debit = 0, credit = 0, fee = 0, tax = 0, expected = 0,
+    expected_fee = 0, expected_tax = 0, verdict = 'gone'
+WHERE date = %(day)s AND verdict <> 'gone' AND NOT EXISTS (
+    SELECT FROM (
+        SELECT settlement_id, entity_id,
+               row_number() OVER (PARTITION BY entity_id, settlement_id) AS occurrence
+        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s) s
+    WHERE (s.settlement_id, s.entity_id, s.occurrence) = (l.settlement_id, l.entity_id, l.occurrence))
 """
 
-MISSING = """
-SELECT p.gateway_payment_id AS reference, 'missing_line' AS kind, p.payment_id, p.amount AS expected,
-       0 AS found, p.amount AS difference, 0 AS difference_tax
-FROM finance.payments p
-WHERE p.captured_at <= %(until)s AND p.gateway_payment_id IS NOT NULL
-  AND (p.captured_at >= %(since)s OR EXISTS (
-      -- Captured after its own day had been compared, and still not settled.
-      SELECT FROM finance.reconciliations r WHERE r.date < %(day)s AND r.finished_at IS NOT NULL
-          AND r.date = (p.captured_at AT TIME ZONE 'Asia/Kolkata')::date))
-  AND NOT EXISTS (SELECT FROM finance.settlement_lines l
-                  WHERE l.entity_id = p.gateway_payment_id AND l.verdict <> 'gone')
-  AND NOT EXISTS (SELECT FROM finance.breaks b
-                  WHERE b.reference = p.gateway_payment_id AND b.kind = 'missing_line'
-                    AND b.date <> %(day)s)
+# Of several lines that would pay one claim, the first does.
+ONE_PAYS = """
+UPDATE finance.settlement_lines l SET verdict = 'extra_line', expected = 0, expected_fee = fee,
+    expected_tax = tax, matches = NULL
+WHERE date = %(day)s AND matches LIKE 'brk\\_%%' AND verdict <> 'gone' AND EXISTS (
+    SELECT FROM finance.settlement_lines o
+    WHERE o.matches = l.matches AND o.verdict <> 'gone'
+      AND (o.date, o.settlement_id, o.entity_id, o.occurrence)
+          < (l.date, l.settlement_id, l.entity_id, l.occurrence))
 """
 
-BREAK = """
-INSERT INTO finance.breaks (break_id, date, kind, reference, payment_id, expected, found, difference,
-    difference_tax, status, opened_at, version)
-VALUES (%(break_id)s, %(date)s, %(kind)s, %(reference)s, %(payment_id)s, %(expected)s, %(found)s,
-    %(difference)s, %(difference_tax)s, 'open', %(now)s, 1)
-ON CONFLICT (date, kind, reference) DO NOTHING
-"""
+
+async def compared(connection: Connection, day: date, reading: int) -> dict[str, Any] | None:
+    """The day as it stands, where this reading of it was compared already."""
+    cursor = await connection.execute(
+        "SELECT FROM finance.reconciliations WHERE date = %s AND reading = %s AND status <> 'running'",
+        (day, reading),
+    )
+    return None if await cursor.fetchone() is None else await view(connection, day)
 
 
 async def merge(connection: Connection, day: date, reading: int) -> None:
-    """Makes the reading the day's lines: new ones added, changed ones changed, absent ones emptied."""
+    """Makes the reading the day's lines, each with what the book expects of it: new ones added, changed ones
+    changed, absent ones emptied. What agrees with an earlier reading is not written again."""
     values = {"day": day, "reading": reading}
+    await connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
+    cursor = await connection.execute(
+        "SELECT FROM finance.settlement_lines WHERE date = %(day)s LIMIT 1", values
+    )
+    again = await cursor.fetchone() is not None
     await connection.execute(MERGE, values)
-    await connection.execute(GONE, values)
-    await connection.execute(JUDGE, values)
-    await connection.execute("DELETE FROM finance.report_lines WHERE date = %s", (day,))
+    if again:
+        await connection.execute(GONE, values)
+    await connection.execute(ONE_PAYS, values)
 
 
 async def book(connection: Connection, day: date, now: datetime) -> None:
     """Books each settlement of the day as far as it is not booked: bank, fees, input GST, clearing.
 
     One entry a settlement and booking, ``settlement:{id}`` and then ``settlement:{id}:2``…; nothing is
-    posted where nothing changed since.
+    posted where nothing changed since. The gateway's fees are an expense net of their GST, which is input
+    tax. Clearing is credited with what reached the bank and with the fee that was agreed: what is left of a
+    line there is its difference.
     """
     cursor = await connection.execute(
-        """SELECT settlement_id, max(utr) AS utr, sum(credit - debit - booked_bank)::bigint AS bank,
-                  sum(wanted_fee - booked_fee)::bigint AS fee, sum(wanted_tax - booked_tax)::bigint AS tax
-           FROM (SELECT *,
-                     CASE WHEN verdict = 'gone' THEN 0 ELSE expected_fee - expected_tax END AS wanted_fee,
-                     CASE WHEN verdict = 'gone' THEN 0 ELSE expected_tax END AS wanted_tax
-                 FROM finance.settlement_lines WHERE date = %s) lines
-           GROUP BY settlement_id ORDER BY settlement_id""",
-        (day,),
+        """INSERT INTO finance.settlements AS s (settlement_id, date, utr)
+           SELECT settlement_id, date, max(utr) FROM finance.settlement_lines WHERE date = %(day)s
+           GROUP BY settlement_id, date
+           ON CONFLICT (settlement_id, date) DO UPDATE SET utr = coalesce(s.utr, excluded.utr);
+        """,
+        {"day": day},
+    )
+    cursor = await connection.execute(
+        """SELECT s.settlement_id, s.utr, s.bookings, l.bank - s.booked_bank AS bank,
+                  l.fee - s.booked_fee AS fee, l.tax - s.booked_tax AS tax
+           FROM finance.settlements s JOIN (
+               SELECT settlement_id, sum(credit - debit)::bigint AS bank,
+                      sum(expected_fee - expected_tax)::bigint AS fee, sum(expected_tax)::bigint AS tax
+               FROM finance.settlement_lines WHERE date = %(day)s GROUP BY settlement_id) l
+               USING (settlement_id)
+           WHERE s.date = %(day)s
+             AND (l.bank, l.fee, l.tax) <> (s.booked_bank, s.booked_fee, s.booked_tax)
+           ORDER BY s.settlement_id""",
+        {"day": day},
     )
     for row in await cursor.fetchall():
-        lines = [
-            *_side(Account.BANK, row["bank"]),
-            *_side(Account.GATEWAY_FEES, row["fee"]),
-            *_side(Account.INPUT_GST, row["tax"]),
-            *_side(Account.GATEWAY_CLEARING, -(row["bank"] + row["fee"] + row["tax"])),
-        ]
-        if lines:
-            references = tuple(part for part in (row["settlement_id"], row["utr"]) if part)
-            key = await _next_key(connection, f"settlement:{row['settlement_id']}")
-            entry = Entry(business_key=key, date=day, lines=tuple(lines), references=references)
-            await ledger.post(connection, entry, now)
-    await connection.execute(
-        """UPDATE finance.settlement_lines SET booked_bank = credit - debit,
-               booked_fee = CASE WHEN verdict = 'gone' THEN 0 ELSE expected_fee - expected_tax END,
-               booked_tax = CASE WHEN verdict = 'gone' THEN 0 ELSE expected_tax END
-           WHERE date = %s""",
-        (day,),
-    )
+        lines = (
+            *side(Account.BANK, row["bank"]),
+            *side(Account.GATEWAY_FEES, row["fee"]),
+            *side(Account.INPUT_GST, row["tax"]),
+            *side(Account.GATEWAY_CLEARING, -(row["bank"] + row["fee"] + row["tax"])),
+        )
+        number = f":{row['bookings'] + 1}" if row["bookings"] else ""
+        references = tuple(part for part in (row["settlement_id"], row["utr"]) if part)
+        key = f"settlement:{row['settlement_id']}{number}"
+        await ledger.post(
+            connection, Entry(business_key=key, date=day, lines=lines, references=references), now
+        )
+        await connection.execute(
+            """UPDATE finance.settlements SET booked_bank = booked_bank + %(bank)s,
+                   booked_fee = booked_fee + %(fee)s, booked_tax = booked_tax + %(tax)s,
+                   bookings = bookings + 1
+               WHERE settlement_id = %(settlement_id)s AND date = %(day)s""",
+            {**row, "day": day},
+        )
 
 
-async def _next_key(connection: Connection, key: str) -> str:
-    cursor = await connection.execute(
-        """SELECT count(*) AS n FROM finance.journal_entries
-           WHERE business_key = %s OR business_key LIKE %s""",
-        (key, f"{key}:%"),
-    )
-    row = await cursor.fetchone()
-    return f"{key}:{row['n'] + 1}" if row and row["n"] else key
-
-
-def _side(account: Account, amount: int) -> tuple[Line, ...]:
+def side(account: Account, amount: int) -> tuple[Line, ...]:
     """A debit of a positive amount, a credit of a negative one, nothing for zero."""
     if amount == 0:
         return ()
     return (Line(account=account, debit=max(amount, 0), credit=max(-amount, 0)),)
-
-
-async def find_breaks(
-    connection: Connection, day: date, since: datetime, until: datetime | None, now: datetime
-) -> None:
-    """Adds a break for each difference of the day that has none yet.
-
-    Captures from `since` to `until` (None: there was no settlement) were due in this day's settlement.
-    The gateway may hold back debits that its balance does not cover: a refund without a line is not missing.
-    """
-    rows = await (await connection.execute(DIFFERING, {"day": day})).fetchall()
-    if until is not None:
-        cursor = await connection.execute(MISSING, {"day": day, "since": since, "until": until})
-        rows += await cursor.fetchall()
-    for row in rows:
-        if row["difference"]:
-            found_id = break_id(day, BreakKind(row["kind"]), row["reference"])
-            made = await connection.execute(BREAK, {**row, "break_id": found_id, "date": day, "now": now})
-            if made.rowcount:
-                body = {"break_id": found_id, "kind": row["kind"], "difference": row["difference"]}
-                await emit(connection, TOPIC, found_id, "reconciliation.break_opened", body, now)
-
-
-async def remainder(connection: Connection, row: dict[str, Any]) -> tuple[int, int]:
-    """What a break still leaves on clearing, and how much of it is GST on a fee: less than it was where a
-    later reading of the report has mended it."""
-    if row["kind"] == BreakKind.MISSING_LINE:
-        cursor = await connection.execute(
-            "SELECT FROM finance.settlement_lines WHERE entity_id = %s AND verdict <> 'gone'",
-            (row["reference"],),
-        )
-        return (0, 0) if await cursor.fetchone() is not None else (row["difference"], 0)
-    cursor = await connection.execute(
-        DIFFERING + "WHERE reference = %(reference)s AND kind = %(kind)s",
-        {"day": row["date"], "reference": row["reference"], "kind": row["kind"]},
-    )
-    left = await cursor.fetchone()
-    return (left["difference"], left["difference_tax"]) if left else (0, 0)
 
 
 async def finish(
@@ -286,6 +222,7 @@ async def finish(
            WHERE r.date = %(day)s AND r.reading = %(reading)s""",
         {"day": day, "reading": reading, "until": settled_until, "now": now},
     )
+    await connection.execute("DELETE FROM finance.report_lines WHERE date = %s", (day,))
     await settle_status(connection, day, DayStatus.RUNNING)
     found = await view(connection, day)
     if found is None:
@@ -304,12 +241,13 @@ async def settle_status(connection: Connection, day: date, was: DayStatus) -> No
         return
     # A statement of its own, after the lock: it sees every decision that was made before.
     cursor = await connection.execute(
-        """SELECT count(*) AS breaks, count(*) FILTER (WHERE status <> 'resolved') AS waiting
+        """SELECT count(*) FILTER (WHERE ended = 'decided') AS decided,
+                  count(*) FILTER (WHERE status <> 'resolved') AS waiting
            FROM finance.breaks WHERE date = %s""",
         (day,),
     )
-    counted = await cursor.fetchone() or {"breaks": 0, "waiting": 0}
-    ended = DayStatus.RESOLVED if counted["breaks"] else DayStatus.BALANCED
+    counted = await cursor.fetchone() or {"decided": 0, "waiting": 0}
+    ended = DayStatus.RESOLVED if counted["decided"] else DayStatus.BALANCED
     to = moved(DAY_NEXT, was, DayStatus.OPEN if counted["waiting"] else ended)
     await connection.execute(
         "UPDATE finance.reconciliations SET status = %s, version = version + 1 WHERE date = %s", (to, day)
@@ -328,19 +266,42 @@ async def view(connection: Connection, day: date) -> dict[str, Any] | None:
     return await cursor.fetchone()
 
 
-async def breaks_of(connection: Connection, day: date) -> list[dict[str, Any]]:
+async def settlements(connection: Connection, day: date) -> list[dict[str, Any]]:
+    """What was paid to the bank: by the gateway's word (`amount`), by the lines of its report (`lines`)."""
     cursor = await connection.execute(
-        "SELECT * FROM finance.breaks WHERE date = %s ORDER BY kind, reference", (day,)
-    )
-    return await cursor.fetchall()
-
-
-async def report(connection: Connection, day: date) -> list[dict[str, Any]]:
-    """The day's lines with what became of each, in the report's own order of settlement and thing."""
-    cursor = await connection.execute(
-        """SELECT settlement_id, utr, kind, entity_id, payment_id, amount, debit, credit, fee, tax, verdict
-           FROM finance.settlement_lines WHERE date = %s AND verdict <> 'gone'
-           ORDER BY settlement_id, entity_id, occurrence""",
+        """SELECT settlement_id, utr, amount, made_at, booked_bank AS lines, booked_fee AS fees,
+                  booked_tax AS tax, amount - booked_bank AS unexplained
+           FROM finance.settlements WHERE date = %s ORDER BY made_at NULLS LAST, settlement_id""",
         (day,),
     )
     return await cursor.fetchall()
+
+
+async def totals(connection: Connection, day: date) -> list[dict[str, Any]]:
+    """The day's lines added up by kind and by what became of them; amounts in paise."""
+    cursor = await connection.execute(
+        """SELECT kind, verdict, count(*) AS lines, sum(credit - debit)::bigint AS net,
+                  sum(expected)::bigint AS expected, sum(fee)::bigint AS fee, sum(tax)::bigint AS tax
+           FROM finance.settlement_lines WHERE date = %s AND verdict <> 'gone'
+           GROUP BY kind, verdict ORDER BY kind, verdict""",
+        (day,),
+    )
+    return await cursor.fetchall()
+
+
+async def report(connection: Connection, day: date) -> AsyncIterator[list[dict[str, Any]]]:
+    """The day's lines with what became of each, by settlement and thing, some thousands at a time.
+
+    The connection stays busy until the last are given.
+    """
+    async with connection.transaction(), connection.cursor(name="settlement_lines") as cursor:
+        await cursor.execute(
+            """SELECT settlement_id, utr, kind, entity_id, payment_id, amount, debit, credit, fee, tax,
+                      verdict, matches, expected, expected_fee,
+                      expected - (credit - debit) - expected_fee AS difference
+               FROM finance.settlement_lines WHERE date = %s AND verdict <> 'gone'
+               ORDER BY settlement_id, entity_id, occurrence""",
+            (day,),
+        )
+        while rows := await cursor.fetchmany(STREAMED):
+            yield rows

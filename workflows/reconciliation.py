@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain.billing_calendar import ist_date
-    from domain.reconciliation import BreakStatus, needs_second
+    from domain.reconciliation import BreakStatus, Claim, needs_second
     from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK, COMPARE, REPORT
     from models.contracts.queues import Queue
@@ -28,6 +28,8 @@ with workflow.unsafe.imports_passed_through():
         ReconciliationInput,
         Resolve,
         Resolved,
+        Tell,
+        Telling,
     )
     from workflows.failures import outcome, refuse
     from workflows.ports.reconciliation import ReconciliationPort
@@ -35,6 +37,10 @@ with workflow.unsafe.imports_passed_through():
 
 ANSWER_WITHIN = timedelta(seconds=2)
 """How long the caller's update waits for the day before it is answered `running`."""
+AT_ONCE = 50
+"""Break processes that are started side by side."""
+TOLD_A_RUN = 2000
+"""Break processes that one run hears of at most: then it goes on in a new one, before its history is long."""
 
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
@@ -47,32 +53,56 @@ class Reconciliation:
     @workflow.init
     def __init__(self, given: ReconciliationInput) -> None:
         self._given = given
-        self._compared: Compared | None = None
+        self._compared = given.telling.compared if given.telling else None
 
     @workflow.run
     async def run(self, given: ReconciliationInput) -> Compared:
-        show(state="running")
-        working(f"reading the gateway's report of {given.date}")
-        day = await workflow.execute_local_activity_method(
-            ReconciliationPort.begin, Day(date=given.date, as_of=workflow.now()), **BOOK.local()
-        )
-        settled = await workflow.execute_activity_method(
-            ReconciliationPort.read, day, task_queue=Queue.RAZORPAY, **REPORT.options()
-        )
-        working(f"comparing {settled.lines} lines with the book")
-        compared = await workflow.execute_activity_method(
-            ReconciliationPort.compare,
-            Compare(day=day, settled_until=settled.settled_until),
-            **COMPARE.options(),
-        )
-        for found in compared.breaks:
-            if found.status is not BreakStatus.RESOLVED:
-                await self._open_break(found)
+        telling = given.telling or await self._compare()
+        compared = telling.compared
+        after: str | None = telling.after
+        told = 0
+        while after is not None:
+            if told >= TOLD_A_RUN:
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                on = Telling(day=telling.day, compared=compared, after=after)
+                workflow.continue_as_new(given.model_copy(update={"telling": on}))
+            page = await workflow.execute_local_activity_method(
+                ReconciliationPort.tell, Tell(day=telling.day, after=after), **BOOK.local()
+            )
+            compared.breaks = compared.breaks or [one for one in page.breaks if one.date == given.date]
+            for first in range(0, len(page.breaks), AT_ONCE):
+                await asyncio.gather(*(self._tell(one) for one in page.breaks[first : first + AT_ONCE]))
+            told, after = told + len(page.breaks), page.after
         self._compared = compared
         show(state=compared.status, amount=compared.difference)
-        working(f"{compared.lines} lines, {compared.matched} matched, {len(compared.breaks)} breaks")
+        working(f"{compared.lines} lines, {compared.matched} matched, {compared.difference} paise open")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return compared
+
+    async def _compare(self) -> Telling:
+        """The day read and compared; read again where what was read is lost before it is compared."""
+        date = self._given.date
+        show(state="running")
+        while True:
+            working(f"reading the gateway's report of {date}")
+            day = await workflow.execute_local_activity_method(
+                ReconciliationPort.begin, Day(date=date, as_of=workflow.now()), **BOOK.local()
+            )
+            settled = await workflow.execute_activity_method(
+                ReconciliationPort.read, day, task_queue=Queue.RAZORPAY, **REPORT.options()
+            )
+            working(f"comparing {settled.lines} lines with the book")
+            asked = Compare(day=day, lines=settled.lines, settled_until=settled.settled_until)
+            try:
+                compared = await workflow.execute_activity_method(
+                    ReconciliationPort.compare, asked, **COMPARE.options()
+                )
+            except ActivityError as error:
+                if outcome(error).code != "report_incomplete":
+                    raise
+                continue
+            show(reference=compared.references)
+            return Telling(day=day, compared=compared, after="")
 
     @workflow.update
     async def reconcile(self, _: Reconcile) -> Compared:
@@ -83,53 +113,66 @@ class Reconciliation:
         )
         return self._compared or running
 
-    async def _open_break(self, found: Found) -> None:
+    async def _tell(self, found: Found) -> None:
         """The break outlives this run, and is found again by its id when the day is compared again."""
-        with suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                "ReconciliationBreak",
-                BreakInput(found=found, assertion_public_key=self._given.assertion_public_key),
-                id=workflow_id(Kind.BREAK, found.date.isoformat(), found.kind, found.reference),
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                parent_close_policy=ParentClosePolicy.ABANDON,
-                static_summary=f"Break {found.kind} {found.reference} of {found.date}",
-                static_details=f"{found.difference} paise are left on gateway clearing by {found.break_id}",
-            )
+        run_id = workflow_id(Kind.BREAK, found.date.isoformat(), found.kind, found.reference)
+        if found.status is not BreakStatus.RESOLVED:
+            with suppress(WorkflowAlreadyStartedError):
+                await workflow.start_child_workflow(
+                    "ReconciliationBreak",
+                    BreakInput(found=found, assertion_public_key=self._given.assertion_public_key),
+                    id=run_id,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    parent_close_policy=ParentClosePolicy.ABANDON,
+                    static_summary=f"Break {found.kind} {found.reference} of {found.date}",
+                    static_details=f"{found.break_id} leaves {found.difference} paise on gateway clearing",
+                )
+                return
+        if found.version > 1:
+            # Gone already: nobody waits for this.
+            with suppress(ApplicationError):
+                run = workflow.get_external_workflow_handle(run_id)
+                await run.signal("reported", found)
 
 
 @workflow.defn(name="ReconciliationBreak")
 class ReconciliationBreak:
     """`break:{date}:{kind}:{reference}`. One difference between the gateway's settlement and the book: it
-    waits until a person in finance has decided what becomes of it, above ₹50,000 two of them."""
+    waits until a person in finance has decided what becomes of it, above ₹50,000 two of them, or a later
+    report mends it. What is claimed from the gateway it waits for until a report shows it paid."""
 
     @workflow.init
     def __init__(self, given: BreakInput) -> None:
         self._given = given
-        self._status = BreakStatus.OPEN
+        self._found = given.found
+        self._shown = 0
         self._deciding = asyncio.Lock()
 
     @workflow.run
     async def run(self, given: BreakInput) -> str:
-        found = given.found
-        show(
-            state=self._status, attention=True, amount=abs(found.difference),
-            reference=[found.break_id, found.reference],
-        )  # fmt: skip
-        self._wait("somebody in finance")
-        await workflow.wait_condition(lambda: self._status is not BreakStatus.OPEN)
-        if self._status is BreakStatus.AWAITING_SECOND:
-            show(state=self._status)
-            self._wait("a second person in finance, with the same resolution")
-            await workflow.wait_condition(lambda: self._status is BreakStatus.RESOLVED)
-        show(state=self._status, attention=False)
-        working("resolved")
+        while not self._over():
+            self._show()
+            self._shown = self._found.version
+            await workflow.wait_condition(lambda: self._found.version != self._shown)
+        show(state=self._found.claim or self._found.status, attention=False)
+        working(self._found.ended or "resolved")
         await workflow.wait_condition(workflow.all_handlers_finished)
-        return self._status
+        return self._found.status
+
+    def _over(self) -> bool:
+        """Nothing is left to decide, and no claim is left to be paid."""
+        return self._found.status is BreakStatus.RESOLVED and self._found.claim is not Claim.OPEN
+
+    @workflow.signal
+    def reported(self, found: Found) -> None:
+        """A later report changed, mended or paid it."""
+        if found.version > self._found.version:
+            self._found = found.model_copy(update={"due_at": self._given.found.due_at})
 
     @workflow.update
     async def resolve(self, asked: Resolve) -> Resolved:
         async with self._deciding:
-            if self._status is BreakStatus.RESOLVED:
+            if self._found.status is BreakStatus.RESOLVED:
                 raise refuse("already_resolved")
             who = self._checked(asked)
             decision = Decide(
@@ -145,7 +188,9 @@ class ReconciliationBreak:
                 )
             except ApplicationError as error:
                 raise refuse(outcome(error).code) from None
-            self._status = resolved.status
+            self._found = self._found.model_copy(
+                update=resolved.model_dump(include={"status", "version", "claim"})
+            )
             return resolved
 
     @resolve.validator
@@ -164,14 +209,32 @@ class ReconciliationBreak:
             raise refuse("assertion_invalid")
         return inside.subject
 
-    def _wait(self, who: str) -> None:
-        found = self._given.found
+    def _show(self) -> None:
+        """Says what is awaited, and of whom."""
+        found = self._found
+        known = (found.break_id, found.reference, found.about, found.payment_id, found.utr)
+        decided = found.status is BreakStatus.RESOLVED
+        show(
+            state="claimed" if decided else found.status, attention=not decided, due=found.due_at,
+            amount=abs(found.difference), reference=list(dict.fromkeys(each for each in known if each)),
+        )  # fmt: skip
+        size = f"{found.difference} paise on gateway clearing"
+        if decided:
+            waiting(
+                f"the gateway's payment of the claim about {found.about}: {found.difference} paise",
+                since=workflow.now(),
+                otherwise="it stays on the account gateway_claims",
+                who="the gateway: a line of a later report pays it",
+                link="GET /v1/finance/breaks?claim=open",
+            )
+            return
+        second = found.status is BreakStatus.AWAITING_SECOND
         waiting(
-            f"a decision on {found.kind} of {found.reference}: {found.difference} paise on gateway clearing",
+            f"a decision on {found.kind} of {found.reference}: {size}",
             since=workflow.now(),
             otherwise="it stays open and is shown in each day's report"
             + (" (two people decide it)" if needs_second(found.difference) else ""),
-            who=who,
+            who="a second person in finance, with the same resolution" if second else "somebody in finance",
             link=f"POST /v1/finance/breaks/{found.break_id}/resolve",
         )
 

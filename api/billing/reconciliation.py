@@ -1,23 +1,26 @@
-"""Settlement days and their breaks, for finance. CSV by ``Accept``."""
+"""Settlement days and their breaks, for finance. CSV and PDF by ``Accept``."""
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api.billing.settlement_report import PRINTED, as_pdf, lines_as_csv
 from api.billing.tables import as_csv, wants_csv
 from api.commanding import Commanding
+from api.fields import Day
 from api.pages import Page, cut, page
 from api.platform import Platform, PlatformDep
 from api.principal import Principal, require_role
 from api.problems import FieldError, Problem
 from api.waiting import Wait, until
 from domain.billing_calendar import ist_date
-from domain.reconciliation import Resolution
+from domain.reconciliation import BreakStatus, Claim, Resolution, decide_by, needs_second
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
@@ -30,17 +33,18 @@ from store.database import Connection
 router = APIRouter(prefix="/v1/finance", tags=["finance"])
 Finance = Annotated[Principal, Depends(require_role("finance"))]
 
-LINES = (
-    "settlement_id", "utr", "kind", "entity_id", "payment_id", "amount", "debit", "credit", "fee", "tax",
-    "verdict",
-)  # fmt: skip
 BREAKS = (
     "break_id", "date", "kind", "reference", "payment_id", "amount", "difference", "expected", "found",
-    "status", "resolution", "first_by", "second_by", "opened_at", "resolved_at", "version",
+    "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at", "overdue", "first_by",
+    "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_line", "claim_settled_at", "version",
 )  # fmt: skip
-
+KNOWN = (
+    "gateway_order_id", "user_id", "captured_at", "agreed_fee", "settled_at", "line_kind", "line_amount",
+    "line_net", "line_fee", "line_tax",
+)  # fmt: skip
 DAY = ("date", "status", "lines", "matched", "difference", "bank", "started_at", "finished_at", "version")
-DONE = ("balanced", "resolved")
+SHOWN = 1000
+"""Breaks within the day itself; `GET /v1/finance/breaks?date=` pages through them all."""
 
 
 class NewReconciliation(BaseModel):
@@ -71,16 +75,40 @@ async def reconcile(
     return JSONResponse(shown or {"date": day, "status": "running"}, 202, replayed)
 
 
+@router.get(
+    "/reconciliations/{date}.pdf",
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}},
+)
+async def pdf(_: Finance, date: Annotated[date, Path()], platform: PlatformDep) -> Response:
+    """The day at a glance: what was paid under which UTR, what agrees, what does not and who acts."""
+    async with platform.database.reading() as connection:
+        day = await reconciliation.view(connection, date)
+        if day is None:
+            raise Problem(404)
+        found = await breaks.of_day(connection, date, PRINTED + 1)
+        more = max(0, await breaks.count(connection, date) - PRINTED)
+        settlements = await reconciliation.settlements(connection, date)
+        totals = await reconciliation.totals(connection, date)
+    shown = [_break(row) for row in found[:PRINTED]]
+    supplier = platform.settings.supplier_name
+    content = await run_in_threadpool(as_pdf, supplier, day, settlements, totals, shown, more)
+    headers = {"Content-Disposition": f'inline; filename="reconciliation-{date.isoformat()}.pdf"'}
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
 @router.get("/reconciliations/{date}", response_model=None)
 async def one(
-    _: Finance, date: Annotated[date, Path()], wait: Wait, request: Request, platform: PlatformDep
+    finance: Finance, date: Annotated[date, Path()], wait: Wait, request: Request, platform: PlatformDep
 ) -> Response | dict[str, Any]:
-    """The day: figures, breaks, and what they leave unexplained; as CSV its lines."""
+    """The day: figures, settlements by UTR, breaks, and what they leave unexplained; as CSV its lines."""
+    if "application/pdf" in request.headers.get("accept", ""):
+        return await pdf(finance, date, platform)
     if wants_csv(request):
         async with platform.database.reading() as connection:
             if await reconciliation.view(connection, date) is None:
                 raise Problem(404)
-            return as_csv(f"reconciliation-{date}", LINES, await reconciliation.report(connection, date))
+        return lines_as_csv(platform.database, date)
 
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
@@ -100,18 +128,19 @@ async def one(
 
 @router.get("/breaks", response_model=None)
 async def listing(
-    _: Finance, query: Page, request: Request, platform: PlatformDep
+    _: Finance,
+    query: Page,
+    request: Request,
+    platform: PlatformDep,
+    day: Annotated[Day | None, Query(alias="date")] = None,
+    claim: Annotated[Claim | None, Query()] = None,
 ) -> Response | dict[str, Any]:
-    """Breaks of every day, newest first."""
+    """Breaks of every day, newest first: what is known of each, its age, its deadline and who acts.
+
+    `date`: of one settlement day; `claim`: where claims on the gateway stand.
+    """
     async with platform.database.reading() as connection:
-        rows = await breaks.listing(
-            connection,
-            status=query.status,
-            after=query.after,
-            start=query.start,
-            end=query.end,
-            limit=query.limit + 1,
-        )
+        rows = await breaks.listing(connection, **query.asked, day=day, claim=claim)
     shown, cursor = cut(rows, query, "place")
     items = [_break(row) for row in shown]
     return as_csv("breaks", BREAKS, items) if wants_csv(request) else page(items, cursor)
@@ -142,7 +171,8 @@ async def resolve(
         await notes.write(connection, platform.vault, principal.user_id, body.note, now, note_id=note_id)
 
     key = platform.settings.assertion_public_key
-    opened = BreakInput(found=Found.model_validate(row), assertion_public_key=key)
+    found = Found.model_validate({**row, "due_at": decide_by(row["opened_at"])})
+    opened = BreakInput(found=found, assertion_public_key=key)
 
     def drive(_: str) -> Drive:
         # The row may be seen a moment before its process runs: then this starts it, with the same input.
@@ -180,22 +210,33 @@ async def _day(connection: Connection, day: date) -> dict[str, Any] | None:
     row = await reconciliation.view(connection, day)
     if row is None:
         return None
-    found = [_break(item) for item in await reconciliation.breaks_of(connection, day)]
-    names = (
-        "date",
-        "status",
-        "lines",
-        "matched",
-        "difference",
-        "bank",
-        "started_at",
-        "finished_at",
-        "version",
-    )
-    return to_jsonable_python({**{name: row[name] for name in names}, "breaks": found})
+    found = [_break(item) for item in await breaks.of_day(connection, day, SHOWN)]
+    settlements = await reconciliation.settlements(connection, day)
+    shown = {name: row[name] for name in DAY}
+    return to_jsonable_python({**shown, "settlements": settlements, "breaks": found})
 
 
 def _break(row: dict[str, Any]) -> dict[str, Any]:
     """`amount` is the size of the difference; `difference` is positive where the gateway owes us."""
-    shown = {**row, "amount": abs(row["difference"])}
-    return to_jsonable_python({name: shown[name] for name in BREAKS})
+    now, due_at = datetime.now(UTC), decide_by(row["opened_at"])
+    waits = row["status"] != BreakStatus.RESOLVED
+    age = ((now if waits else row["resolved_at"]) - row["opened_at"]).days
+    worked = {
+        "amount": abs(row["difference"]),
+        "age_days": age,
+        "due_at": due_at,
+        "overdue": waits and now > due_at,
+        "who_acts": _who(row),
+        "known": {name: row[name] for name in KNOWN if row[name] is not None},
+        "resolve": f"POST /v1/finance/breaks/{row['break_id']}/resolve" if waits else None,
+        "two_people": needs_second(row["difference"]),
+    }
+    names = (*BREAKS, "known", "resolve", "two_people")
+    return to_jsonable_python({name: worked[name] if name in worked else row[name] for name in names})
+
+
+def _who(row: dict[str, Any]) -> str | None:
+    """Who acts next, in a word or two; None where nobody need."""
+    if row["status"] == BreakStatus.RESOLVED:
+        return "the gateway" if row["claim"] == Claim.OPEN else None
+    return "a second person in finance" if row["status"] == BreakStatus.AWAITING_SECOND else "finance"

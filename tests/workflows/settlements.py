@@ -14,6 +14,7 @@ from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import GatewayPayment
 from models.messages.reconciliation import Compared, ReconciliationInput, Resolve
+from providers.razorpay_reports import RazorpayReports
 from store import captures, payments
 from store.invoices import Supplier
 from tests.workflows.subscribers import Town
@@ -109,8 +110,8 @@ class SettlementDay:
 
 
 def methods(town: Town) -> list[Any]:
-    done = ReconciliationActivities(town.database, town.gateway, lag_days=0)
-    return [done.begin, done.read, done.compare, done.decide]
+    done = ReconciliationActivities(town.database, RazorpayReports(town.settings), lag_days=0)
+    return [done.begin, done.read, done.compare, done.tell, done.decide]
 
 
 __all__ = ["SettlementDay", "SignedAssertion", "methods"]

@@ -2,7 +2,7 @@
 
 from temporalio import activity
 
-from models.messages.reconciliation import Compare, Compared, Day, Decide, Resolved, Settled
+from models.messages.reconciliation import Compare, Compared, Day, Decide, Resolved, Settled, Tell, Told
 
 
 class ReconciliationPort:
@@ -15,12 +15,21 @@ class ReconciliationPort:
 
     @activity.defn(name="reconciliation.read")
     async def read(self, day: Day) -> Settled:
-        """Pages through the gateway's report of the day; a repeat starts the reading over."""
+        """Pages through the gateway's report of the day; a repeat goes on where the last attempt ended."""
         ...
 
     @activity.defn(name="reconciliation.compare")
     async def compare(self, compare: Compare) -> Compared:
-        """Merges, matches and books the day in one transaction; a repeat changes nothing."""
+        """Merges, matches and books the day in one transaction; a repeat changes nothing.
+
+        Raises:
+            Rejected: `report_incomplete`: what was read is not all there any more; read it again.
+        """
+        ...
+
+    @activity.defn(name="reconciliation.tell")
+    async def tell(self, tell: Tell) -> Told:
+        """The breaks whose processes are to hear of the comparison, a page at a time."""
         ...
 
     @activity.defn(name="reconciliation.decide")
