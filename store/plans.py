@@ -41,8 +41,14 @@ OFFERS = (
         family="premium_basic",
         trial_days=TRIAL_DAYS,
     ),
-    Offer("pln_enterprise_monthly", "Enterprise, monthly", "enterprise", 9_999_00, "monthly",
-          family="enterprise"),
+    Offer(
+        "pln_enterprise_monthly",
+        "Enterprise, monthly",
+        "enterprise",
+        9_999_00,
+        "monthly",
+        family="enterprise",
+    ),
 )
 """Prices in paise, GST included; founding document: premium ₹999 to ₹2,999, enterprise ₹9,999 a month."""
 

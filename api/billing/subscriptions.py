@@ -16,7 +16,7 @@ from api.platform import Platform, PlatformDep, platform
 from api.principal import CurrentUser, Principal, current_user, guard, own
 from api.problems import Problem
 from api.waiting import Wait, until
-from domain.subscriptions import ENDED, Status
+from domain.subscriptions import ENDED, UNPAID, Status
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
@@ -35,6 +35,11 @@ class Strict(BaseModel):
 
 class NewSubscription(Strict):
     plan_id: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class TakeBody(NewSubscription):
+    trial: bool = False
+    """Try it first, where the plan allows: nothing is paid, nothing is debited."""
 
 
 class CancelBody(Strict):
@@ -64,6 +69,13 @@ class View(BaseModel):
     cancel_at: datetime | None
     next_plan_id: str | None
     mandate: Mandate | None
+    trial_ends_at: datetime | None
+    pending_plan_id: str | None
+    """Begins as soon as its checkout is paid."""
+    reason_code: str | None
+    """Why it is paused or halted where the customer did not ask for it."""
+    on_hold: bool
+    """A payment is disputed: no access and no debit until the bank has decided."""
     version: int
 
     @classmethod
@@ -93,33 +105,35 @@ async def offers(platform: PlatformDep) -> dict[str, Any]:
         found = await plans.offered(connection)
     return page(
         [plan.model_dump(include={"plan_id", "name", "tier", "amount", "currency", "cycle",
-                                  "research_services"}) for plan in found]
+                                  "research_services", "trial_days"}) for plan in found]
     )  # fmt: skip
 
 
 @router.post("/subscriptions", status_code=201)
 async def take(
-    body: NewSubscription, principal: CurrentUser, commander: Commanding, platform: PlatformDep
+    body: TakeBody, principal: CurrentUser, commander: Commanding, platform: PlatformDep
 ) -> JSONResponse:
-    """A new subscription with its checkout; one that still awaits its payment is answered again."""
-    return await subscribe(body.plan_id, principal, commander, platform)
+    """A new subscription with its checkout, or its trial; one that still awaits its payment, also of a plan
+    that is being tried, is answered again."""
+    return await subscribe(body.plan_id, principal, commander, platform, trial=body.trial)
 
 
 async def subscribe(
-    plan_id: str, principal: Principal, commander: Commander, platform: Platform
+    plan_id: str, principal: Principal, commander: Commander, platform: Platform, *, trial: bool = False
 ) -> JSONResponse:
     """The command behind `POST /billing/subscriptions` and `POST /signals/subscribe`.
 
     Raises:
-        Problem: `consent_required`, `already_subscribed`, `plan_unknown`, or what the checkout refuses.
+        Problem: `consent_required`, `fee_cap_reached`, `already_subscribed`, `plan_unknown`,
+            `trial_not_offered`, `trial_used`, or what the checkout refuses.
     """
     async with platform.database.reading() as connection:
         present = await subscriptions.open_of(connection, principal.user_id)
     minted = mint(Prefix.SUBSCRIPTION)
-    if present is not None and present["status"] == Status.AWAITING_PAYMENT:
+    if present is not None and present["status"] in UNPAID:
         if present["plan_id"] == plan_id:
             minted = present["subscription_id"]
-        else:
+        elif present["status"] == Status.AWAITING_PAYMENT:
             # Never paid for: another choice takes its place. A late payment for it is given back.
             given_up = present["subscription_id"]
             await commander.run(
@@ -127,14 +141,17 @@ async def subscribe(
                 lambda found: _update(found, "cancel", Cancel(at_period_end=False)),
                 natural_key=f"give-up:{given_up}",
             )
-    answer = await commander.run(minted, lambda found: _start(found, principal.user_id, plan_id))
+    key = platform.settings.assertion_public_key
+    given = {"user_id": principal.user_id, "plan_id": plan_id, "trial": trial, "assertion_key": key}
+    answer = await commander.run(
+        minted, lambda found: _start(SubscriptionInput(subscription_id=found, **given))
+    )
     view = from_json(bytes(answer.body))
     async with platform.database.reading() as connection:
         row = await subscriptions.find(connection, view["subscription_id"])
-    if row is not None and row["status"] == Status.AWAITING_PAYMENT:
+    if row is not None and row["status"] in UNPAID and not trial:
         view |= await open_checkout(commander, "subscription", view["subscription_id"])
-    replayed = {name: value for name, value in answer.headers.items() if name.startswith("idempotency")}
-    return JSONResponse(view, 201, replayed)
+    return JSONResponse(view, 201, _replayed(answer))
 
 
 @router.get("/subscriptions")
@@ -190,27 +207,48 @@ async def resume(
 
 
 @router.post("/subscriptions/{subscription_id}/change-plan")
-async def change_plan(subscription_id: Owned, commander: Commanding, body: NewSubscription) -> JSONResponse:
-    """To a plan that costs no more a month, from the next period on; 501 for an upgrade in mid-cycle."""
+async def change_plan(
+    subscription_id: Owned, commander: Commanding, platform: PlatformDep, body: NewSubscription
+) -> JSONResponse:
+    """To a plan that costs no more a month, from the next period on. To any other by a checkout, whose fields
+    stand beside: the plan begins when it is paid, and what is unexpired of the present one goes back. The
+    present plan takes back what was asked for before.
+
+    Raises:
+        Problem: `consent_required`, `fee_cap_reached`, `checkout_open` (another plan's may still be paid),
+            `debit_in_progress`, `payment_disputed`, `invalid_state`, or what the checkout refuses.
+    """
     asked = ChangePlan(plan_id=body.plan_id)
-    return await commander.run(
+    answer = await commander.run(
         subscription_id, lambda found: _update(found, "change_plan", asked), status=200
     )
+    async with platform.database.reading() as connection:
+        row = await subscriptions.find(connection, subscription_id)
+    if row is None or row["pending_plan_id"] != body.plan_id:
+        return answer
+    view = from_json(bytes(answer.body)) | await open_checkout(commander, "subscription", subscription_id)
+    return JSONResponse(view, 200, _replayed(answer))
 
 
-def _start(subscription_id: str, user_id: str, plan_id: str) -> Drive:
+def _replayed(answer: JSONResponse) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.startswith("idempotency")}
+
+
+def _start(given: SubscriptionInput) -> Drive:
     return Drive(
         workflow_type="Subscription",
-        workflow_id=workflow_id(Kind.SUBSCRIPTION, subscription_id),
+        workflow_id=workflow_id(Kind.SUBSCRIPTION, given.subscription_id),
         queue=Queue.BILLING,
-        start=SubscriptionInput(subscription_id=subscription_id, user_id=user_id, plan_id=plan_id).model_dump(
-            mode="json"
-        ),
+        start=given.model_dump(mode="json"),
         update="subscribe",
         argument=Subscribe().model_dump(mode="json"),
-        summary=f"Subscription {subscription_id} to {plan_id}",
+        summary=f"Subscription {given.subscription_id} to {given.plan_id}",
         details="One run a billing cycle: notice, debit, booking. Ends when cancelled or expired.",
-        attributes={"CUSTOMER": user_id, "PLAN": plan_id, "STATE": Status.AWAITING_PAYMENT.value},
+        attributes={
+            "CUSTOMER": given.user_id,
+            "PLAN": given.plan_id,
+            "STATE": Status.AWAITING_PAYMENT.value,
+        },
     )
 
 

@@ -91,11 +91,15 @@ class Town:
                 await identity_consents.give(connection, user_id, "research_services", "mitc", "1", now)
         return user_id
 
-    async def subscribe(self, plan_id: str = "pln_premium_monthly", user_id: str | None = None) -> Subscriber:
+    async def subscribe(
+        self, plan_id: str = "pln_premium_monthly", user_id: str | None = None, *, trial: bool = False
+    ) -> Subscriber:
         """Subscribes; the answer of the process is awaited, not the payment."""
         user_id = user_id or await self.person()
         subscription_id = mint(Prefix.SUBSCRIPTION)
-        given = SubscriptionInput(subscription_id=subscription_id, user_id=user_id, plan_id=plan_id)
+        given = SubscriptionInput(
+            subscription_id=subscription_id, user_id=user_id, plan_id=plan_id, trial=trial
+        )
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             "Subscription",
             given,
@@ -108,13 +112,22 @@ class Town:
         handle = await start.workflow_handle()
         return Subscriber(user_id, subscription_id, self.client.get_workflow_handle(handle.id))
 
-    async def pay(self, one: Subscriber, method: str = "card", **terms: Any) -> None:
-        """The first payment, authenticated and booked as the payment process books it."""
+    async def pay(self, one: Subscriber, method: str = "card", plan_id: str = "", **terms: Any) -> str:
+        """The checkout of its plan, of the one that it is to change to, or of `plan_id`: authenticated at the
+        subscription's own time and booked as the payment process books it. The payment's id."""
         person = await self._contact(one.user_id)
-        row = (await self.rows("SELECT * FROM finance.user_subscriptions WHERE user_id = %s", one.user_id))[0]
-        payment_id, amount = mint(Prefix.PAYMENT), row["amount"]
+        [plan] = await self.rows(
+            """SELECT p.amount, p.name FROM finance.user_subscriptions s
+               JOIN finance.subscription_plans p
+                 ON p.plan_id = coalesce(nullif(%s, ''), s.pending_plan_id, s.plan_id)
+               WHERE s.subscription_id = %s""",
+            plan_id,
+            one.subscription_id,
+        )
+        payment_id, amount = mint(Prefix.PAYMENT), plan["amount"]
+        now = await self.now(one)
         api = self.gateway._client
-        customer = api.customer.create({"email": person.email, "contact": person.phone})
+        customer = api.customer.create({"email": person.email, "contact": person.phone, "fail_existing": "0"})
         order = api.order.create(
             {
                 "amount": amount,
@@ -125,12 +138,13 @@ class Town:
                 "token": {"max_amount": max(amount, 15_000_00), "frequency": "as_presented", **terms},
             }
         )
-        await self.control("/razorpay/checkout", order_id=order["id"], method=method, outcome="success")
+        await self.control(
+            "/razorpay/checkout", order_id=order["id"], method=method, outcome="success", now=now.isoformat()
+        )
         paid = GatewayPayment.model_validate(api.order.payments(order["id"])["items"][0])
-        now = datetime.now(UTC)
         new = payments.NewPayment(
             payment_id, one.user_id, Purpose.SUBSCRIPTION, one.subscription_id,
-            workflow_id(Kind.PAYMENT, payment_id), "Premium", "998311", amount, "INR", "MH",
+            workflow_id(Kind.PAYMENT, payment_id), plan["name"], "998311", amount, "INR", "MH",
             mandate_max=max(amount, 15_000_00), gateway_customer_id=customer["id"],
         )  # fmt: skip
         async with self.database.transaction() as connection:
@@ -151,6 +165,11 @@ class Town:
             method=method,
         )
         await one.handle.signal("payment_captured", captured)
+        return payment_id
+
+    async def now(self, one: Subscriber) -> datetime:
+        """The subscription's own time."""
+        return await self.skipper.get_current_time(one.handle)
 
     async def active(self, plan_id: str = "pln_premium_monthly", method: str = "card") -> Subscriber:
         one = await self.subscribe(plan_id)
@@ -188,6 +207,22 @@ class Town:
 
     async def forward(self, one: Subscriber, duration: timedelta) -> bool:
         return await asyncio.wait_for(self.skipper.fast_forward(one.handle, duration), 60)
+
+    async def held(self, one: Subscriber) -> dict[str, Any]:
+        """What it entitles to."""
+        query = "SELECT * FROM finance.entitlements WHERE reference = %s"
+        return (await self.rows(query, one.subscription_id))[0]
+
+    async def refund_of(self, payment_id: str) -> dict[str, Any]:
+        """The refund of a payment, once it is processed."""
+
+        async def there() -> dict[str, Any] | None:
+            query = "SELECT * FROM finance.refunds WHERE payment_id = %s AND status = 'processed'"
+            found = await self.rows(query, payment_id)
+            return found[0] if found else None
+
+        found: dict[str, Any] = await eventually(there, f"{payment_id} to be given back")
+        return found
 
     async def debits(self, one: Subscriber) -> list[dict[str, Any]]:
         return await self.rows(

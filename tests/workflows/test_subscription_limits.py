@@ -1,0 +1,180 @@
+"""What a renewal may not pass: the family's fees of a year, an open dispute, days on which banks rest."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from domain.billing_calendar import is_bank_day, ist_date
+from models.messages.disputes import PaymentDisputed
+from store import identity_profiles
+from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
+
+COSTLY = "pln_test_costly"
+"""Rs 14,999 a month: twelve payments are more than a family may pay in a year."""
+
+
+@pytest.fixture(scope="module")
+async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Town]:
+    async with town(engines, database) as made:
+        async with made.database.transaction() as connection:
+            await connection.execute(
+                """INSERT INTO finance.subscription_plans (plan_id, name, tier, amount, currency, cycle,
+                       research_services, sac, place, family)
+                   VALUES ('pln_test_costly', 'Costly, monthly', 'enterprise', 1499900, 'INR', 'monthly',
+                       true, '998311', 90, 'costly'),
+                       ('pln_test_huge', 'Huge, yearly', 'enterprise', 17000000, 'INR', 'yearly', true,
+                       '998311', 91, 'huge')"""
+            )
+        yield made
+
+
+async def family(place: Town, user_id: str, *members: str) -> None:
+    named = [{"name": "A Relative", "relation": "spouse", "user_id": member} for member in members]
+    async with place.database.transaction() as connection:
+        await identity_profiles.set_family(connection, place.vault, user_id, named, datetime.now(UTC))
+
+
+async def test_a_renewal_beyond_the_years_fees_is_not_debited_and_goes_on_when_there_is_room(
+    place: Town,
+) -> None:
+    one = await place.active(COSTLY)
+    await place.forward(one, timedelta(days=30 * 12))
+    row = await place.status(one, "paused")
+    assert (row["period"], row["reason_code"], row["next_debit_at"]) == (11, "fee_cap_reached", None)
+    assert len(await place.charges(one)) == 10
+    # What is paid for stays usable.
+    assert (await place.held(one))["ends_at"] == row["current_period_end"]
+    debits = {debit["message_id"] for debit in await place.debits(one)}
+    mails = await place.rows("SELECT message_id FROM platform.messages WHERE person_id = %s", one.user_id)
+    assert len({mail["message_id"] for mail in mails} - debits) == 1
+    await place.forward(one, timedelta(days=25))
+    await place.command(one, "resume")
+    await place.forward(one, timedelta(days=3))
+    row = await place.status(one, "active")
+    assert (row["period"], row["reason_code"]) == (12, None)
+
+
+async def test_a_family_pays_no_more_together(place: Town) -> None:
+    mother, daughter = await place.person(), await place.person()
+    # She named her daughter; it holds for both.
+    await family(place, mother, daughter)
+    first = await place.subscribe("pln_test_huge", daughter)
+    assert await refusal(place.subscribe(COSTLY, mother)) == "fee_cap_reached"
+    await place.pay(first)
+    await place.status(first, "active")
+    assert await refusal(place.subscribe(COSTLY, mother)) == "fee_cap_reached"
+    basic = await place.subscribe("pln_premium_basic_monthly", mother)
+    await place.pay(basic)
+    await place.status(basic, "active")
+    assert await refusal(place.command(basic, "change_plan", plan_id=COSTLY)) == "fee_cap_reached"
+    await family(place, mother)
+    changing = await place.command(basic, "change_plan", plan_id=COSTLY)
+    assert changing["pending_plan_id"] == COSTLY
+
+
+async def test_two_of_a_family_at_once_do_not_both_fit(place: Town) -> None:
+    people = [await place.person() for _ in range(4)]
+    for person in people[1:]:
+        await family(place, person, people[0])
+
+    async def take(person: str) -> str:
+        try:
+            await place.subscribe("pln_test_huge", person)
+        except Exception as failure:  # noqa: BLE001  # the refusal is what is counted
+            return str(failure.__cause__)
+        return "taken"
+
+    outcomes = await asyncio.gather(*(take(person) for person in people))
+    assert outcomes.count("taken") == 1
+
+
+async def dispute(one: Subscriber, payment_id: str, state: str) -> None:
+    told = PaymentDisputed(
+        payment_id=payment_id, reference_id=one.subscription_id, dispute_id="disp_1", state=state
+    )
+    await one.handle.signal("payment_disputed", told)
+
+
+async def held(place: Town, one: Subscriber, on_hold: bool) -> dict[str, Any]:
+    async def there() -> dict[str, Any] | None:
+        row = await place.row(one)
+        return row if row["on_hold"] is on_hold else None
+
+    found: dict[str, Any] = await eventually(there, f"on_hold to be {on_hold}")
+    return found
+
+
+async def test_a_dispute_holds_access_and_debits_until_it_is_won(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(hours=2))
+    await dispute(one, row["payment_id"], "opened")
+    await held(place, one, True)
+    assert [debit["state"] for debit in await place.debits(one)] == ["withdrawn"]
+    assert (await place.held(one))["revoked_at"] is not None
+    assert (
+        await refusal(place.command(one, "change_plan", plan_id="pln_enterprise_monthly"))
+        == "payment_disputed"
+    )
+    await place.forward(one, timedelta(days=20))
+    assert await place.charges(one) == []
+    await dispute(one, row["payment_id"], "won")
+    # Nothing is owed for the time without access: the next period starts when it is paid.
+    await held(place, one, False)
+    await place.forward(one, timedelta(days=2))
+    after = await place.status(one, "active")
+    assert after["current_period_start"] >= row["current_period_end"] + timedelta(days=19)
+    assert (await place.held(one))["revoked_at"] is None
+
+
+async def test_a_dispute_that_is_won_in_time_gives_access_back(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await dispute(one, row["payment_id"], "opened")
+    await held(place, one, True)
+    await dispute(one, row["payment_id"], "won")
+    await held(place, one, False)
+    access = await place.held(one)
+    assert (access["revoked_at"], access["ends_at"] >= row["current_period_end"]) == (None, True)
+
+
+async def test_a_dispute_that_is_lost_ends_it_and_gives_nothing_back_twice(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await dispute(one, row["payment_id"], "opened")
+    await held(place, one, True)
+    await dispute(one, row["payment_id"], "lost")
+    assert await one.handle.result() == "cancelled"
+    assert (await place.held(one))["revoked_at"] is not None
+    assert await place.rows("SELECT 1 FROM finance.refunds WHERE user_id = %s", one.user_id) == []
+
+
+async def test_a_bank_mandate_is_debited_on_bank_days_only(place: Town) -> None:
+    one = await place.active(method="emandate")
+    await place.forward(one, timedelta(days=200))
+    debits = await place.debits(one)
+    assert len(debits) >= 5
+    for debit in debits:
+        assert is_bank_day(ist_date(debit["due_at"]))
+        assert debit["sent_at"] >= debit["due_at"] >= debit["noticed_at"] + timedelta(hours=24)
+
+
+async def test_a_bank_that_says_yes_after_it_was_cancelled_gives_the_money_back(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(hours=3))
+    await place.status(one, "past_due")
+    await place.command(one, "cancel")
+    [debit] = [debit for debit in await place.debits(one) if debit["state"] == "failed"]
+    now = (await place.now(one)).isoformat()
+    order_id = debit["gateway_order_id"]
+    await place.control("/razorpay/checkout", order_id=order_id, method="card", outcome="success", now=now)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    assert (await place.refund_of(debit["payment_id"]))["amount"] == 1_999_00
+    await place.forward(one, timedelta(days=4))
+    assert await one.handle.result() == "cancelled"
