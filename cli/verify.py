@@ -62,10 +62,9 @@ def captures(evidence: Evidence) -> Finding:
 
 def invoices(evidence: Evidence) -> Finding:
     """One invoice a captured payment, its total the amount; no number missing or twice in a series."""
-    of_payment = Counter(row["payment_id"] for row in evidence.book["invoices"] if row["kind"] == "invoice")
-    totals = {
-        row["payment_id"]: row["total"] for row in evidence.book["invoices"] if row["kind"] == "invoice"
-    }
+    standing = [r for r in evidence.book["invoices"] if r["kind"] == "invoice" and r["status"] == "issued"]
+    of_payment = Counter(row["payment_id"] for row in standing)
+    totals = {row["payment_id"]: row["total"] for row in standing}
     for row in evidence.book["payments"]:
         if row["captured"] and of_payment[row["payment_id"]] != 1:
             yield f"{row['payment_id']} has {of_payment[row['payment_id']]} invoices"
@@ -77,6 +76,28 @@ def invoices(evidence: Evidence) -> Finding:
     for (kind, year), numbers in series.items():
         if sorted(numbers) != list(range(1, len(numbers) + 1)):
             yield f"the series {kind} of {year} has a gap or a repeat"
+
+
+def registrations(evidence: Evidence) -> Finding:
+    """Each IRN once at the portal and in the book; nothing waits for one; a void number is explained."""
+    made = Counter(e["irn"] for e in evidence.did("irp", "irn") if not e.get("cancelled"))
+    cancelled = {e["irn"] for e in evidence.did("irp", "irn") if e.get("cancelled")}
+    booked = {row["irn"]: row for row in evidence.book["invoices"] if row["irn"]}
+    for irn, times in made.items():
+        if times > 1:
+            yield f"IRN {irn} was registered {times} times"
+        if irn not in booked:
+            yield f"IRN {irn} was registered and is in no book"
+    for irn, row in booked.items():
+        if irn not in made:
+            yield f"{row['number']} is booked as registered and the portal has none"
+        if row["cancelled"] != (irn in cancelled):
+            yield f"{row['number']} is cancelled in one of book and portal"
+    for row in evidence.book["invoices"]:
+        if row["einvoice"] == "pending":
+            yield f"{row['number']} waits for its IRN"
+        if (row["status"] == "void") != row["explained"]:
+            yield f"{row['number']} is void without a reason, or has one and stands"
 
 
 def ledger(evidence: Evidence) -> Finding:
@@ -172,6 +193,7 @@ def promises(evidence: Evidence) -> Finding:
 CHECKS: tuple[Callable[[Evidence], Finding], ...] = (
     captures,
     invoices,
+    registrations,
     ledger,
     refunds,
     orders,
@@ -191,7 +213,7 @@ async def gather(config: Settings) -> Evidence:
         evidence = Evidence(await books(connection))
     headers = {"X-Sandbox-Control": "1"}
     async with httpx.AsyncClient(base_url=config.sandbox, headers=headers, timeout=60.0) as sandbox:
-        for target in ("razorpay", "kite", "outbox"):
+        for target in ("razorpay", "kite", "irp", "outbox"):
             answer = await sandbox.get("/_control/journal", params={"target": target})
             items = answer.raise_for_status().json()["items"]
             evidence.effects[target] = [item["effect"] for item in items if item["effect"]]

@@ -84,6 +84,7 @@ async def find(connection: Connection, payment_id: str, *, lock: bool = False) -
     cursor = await connection.execute(
         """SELECT p.*, i.invoice_id, i.number AS invoice_number FROM finance.payments p
            LEFT JOIN finance.invoices i ON i.payment_id = p.payment_id AND i.kind = 'invoice'
+               AND i.status = 'issued'
            WHERE p.payment_id = %s""",
         (payment_id,),
     )
@@ -337,6 +338,7 @@ async def listing(
     cursor = await connection.execute(
         """SELECT p.*, i.invoice_id FROM finance.payments p
            LEFT JOIN finance.invoices i ON i.payment_id = p.payment_id AND i.kind = 'invoice'
+               AND i.status = 'issued'
            WHERE (%(user)s::text IS NULL OR p.user_id = %(user)s)
              AND (%(status)s::text IS NULL OR p.status = %(status)s)
              AND (%(after)s::text IS NULL OR p.payment_id < %(after)s)

@@ -105,7 +105,7 @@ async def net_of(connection: Connection, payment_id: str) -> tuple[int, int]:
     cursor = await connection.execute(
         """SELECT coalesce(sum(taxable) FILTER (WHERE kind = 'invoice'), 0)::bigint AS net,
                   coalesce(sum(taxable) FILTER (WHERE kind <> 'invoice'), 0)::bigint AS credited
-           FROM finance.invoices WHERE payment_id = %s""",
+           FROM finance.invoices WHERE payment_id = %s AND status = 'issued'""",
         (payment_id,),
     )
     row = await cursor.fetchone()

@@ -11,7 +11,11 @@ BOOKS = {
         SELECT payment_id, gateway_payment_id, amount, captured_at IS NOT NULL AS captured
         FROM finance.payments""",
     "invoices": """
-        SELECT number, kind, financial_year, sequence, payment_id, refund_id, total FROM finance.invoices""",
+        SELECT i.number, kind, financial_year, sequence, payment_id, refund_id, total, i.status,
+               e.status AS einvoice, e.irn, e.cancelled_at IS NOT NULL AS cancelled,
+               v.invoice_id IS NOT NULL AS explained
+        FROM finance.invoices i LEFT JOIN finance.einvoices e USING (invoice_id)
+        LEFT JOIN finance.voids v USING (invoice_id)""",
     "refunds": "SELECT refund_id, gateway_refund_id, payment_id, status, amount FROM finance.refunds",
     "unbalanced": """
         SELECT entry_id, sum(debit) - sum(credit) AS difference FROM finance.journal_lines

@@ -7,7 +7,7 @@ from typing import Any
 from domain.einvoices import VoidReason
 from domain.gst import DocumentKind, place_of_supply
 from models.contracts.identifiers import Prefix, mint
-from store import einvoices, invoices, payments
+from store import einvoices, invoices, payments, periods
 from store.database import Connection
 from store.references import Buyer, buyer_of
 from store.vault import Vault
@@ -35,6 +35,8 @@ async def obstacle(connection: Connection, vault: Vault, invoice: dict[str, Any]
     )
     if await cursor.fetchone():
         return "has_credit_notes"
+    if await periods.open_day(connection, invoice["issued_on"]) != invoice["issued_on"]:
+        return "period_closed"
     buyer = await buyer_of(connection, vault, invoice["user_id"])
     if buyer is None:
         return "billing_state_required"

@@ -3,7 +3,10 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,9 +15,9 @@ from cli.embedded import EmbeddedEngines
 from domain.gst import DocumentKind
 from domain.payments import Purpose, RefundStatus
 from models.contracts.identifiers import Prefix, mint
-from store import invoices, payments, refunds
+from store import einvoices, invoices, payments, refunds
 from store.database import Database
-from store.vault import Vault
+from store.vault import PersonForgotten, Vault
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 SUPPLIER = invoices.Supplier("Treum Technologies Private Limited", "29AABCT3518Q1ZS", "KA")
@@ -69,18 +72,25 @@ async def _issue(books: Database, vault: Vault, payment_id: str, *, fails: bool 
     return issued.number
 
 
-async def test_concurrent_writers_leave_no_gap_even_where_some_roll_back(
-    books: Database, vault: Vault
-) -> None:
-    ids = [await _payment(books) for _ in range(40)]
+def test_eight_threads_leave_no_gap_even_where_some_roll_back(database: str, vault: Vault) -> None:
+    """Each thread with connections and a loop of its own, as processes have."""
     seeded = random.Random(7)
-    fails = {payment_id for payment_id in ids if seeded.random() < 0.3}
-    assert fails
-    numbers = await asyncio.gather(
-        *(_issue(books, vault, payment_id, fails=payment_id in fails) for payment_id in ids)
-    )
-    issued = sorted(number for number in numbers if number)
-    assert issued == [f"TR/2627/{n:06d}" for n in range(1, len(ids) - len(fails) + 1)]
+    fates = [[seeded.random() < 0.3 for _ in range(15)] for _ in range(8)]
+
+    async def write(fails: list[bool]) -> list[str]:
+        async with Database(database, max_size=2) as own:
+            ids = [await _payment(own) for _ in fails]
+            numbers = [
+                await _issue(own, vault, one, fails=fate) for one, fate in zip(ids, fails, strict=True)
+            ]
+        return [number for number in numbers if number]
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda fails: asyncio.run(write(fails)), fates))
+    issued = sorted(number for numbers in found for number in numbers)
+    kept = sum(not fails for row in fates for fails in row)
+    assert 0 < kept < 8 * 15
+    assert issued == [f"TR/2627/{n:06d}" for n in range(1, kept + 1)]
 
 
 async def test_a_payment_has_one_invoice_however_often_it_is_issued(books: Database, vault: Vault) -> None:
@@ -147,3 +157,142 @@ async def test_one_checkout_a_reference_is_open(books: Database) -> None:
         )  # fmt: skip
         assert await payments.open_payment(connection, again, NOW, "test") is False
         assert await payments.attempt_of(connection, Purpose.COURSE, row["reference_id"]) == 0
+
+
+async def _row(books: Database, invoice_id: str) -> dict[str, Any]:
+    async with books.reading() as connection:
+        row = await invoices.find(connection, invoice_id)
+    assert row is not None
+    return row
+
+
+async def _refunded(
+    books: Database,
+    vault: Vault,
+    payment_id: str,
+    amount: int,
+    now: datetime,
+    by: invoices.Supplier = SUPPLIER,
+) -> invoices.Issued:
+    refund_id = mint(Prefix.REFUND)
+    new = refunds.NewRefund(
+        refund_id, payment_id, "usr_test", amount, "INR", "normal", RefundStatus.APPROVED,
+        "usr_finance", "finance", 0, None, "test",
+    )  # fmt: skip
+    async with books.transaction() as connection:
+        assert await refunds.open_refund(connection, new, NOW)
+        await payments.find(connection, payment_id, lock=True)
+        return await invoices.credit(connection, vault, by, refund_id, payment_id, amount, now)
+
+
+@pytest.mark.parametrize(
+    ("at", "number"),
+    [
+        (datetime(2031, 3, 31, 18, 29, 59, 999_999, tzinfo=UTC), "TR/3031/000001"),
+        (datetime(2031, 3, 31, 18, 30, tzinfo=UTC), "TR/3132/000001"),
+    ],
+    ids=["31 March 23:59 in India", "1 April 00:00 in India"],
+)
+async def test_a_financial_year_ends_at_midnight_in_india(
+    books: Database, vault: Vault, at: datetime, number: str
+) -> None:
+    payment_id = await _payment(books)
+    async with books.transaction() as connection:
+        issued = await invoices.issue(connection, vault, SUPPLIER, _sale(payment_id), at)
+    assert issued.number == number
+    assert (await _row(books, issued.invoice_id))["issued_on"] == invoices.india_date(at)
+
+
+async def test_a_refund_after_the_buyer_was_erased_has_its_note_with_the_buyers_name(
+    books: Database, vault: Vault
+) -> None:
+    payment_id, erased = await _payment(books), mint(Prefix.USER)
+    sale = replace(_sale(payment_id), user_id=erased, buyer_address={"line1": "1 MG Road", "state": "KA"})
+    async with books.transaction() as connection:
+        await vault.person(connection, erased)
+        await invoices.issue(connection, vault, SUPPLIER, sale, NOW)
+        await vault.forget(connection, erased)
+    note = await _refunded(books, vault, payment_id, 118_00, NOW)
+    row = await _row(books, note.invoice_id)
+    assert b"Asha" not in bytes(row["recipient"])
+    async with books.transaction() as connection:
+        with pytest.raises(PersonForgotten):
+            await vault.person(connection, erased)
+        billed = await invoices.recipient(connection, vault, row)
+    assert billed == invoices.Recipient("Asha Verma", {"line1": "1 MG Road", "state": "KA"})
+
+
+async def test_a_document_from_before_it_had_a_key_opens_by_the_persons(
+    books: Database, vault: Vault
+) -> None:
+    async with books.transaction() as connection:
+        ring = await vault.person(connection, "usr_before")
+        row = {"invoice_id": "inv_before", "user_id": "usr_before", "recipient_key": b""}
+        row["recipient"] = ring.seal(b"Asha Verma", "buyer:inv_before")
+        assert await invoices.recipient(connection, vault, row) == invoices.Recipient("Asha Verma")
+
+
+async def test_the_annual_return_ends_the_time_of_credit_notes_before_november_does(
+    books: Database, vault: Vault
+) -> None:
+    filed = replace(SUPPLIER, annual_returns={2026: date(2027, 9, 10)})
+    payment_id = await _payment(books, 300_00)
+    async with books.transaction() as connection:
+        await invoices.issue(connection, vault, filed, _sale(payment_id, 300_00), NOW)
+    last_day = datetime(2027, 9, 10, 12, tzinfo=UTC)
+    in_time = await _refunded(books, vault, payment_id, 100_00, last_day, filed)
+    late = await _refunded(books, vault, payment_id, 100_00, datetime(2027, 9, 11, 12, tzinfo=UTC), filed)
+    assert in_time.kind is DocumentKind.CREDIT_NOTE
+    assert in_time.price.taxable < 100_00
+    assert (late.kind, late.price.taxable) == (DocumentKind.FINANCIAL_CREDIT_NOTE, 100_00)
+    assert (in_time.number[:8], late.number) == ("CN/2728/", "FC/2728/000001")
+
+
+GSTIN = "29AAPFU0939F1ZR"
+LARGE = replace(SUPPLIER, turnover=12 * 1_00_00_000)
+
+
+async def _registration(books: Database, invoice_id: str) -> dict[str, Any] | None:
+    async with books.reading() as connection:
+        return await einvoices.find(connection, invoice_id)
+
+
+async def test_a_registered_buyers_documents_wait_for_their_irn(books: Database, vault: Vault) -> None:
+    """The invoice and its note, not a financial note; nobody's below the turnover."""
+    payment_id = await _payment(books, 300_00)
+    sale = replace(_sale(payment_id, 300_00), buyer_gstin=GSTIN)
+    async with books.transaction() as connection:
+        issued = await invoices.issue(connection, vault, LARGE, sale, NOW)
+    note = await _refunded(books, vault, payment_id, 100_00, NOW, LARGE)
+    late = await _refunded(books, vault, payment_id, 100_00, datetime(2028, 1, 1, tzinfo=UTC), LARGE)
+    for document in (issued, note):
+        found = await _registration(books, document.invoice_id)
+        assert found is not None
+        assert (found["status"], found["report_by"]) == ("pending", date(2026, 12, 23))
+    assert await _registration(books, late.invoice_id) is None
+    other = await _payment(books)
+    async with books.transaction() as connection:
+        small = await invoices.issue(
+            connection, vault, SUPPLIER, replace(_sale(other), buyer_gstin=GSTIN), NOW
+        )
+    assert await _registration(books, small.invoice_id) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE finance.invoices SET status = 'void'",
+        "UPDATE finance.invoices SET description = 'another'",
+        "UPDATE finance.invoices SET total = total",
+        "DELETE FROM finance.invoices",
+        "DELETE FROM finance.voids",
+        "TRUNCATE finance.voids",
+    ],
+)
+async def test_a_document_is_not_changed_and_not_void_without_a_reason(
+    books: Database, vault: Vault, change: str
+) -> None:
+    await _issue(books, vault, await _payment(books))
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        async with books.transaction() as connection:
+            await connection.execute(change)

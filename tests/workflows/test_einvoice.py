@@ -1,4 +1,4 @@
-"""A document to a registered buyer: registered at once and once, whatever the portal does; corrected by staff."""
+"""A document to a registered buyer: registered at once and only once; corrected by staff."""
 
 import secrets
 from collections.abc import AsyncIterator
