@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from domain.gst import IST, india_date
-from domain.ledger import Account, payout_entry, refund_entry
+from domain.ledger import Account, capture_entry, payout_entry, refund_entry
 from domain.payments import Purpose, RefundStatus
 from models.contracts.identifiers import Prefix, mint
-from models.messages.billing import GatewayPayment
-from store import captures, invoices, ledger, payments, periods, recognition, refunds
+from store import invoices, ledger, payments, periods, recognition, refunds
 from store.database import Connection, Database
 from store.vault import Vault
 
@@ -28,7 +27,14 @@ class Book:
     vault: Vault
 
     async def captured(
-        self, day: date, amount: int = 1_180_00, *, purpose: Purpose = Purpose.SUBSCRIPTION, place: str = "KA"
+        self,
+        day: date,
+        amount: int = 1_180_00,
+        *,
+        purpose: Purpose = Purpose.SUBSCRIPTION,
+        place: str = "KA",
+        gstin: str | None = None,
+        sac: str = "999293",
     ) -> str:
         """A payment captured at noon of a day, with its invoice and entry."""
         payment_id, now = mint(Prefix.PAYMENT), noon(day)
@@ -39,15 +45,20 @@ class Book:
             reference_id=mint(Prefix.SUBSCRIPTION),
             process=f"payment:{payment_id}",
             title="A thing",
-            sac="999293",
+            sac=sac,
             amount=amount,
             currency="INR",
             place_of_supply=place,
         )
-        told = GatewayPayment(id=f"pay_{payment_id[-14:]}", status="captured", amount=amount, captured=True)
+        told = {"id": f"pay_{payment_id[-14:]}", "method": "upi", "fee": 0, "tax": 0}
+        told |= {"token_id": None, "customer_id": None}
+        sale = invoices.Sale("usr_test", payment_id, amount, "A thing", sac, place, "Asha Verma", gstin)
         async with self.database.transaction() as connection:
             await payments.open_payment(connection, new, now, "test")
-            await captures.book(connection, self.vault, SUPPLIER, payment_id, told, "test", now)
+            await payments.find(connection, payment_id, lock=True)
+            await payments.set_captured(connection, payment_id, told, "test", now)
+            issued = await invoices.issue(connection, self.vault, SUPPLIER, sale, now)
+            await ledger.post(connection, capture_entry(payment_id, day, issued.price, (issued.number,)), now)
         return payment_id
 
     async def planned(self, day: date, days: int, amount: int = 1_180_00, kind: str = "subscription") -> str:
@@ -94,10 +105,10 @@ class Book:
         )
         async with self.database.transaction() as connection:
             assert await refunds.open_refund(connection, new, now)
-            row = await refunds.find(connection, refund_id, lock=True)
-            assert row is not None
-            for status in (RefundStatus.PENDING, RefundStatus.PROCESSED):
-                row = await refunds.advance(connection, row, status, now)
+            await refunds.find(connection, refund_id, lock=True)
+            await connection.execute(
+                "UPDATE finance.refunds SET status = 'processed' WHERE refund_id = %s", (refund_id,)
+            )
             note = await invoices.credit(connection, self.vault, SUPPLIER, refund_id, payment_id, amount, now)
             on = await periods.open_day(connection, india_date(now))
             deferred = await recognition.give_back(connection, payment_id, note.price.taxable, on)

@@ -48,8 +48,8 @@ async def test_a_posting_stands_once_however_often_it_is_made(books: Database) -
             connection, account=None, reference="ref_twice", after=None, start=None, end=None, limit=10
         )
     assert [(line["account"], line["debit"], line["credit"]) for line in lines] == [
-        ("bank", 700, 0),
         ("gateway_clearing", 0, 700),
+        ("bank", 700, 0),
     ]
 
 
