@@ -7,11 +7,10 @@ paid for the unexpired period. Treum gives the same for every plan.
 from datetime import datetime
 
 from domain.billing_calendar import ist_date
-from domain.money import half_up
 
 
 def unexpired(amount: int, start: datetime, end: datetime, at: datetime, *, day_used: bool = True) -> int:
-    """Paise of `amount`, paid for `start` to `end`, that are for days to come at `at`; rounded half up.
+    """Paise of `amount`, paid for `start` to `end`, that are for days to come at `at`; rounded down.
 
     A period's days run from the day of its start to the day before the day of its end. `day_used`: the day
     of `at` counts as used, since the plan was there on it; not where another plan begins on that day.
@@ -22,4 +21,4 @@ def unexpired(amount: int, start: datetime, end: datetime, at: datetime, *, day_
         return 0
     begun = max(today, first)
     rest = (last - begun).days - (1 if day_used and today >= first else 0)
-    return half_up(amount * min(max(rest, 0), days), days)
+    return amount * min(max(rest, 0), days) // days

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from domain.ledger import Account, Entry, credit, debit
 from domain.payments import Purpose
+from domain.proration import unexpired
 
 COURSE_COOLING_OFF = timedelta(days=7)
 """A course that is not finished may be given back within a week: Treum's own rule, no law gives a term."""
@@ -38,8 +39,9 @@ def subscription_grant(
     status: str,
     now: datetime,
 ) -> int:
-    """Paise of a cancelled subscription's unexpired part, pro rata by the second, rounded down (SEBI: a
-    research analyst's client who leaves gets back what was paid for the unexpired period).
+    """Paise of a cancelled subscription's unexpired part, pro rata by the day (SEBI: a research analyst's
+    client who leaves gets back what was paid for the unexpired period), of which what has gone back already
+    is taken off: the subscription gives it back by itself when it is cancelled.
 
     Nothing of a payment captured before the present period began: it bought a period that is over.
     """
@@ -47,9 +49,8 @@ def subscription_grant(
         return 0
     if captured_at < period_start:
         return 0
-    whole = int((period_end - period_start).total_seconds())
-    rest = int((period_end - max(now, period_start)).total_seconds())
-    return min(left, amount * rest // whole)
+    owed = unexpired(amount, period_start, period_end, now)
+    return max(0, min(left, owed - (amount - left)))
 
 
 def grant(

@@ -8,20 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import complaints, kyc, payments, progression, signals, subscriptions, trading
+from domain import complaints, disputes, kyc, payments, progression, signals, subscriptions, trading
 from domain.billing_calendar import Cycle
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.moves import IllegalMove, begun, moved, sources
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
 from domain.subscriptions import ALLOWED, COLLECTING, Action
-from models.messages.subscription_state import Debit, Mandate, PlanTerms, SubscriptionState
+from models.messages.subscription_state import Debit, Mandate, PlanChange, PlanTerms, SubscriptionState
 
 Table = Mapping[StrEnum, frozenset[StrEnum]]
 
 TABLES: dict[str, tuple[Table, StrEnum, set[StrEnum]]] = {
     "payment": (payments.NEXT, payments.PaymentStatus.CREATED, set()),
     "refund": (payments.REFUND_NEXT, payments.RefundStatus.REQUESTED, {"failed"}),
-    "subscription": (subscriptions.NEXT, subscriptions.Status.AWAITING_PAYMENT, {"trial"}),
+    "dispute": (disputes.DISPUTE_NEXT, disputes.DisputeStatus.OPEN, set()),
+    "subscription": (subscriptions.NEXT, subscriptions.Status.AWAITING_PAYMENT, set()),
     "kyc": (kyc.NEXT, kyc.Status.PENDING, set()),
     "complaint": (complaints.NEXT, complaints.Status.OPEN, set()),
     "enrollment": (progression.FOLLOWS, progression.EnrollmentStatus.AWAITING_PAYMENT, set()),
@@ -73,7 +74,8 @@ PLAN = PlanTerms(
     plan_id="pln_1", name="Plan", tier="premium", amount=100_00, currency="INR", cycle=Cycle.MONTHLY,
     research_services=False, sac="998311",
 )  # fmt: skip
-DEED = st.sampled_from(["debit", "capture", "miss", "approval", "withdraw", *Action])
+DEEDS = ["debit", "capture", "miss", "approval", "withdraw", "cap", "hold", "win", "lose"]
+DEED = st.sampled_from([*DEEDS, *Action])
 
 
 @given(st.booleans(), st.lists(st.tuples(DEED, st.booleans(), st.integers(0, 40)), max_size=40))
@@ -84,7 +86,7 @@ def test_no_order_of_debits_and_wishes_leaves_the_subscriptions_table(
     now = NOW
     mandate = Mandate(token_id="tok", gateway_customer_id="cust", method="card", since=now)
     state = SubscriptionState(subscription_id="sub_1", user_id="usr_1", plan=PLAN)
-    state.begin(now, mandate if mandated else None, now)
+    state.begin("pay_0", now, mandate if mandated else None, now)
     for deed, flag, days in deeds:
         now += timedelta(days=days)
         if isinstance(deed, Action) and state.status not in ALLOWED[deed]:
@@ -98,6 +100,18 @@ def test_no_order_of_debits_and_wishes_leaves_the_subscriptions_table(
                 state.move(subscriptions.Status.PAUSED, now)
             case Action.RESUME:
                 state.resume(now)
+            case Action.CHANGE_PLAN:
+                state.pending = PlanChange(plan=PLAN, until=now)
+                if flag:
+                    state.begin("pay_2", now, mandate, now)
+            case "hold" if state.status not in subscriptions.ENDED:
+                state.hold("disp_1")
+            case "win" if state.status not in subscriptions.ENDED:
+                state.release("disp_1", now)
+            case "lose" if state.status not in subscriptions.ENDED:
+                state.lose("disp_1", now)
+            case "cap" if state.status in COLLECTING and state.debit is None:
+                state.withhold(subscriptions.Reason.FEE_CAP_REACHED, now)
             case "debit" if state.status in COLLECTING and state.debit is None:
                 state.attempt += 1
                 state.debit = Debit(
@@ -107,16 +121,17 @@ def test_no_order_of_debits_and_wishes_leaves_the_subscriptions_table(
             case "approval" if collecting:
                 state.move(subscriptions.Status.AWAITING_APPROVAL, now)
             case "capture" if collecting:
-                state.renew(state.period + 1, now, now)
+                state.renew(state.period + 1, "pay_1", now, now)
             case "miss" if collecting:
                 state.miss(now)
             case "withdraw":
                 state.withdraw()
-        assert state.status is not subscriptions.Status.TRIAL
+        assert state.status not in subscriptions.UNPAID
+        assert (state.status in subscriptions.ENDED) <= (state.pending is None)
 
 
 def test_nothing_begins_in_the_middle() -> None:
-    for first in (trading.FIRST, payments.REFUND_FIRST):
+    for first in (trading.FIRST, payments.REFUND_FIRST, disputes.DISPUTE_FIRST):
         for status in type(first[0]):
             if status in first:
                 assert begun(first, status) is status
