@@ -10,6 +10,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.brokers import Brokers, beating
+from activities.foreign_orders import look_for_foreign_orders
 from domain.broker_accounts import AccountStatus
 from domain.errors import Rejected
 from domain.market_calendar import session_end, trading_date
@@ -150,6 +151,9 @@ class SessionActivities(SessionPort):
         """Tells every order of the account that is not over that there is a session again."""
         async with self._database.reading() as connection:
             orders = await trading.not_over(connection, account_id)
+            account = await trading_accounts.account_of(connection, account_id)
+        if account is not None and account.broker != "paper":
+            await look_for_foreign_orders(self._client, account_id, account.user_id)
         for order_id in orders:
             handle: WorkflowHandle = self._client.get_workflow_handle(workflow_id(Kind.ORDER, order_id))
             try:

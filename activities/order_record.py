@@ -36,6 +36,8 @@ class OrderRecord:
         async with self._database.transaction() as connection:
             if stored := await trading.read(connection, order.order_id):
                 return _admission(stored)
+            if order.adopts is not None:
+                return await self._adopt(connection, command)
             status, reason = await self._first_status(connection, command)
             made = await trading.insert(connection, order, status, reason, command.as_of)
             if made is None:
@@ -45,6 +47,17 @@ class OrderRecord:
         if made is None:
             raise LookupError(order.order_id)
         return _admission(made)
+
+    async def _adopt(self, connection: Connection, command: AdmitOrder) -> Admission:
+        """An order that was made elsewhere is at the broker already: no check can keep it from leaving.
+
+        Raises Rejected `known_already` where the broker's order is one of ours after all.
+        """
+        order = command.order
+        if await trading.by_broker_order(connection, order.account_id, order.adopts or ""):
+            raise Rejected("known_already")
+        made = await trading.insert(connection, order, OrderStatus.SUBMITTING, None, command.as_of)
+        return _admission(made or await trading.present(connection, order.order_id))
 
     async def record(self, command: RecordStatus) -> Recorded:
         """Writes a state that we alone decide. Raises Rejected `attempt_taken`: it may have left."""

@@ -104,8 +104,8 @@ NEXT = {status: following - {status} for status, following in _STEPS.items()}
 """Every step that exists; what ended never moves again. Held by `store/trading.py`."""
 
 
-FIRST = (S.AWAITING_CONFIRMATION, S.AWAITING_SESSION, S.QUEUED, S.RISK_REJECTED)
-"""What an order may be when it is made."""
+FIRST = (S.AWAITING_CONFIRMATION, S.AWAITING_SESSION, S.QUEUED, S.RISK_REJECTED, S.SUBMITTING)
+"""What an order may be when it is made; `submitting` where it was made elsewhere and is at the broker."""
 
 
 def may_follow(now: OrderStatus, then: OrderStatus) -> bool:

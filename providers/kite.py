@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import requests
 from kiteconnect import KiteConnect
 from kiteconnect import exceptions as kite_errors
+from pydantic import ValidationError
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from domain.errors import RateLimited, Rejected, TreumError, Unavailable, Unknown
@@ -217,7 +218,7 @@ class KiteAccount:
         return await self._run(lambda: str(self._client.cancel_order(variety, broker_order_id)))
 
     async def book(self) -> Reading[list[BrokerOrder]]:
-        return await self._run(lambda: [order_of(row) for row in self._client.orders()])
+        return await self._run(lambda: [in_book(row) for row in self._client.orders()])
 
     async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
         def latest() -> BrokerOrder:
@@ -309,6 +310,27 @@ def order_of(row: dict[str, Any]) -> BrokerOrder:
         reason_code=shown,
         updated_at=moment(row.get("order_timestamp")),
     )
+
+
+def in_book(row: dict[str, Any]) -> BrokerOrder:
+    """A row of the book with what it trades in, as far as we know such terms."""
+    wanted = {
+        "exchange": row["exchange"],
+        "symbol": row["tradingsymbol"],
+        "side": row["transaction_type"],
+        "quantity": row["quantity"],
+        "order_type": row["order_type"],
+        "price": number(row["price"]) if row["price"] else None,
+        "trigger_price": number(row["trigger_price"]) if row["trigger_price"] else None,
+        "product": row["product"],
+        "validity": row["validity"],
+        "variety": row["variety"],
+    }
+    try:
+        terms = OrderTerms.model_validate(wanted)
+    except ValidationError:
+        terms = None
+    return order_of(row).model_copy(update={"terms": terms})
 
 
 def trade_of(row: dict[str, Any]) -> BrokerTrade:

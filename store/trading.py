@@ -49,11 +49,13 @@ async def insert(
             """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side, quantity,
                order_type, price, trigger_price, product, validity, variety, market_protection,
                disclosed_quantity, signal_id, flattens, status, reason_code, confirmed_at, made_at,
-               changed_at)
+               changed_at, adopted, broker_order_id, order_value)
            VALUES (%(order_id)s, %(user_id)s, %(account_id)s, %(exchange)s, %(symbol)s, %(side)s,
                %(quantity)s, %(order_type)s, %(price)s, %(trigger_price)s, %(product)s, %(validity)s,
                %(variety)s, %(market_protection)s, %(disclosed_quantity)s, %(signal_id)s, %(flattens)s,
-               %(status)s, %(reason)s, %(confirmed_at)s, %(now)s, %(now)s)
+               %(status)s, %(reason)s, %(confirmed_at)s, %(now)s, %(now)s, %(adopts)s::text IS NOT NULL,
+               %(adopts)s, CASE WHEN %(adopts)s::text IS NOT NULL
+                           THEN ceil(coalesce(%(price)s::numeric, 0) * %(quantity)s * 100) END)
            ON CONFLICT (order_id) DO NOTHING RETURNING *"""
         ),
         {
@@ -63,6 +65,7 @@ async def insert(
             "account_id": order.account_id,
             "signal_id": order.origin.signal_id if order.origin else None,
             "flattens": order.flattens,
+            "adopts": order.adopts,
             "status": begun(FIRST, status),
             "reason": reason,
             "confirmed_at": now if order.confirmed else None,
@@ -222,6 +225,20 @@ async def by_broker_order(connection: Connection, account_id: str, broker_order_
     )
     row = await cursor.fetchone()
     return row["order_id"] if row else None
+
+
+async def known_at_broker(connection: Connection, account_id: str) -> set[str]:
+    """Everything by which the broker's book may show an order of this account as ours: the broker's ids, and
+    the tags of attempts, on their way or not."""
+    cursor = await connection.execute(
+        """SELECT broker_order_id AS name FROM trading.orders
+           WHERE account_id = %(account)s AND broker_order_id IS NOT NULL
+           UNION SELECT unnest(ARRAY[a.tag, a.broker_order_id])
+           FROM trading.order_attempts a JOIN trading.orders o USING (order_id)
+           WHERE o.account_id = %(account)s AND o.made_at > clock_timestamp() - interval '30 days'""",
+        {"account": account_id},
+    )
+    return {row["name"] for row in await cursor.fetchall() if row["name"]}
 
 
 async def by_tag(connection: Connection, account_id: str, tag: str) -> str | None:

@@ -6,12 +6,14 @@ from typing import Any
 from activities.broker_day import BrokerDayActivities
 from activities.broker_sessions import SessionActivities
 from activities.brokers import Brokers
+from activities.foreign_orders import ForeignOrderActivities
 from activities.kill_switch import KillSwitchActivities
 from activities.trading import OrderActivities
 from models.contracts.queues import Queue
 from workers.parts import Parts
 from workers.pool import Pool, Served
 from workflows.broker_days import BrokerBreak, BrokerDay, BrokerDays
+from workflows.foreign_orders import ForeignOrders
 from workflows.kill_switch import KillSwitch
 from workflows.orders import Order
 from workflows.sessions import TradingSession
@@ -23,7 +25,14 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
     orders = OrderActivities(parts.database, brokers)
     sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
     days = BrokerDayActivities(parts.database, parts.vault, brokers)
-    stops = KillSwitchActivities(parts.database, parts.client)
+    foreign = ForeignOrderActivities(parts.database, brokers, parts.client)
+    stops = KillSwitchActivities(
+        parts.database,
+        parts.vault,
+        brokers,
+        parts.client,
+        parts.settings.report_key.get_secret_value(),
+    )
     return [
         orders.admit,
         orders.record,
@@ -33,6 +42,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         orders.read_order,
         orders.cancel_at_broker,
         orders.modify_at_broker,
+        foreign.adopt_orders,
         sessions.open_login,
         sessions.exchange_token,
         sessions.end_session,
@@ -40,6 +50,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         stops.block_account,
         stops.stop_orders,
         stops.flatten,
+        stops.flattening,
         stops.lift_block,
         stops.report_stop,
         days.days_due,
@@ -53,7 +64,7 @@ POOL = Pool(
     queues=[
         Served(
             Queue.TRADING,
-            workflows=[Order, TradingSession, KillSwitch, BrokerDays, BrokerDay, BrokerBreak],
+            workflows=[Order, ForeignOrders, TradingSession, KillSwitch, BrokerDays, BrokerDay, BrokerBreak],
             activities=activities,
         ),
         Served(Queue.KITE, activities=activities),

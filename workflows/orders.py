@@ -60,9 +60,12 @@ class Order(OrderCommands):
     # The story's steps
 
     async def _admit(self) -> None:
-        """Our record of it, and the checks that it answers."""
+        """Our record of it, and the checks that it answers. One made elsewhere is at the broker already."""
         admitted = await self._steps.admit()
         self._reach(admitted.status, admitted.reason_code, admitted.version)
+        if self._order.adopts is not None:
+            self._at.broker_order_id = self._order.adopts
+            self._nothing_more_leaves()
 
     async def _customer_says_yes(self) -> None:
         """An order that a strategy made waits for the customer's own recorded yes."""

@@ -11,10 +11,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.platform import Platform, PlatformDep
 from api.problems import Problem
+from models.contracts.commands import Drive
+from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.foreign_orders import ForeignOrdersInput
 from models.messages.trading import BrokerEvent
 from store import events, trading, trading_accounts
 from store.database import Connection
+from temporal.events import tell
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -55,8 +59,7 @@ async def kite(app_secret: str, request: Request, platform: PlatformDep) -> JSON
         raise Problem(400, "checksum_invalid")
     now = datetime.now(UTC)
     async with platform.database.transaction() as connection:
-        order_id = await _order_of(connection, platform, postback)
-        process = workflow_id(Kind.ORDER, order_id) if order_id else None
+        process, start = await _process_of(connection, platform, postback)
         number = await events.receive(
             connection,
             platform.vault,
@@ -67,9 +70,10 @@ async def kite(app_secret: str, request: Request, platform: PlatformDep) -> JSON
             signal=SIGNAL,
             argument={"event_number": 0},
             now=now,
+            start=start,
         )
     if number is not None and process is not None:
-        await _deliver(platform, process, number)
+        await _deliver(platform, process, number, start)
     return JSONResponse({"status": "received"})
 
 
@@ -81,22 +85,44 @@ def _authentic(postback: Postback, platform: Platform) -> bool:
     return hmac.compare_digest(computed.encode(), postback.checksum.encode())
 
 
-async def _order_of(connection: Connection, platform: Platform, postback: Postback) -> str | None:
-    """Our order: by the broker's id, or by our tag where the answer that told the id was lost."""
+async def _process_of(
+    connection: Connection, platform: Platform, postback: Postback
+) -> tuple[str | None, Drive | None]:
+    """Our order: by the broker's id, or by our tag where the answer that told the id was lost. Else whoever
+    looks for orders made elsewhere, and how that is started. None where the account is none of ours."""
     account = await trading_accounts.by_broker_user(connection, platform.vault, SOURCE, postback.user_id)
     if account is None:
-        return None
+        return None, None
     known = await trading.by_broker_order(connection, account, postback.order_id)
     if known is None and postback.tag:
-        return await trading.by_tag(connection, account, postback.tag)
-    return known
+        known = await trading.by_tag(connection, account, postback.tag)
+    if known is not None:
+        return workflow_id(Kind.ORDER, known), None
+    owner = await trading_accounts.owner_of(connection, account)
+    start = foreign_orders(account, owner or "")
+    return start.workflow_id, start
 
 
-async def _deliver(platform: Platform, process: str, number: int) -> None:
+def foreign_orders(account_id: str, user_id: str) -> Drive:
+    """Starts ``foreign-orders:{account}``, again where it has run before."""
+    begun = ForeignOrdersInput(account_id=account_id, user_id=user_id)
+    return Drive(
+        workflow_type="ForeignOrders",
+        workflow_id=workflow_id(Kind.FOREIGN_ORDERS, account_id),
+        queue=Queue.TRADING,
+        start=begun.model_dump(mode="json"),
+        rerun=True,
+        summary="Orders made elsewhere",
+        details=f"Account `{account_id}`",
+        attributes={"CUSTOMER": user_id, "REFERENCE": [account_id]},
+    )
+
+
+async def _deliver(platform: Platform, process: str, number: int, start: Drive | None) -> None:
     """Signals the order. What cannot be delivered now stays open and is swept."""
+    event = BrokerEvent(event_number=number).model_dump(mode="json")
     try:
-        handle = platform.client.get_workflow_handle(process)
-        await handle.signal(SIGNAL, BrokerEvent(event_number=number))
+        await tell(platform.client, process, SIGNAL, event, start)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             return

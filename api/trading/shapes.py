@@ -97,7 +97,7 @@ def order(row: dict[str, Any]) -> dict[str, Any]:
         for name in (
             *("order_id", "account_id", "status", "reason_code", "exchange", "symbol", "side", "quantity"),
             *("order_type", "product", "validity", "variety", "disclosed_quantity", "signal_id"),
-            *("filled_quantity", "broker_order_id", "version"),
+            *("filled_quantity", "broker_order_id", "adopted", "version"),
         )
     }
     shown |= {

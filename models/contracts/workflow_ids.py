@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SIGNAL = "signal"
     MARKET_DATA = "market-data"
     ORDER = "order"
+    FOREIGN_ORDERS = "foreign-orders"
     SESSION = "session"
     KILL_SWITCH = "kill-switch"
     BROKER_DAY = "broker-day"

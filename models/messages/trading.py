@@ -83,6 +83,8 @@ class OrderInput(BaseModel):
     """The customer's own recorded yes came with the command; False waits for it."""
     flattens: str | None = None
     """The kill switch that closes a position by this order: it alone passes that switch's block."""
+    adopts: str | None = None
+    """The broker's id of an order that was made elsewhere: nothing is sent, it is followed."""
     assertion_public_key: str = ""
     progress: OrderProgress | None = None
 
@@ -327,6 +329,8 @@ class BrokerOrder(BaseModel):
     average_price: Decimal
     reason_code: str | None = None
     updated_at: datetime | None = None
+    terms: OrderTerms | None = None
+    """What it trades, where the whole book was read; None for what this platform does not trade in."""
 
 
 class BrokerTrade(BaseModel):

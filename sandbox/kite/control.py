@@ -11,10 +11,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from sandbox.control import ControlError, fields
-from sandbox.kite import book, exchange, market, replay, rules, session
+from sandbox.kite import book, exchange, funds, market, replay, rules, session
 from sandbox.kite.errors import KiteError, rupees
 from sandbox.kite.hours import ist
 from sandbox.kite.instruments import Instrument, by_name, catalogue
+from sandbox.kite.placing import Draft, place
 from sandbox.world import World
 
 LONG_AGO = "2000-01-03"
@@ -29,6 +30,7 @@ def control_routes(world: World) -> list[BaseRoute]:
         Route("/_control/kite/account", calls.account, methods=["POST"]),
         Route("/_control/kite/market", calls.market, methods=["POST"]),
         Route("/_control/kite/replay", calls.replay, methods=["POST"]),
+        Route("/_control/kite/order", calls.order, methods=["POST"]),
         Route("/_control/kite/fill", calls.fill, methods=["POST"]),
         Route("/_control/kite/instruments", calls.instruments, methods=["GET"]),
     ]
@@ -154,6 +156,22 @@ class Control:
         bars = replay.start(self.world.db, item, float(speed), begin, end, self.world.now(request))
         self.world.event("kite").set()
         return JSONResponse({"symbol": item.key, "bars": bars, "source": item.source})
+
+    async def order(self, request: Request) -> JSONResponse:
+        """Plays the customer in Kite's own app: an order without our tag. `user_id`, and the fields of
+        `POST /orders/regular`."""
+        body = await fields(request)
+        user_id, now = _text(body, "user_id"), self.world.now(request)
+        asked = {name: str(value) for name, value in body.items() if name != "user_id"}
+        try:
+            wish = rules.read_wish({"validity": "DAY", **asked}, "regular", now)
+            draft = Draft.of(wish, user_id, self.world.credentials["kite"]["api_key"], 0.0)
+            funds.check(self.world.db, draft, now)
+            order_id = place(self.world.db, draft, now, ist(now).date()).order_id
+        except KiteError as refused:
+            raise ControlError(refused.message) from refused
+        self.world.event("kite").set()
+        return JSONResponse({"order_id": order_id})
 
     async def fill(self, request: Request) -> JSONResponse:
         """Fills so much of an order now, at `price` or at what the market and its limit give."""

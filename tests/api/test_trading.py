@@ -292,6 +292,30 @@ async def test_a_postback_is_a_hint_that_is_checked_and_counted_once(desk: Desk)
     await desk.reaches(person, order["order_id"], "filled")
 
 
+async def test_a_postback_of_an_order_made_elsewhere_makes_it_one_of_ours(desk: Desk) -> None:
+    person, account_id, broker_user = await desk.trader()
+    wanted = {
+        "exchange": "NSE", "tradingsymbol": "TCS", "transaction_type": "BUY", "quantity": 3,
+        "order_type": "LIMIT", "price": 3100, "product": "CNC",
+    }  # fmt: skip
+    made = await desk.control("/kite/order", user_id=broker_user, **wanted)
+    claimed = {
+        "order_id": made["order_id"], "order_timestamp": "2026-11-23 10:00:01", "user_id": broker_user,
+        "status": "COMPLETE", "filled_quantity": 3, "tag": None,
+    }  # fmt: skip
+    assert (await desk.postback(**desk.signed(**claimed))).status_code == 200
+
+    async def shown() -> list[dict[str, Any]]:
+        listed = await desk.api.get("/v1/trading/orders", headers=person.headers)
+        return [order for order in listed.json()["items"] if order["status"] == "filled"]
+
+    orders = await eventually(shown, "the order to be taken up")
+    assert [(order["adopted"], order["filled_quantity"]) for order in orders] == [(True, 3)]
+    positions = await desk.api.get("/v1/trading/positions", headers=person.headers)
+    held = [(each["account_id"], each["symbol"], each["quantity"]) for each in positions.json()["items"]]
+    assert held == [(account_id, "TCS", 3)]
+
+
 async def test_another_persons_things_are_not_there(desk: Desk) -> None:
     person, account_id, _ = await desk.trader()
     placed = await desk.place(person, account_id)
