@@ -25,6 +25,7 @@ from temporalio import workflow
 from api.routers import include
 from domain import complaints, kyc, payments, progression, signals, subscriptions, trading
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
+from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
 from workers.run import POOLS, pool_named
 
@@ -37,6 +38,7 @@ STATES: dict[str, Drawn] = {
     "Complaint": (complaints.NEXT, (complaints.Status.OPEN,), "store/complaints.py"),
     "Payment": (payments.NEXT, (payments.PaymentStatus.CREATED,), "store/payments.py"),
     "Refund": (payments.REFUND_NEXT, payments.REFUND_FIRST, "store/refunds.py"),
+    "Dispute": (DISPUTE_NEXT, DISPUTE_FIRST, "store/disputes.py"),
     "Subscription": (
         subscriptions.NEXT, (subscriptions.Status.AWAITING_PAYMENT,), "models/messages/subscription_state.py",
     ),

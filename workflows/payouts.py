@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.payments import RefundStatus
     from models.contracts.assertions import Assertion, ForgedAssertion, check
     from models.contracts.policies import BOOK
+    from models.contracts.search_attributes import Attribute
     from models.messages.billing import (
         AdvancedRefund,
         AdvanceRefund,
@@ -73,7 +74,8 @@ class BankPayout:
             except ApplicationError:
                 # One transfer pays one refund: another has this UTR, and finance is asked again.
                 self._utr = None
-        show(attention=False)
+        known = workflow.info().typed_search_attributes.get(Attribute.REFERENCE.value) or []
+        show(attention=False, reference=[*known, self._utr or ""])
         self._done()
 
     def _done(self) -> None:

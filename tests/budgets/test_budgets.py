@@ -17,7 +17,10 @@ from tests.budgets.measure import Cost, cost, runs
 from tests.faults.whole import Whole, played
 
 BUDGETS: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "budgets.json").read_text())
-MAIN_PATHS = (("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "reconciled"))
+MAIN_PATHS = (
+    *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "reconciled")),
+    ("disputed", "returned"),
+)
 SLACK = 0.6
 NOT_ALWAYS = ("Rescreening",)
 """Runs by a schedule of its own."""

@@ -21,6 +21,7 @@ LINES = (
     ("onboarding", "review", "rescreening", "complaint"),
     ("plan", "paused", "missed"),
     ("refund", "lost_answers", "unsent", "reconciled"),
+    ("disputed", "returned"),
     ("course", "edits", "signals", "unpaid"),
     ("orders", "lost_order", "unsent_order"),
 )
