@@ -177,6 +177,67 @@ async def test_consent_then_checkout_then_active_then_cancelled(desk: Desk) -> N
     assert (after.status_code, after.json()["code"]) == (409, "process_closed")
 
 
+async def test_a_dearer_plan_is_answered_with_its_checkout_and_begins_when_it_is_paid(desk: Desk) -> None:
+    person, bought = await desk.subscribed()
+    mine = bought["subscription_id"]
+    first_key = key()
+    path = f"/v1/billing/subscriptions/{mine}/change-plan"
+    headers = {**person.headers, **first_key}
+    asked = await desk.api.post(path, json={"plan_id": "pln_enterprise_monthly"}, headers=headers)
+    assert asked.status_code == 200, asked.text
+    checkout = asked.json()
+    assert (checkout["plan_id"], checkout["pending_plan_id"]) == (
+        "pln_premium_monthly",
+        "pln_enterprise_monthly",
+    )
+    assert (checkout["amount"], checkout["payment_status"]) == (9_999_00, "created")
+    assert checkout["gateway_order_id"] != bought["gateway_order_id"]
+    repeated = await desk.api.post(path, json={"plan_id": "pln_enterprise_monthly"}, headers=headers)
+    assert repeated.json()["payment_id"] == checkout["payment_id"]
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    again = await desk.command(person, mine, "change-plan", plan_id="pln_enterprise_monthly")
+    assert again.json()["payment_id"] == checkout["payment_id"]
+    # Another plan's checkout would be this one: first it has to end.
+    other = await desk.command(person, mine, "change-plan", plan_id="pln_premium_yearly")
+    assert (other.status_code, other.json()["code"]) == (409, "checkout_open")
+
+    await desk.pay(person, {**checkout, "subscription_id": mine})
+    seen = await eventually(lambda: desk.read(person, mine), lambda view: view["pending_plan_id"] is None)
+    assert (seen["plan_id"], seen["amount"]) == ("pln_enterprise_monthly", 9_999_00)
+    documents = "/v1/billing/invoices?limit=50"
+
+    async def issued() -> list[tuple[str, int]]:
+        found = (await desk.api.get(documents, headers=person.headers)).json()["items"]
+        return sorted((each["kind"], each["total"]) for each in found)
+
+    # The first period had only begun: all of it goes back.
+    kinds = await eventually(issued, lambda found: len(found) == 3)
+    assert kinds == [("credit_note", 1_999_00), ("invoice", 1_999_00), ("invoice", 9_999_00)]
+    late = await desk.api.post(path, json={"plan_id": "pln_enterprise_monthly"}, headers=headers)
+    assert late.json()["pending_plan_id"] == "pln_enterprise_monthly"
+
+
+async def test_a_trial_is_asked_for_and_paid_within_it(desk: Desk) -> None:
+    person = await desk.customer()
+    body = {"plan_id": "pln_premium_monthly", "trial": True}
+    tried = await desk.api.post("/v1/billing/subscriptions", json=body, headers=person.headers)
+    assert tried.status_code == 201, tried.text
+    seen = tried.json()
+    assert (seen["status"], seen["trial_ends_at"] is None, "payment_id" in seen) == ("trial", False, False)
+    other = await desk.subscribe(person, "pln_enterprise_monthly")
+    assert (other.status_code, other.json()["code"]) == (409, "already_subscribed")
+    checkout = (await desk.subscribe(person)).json()
+    assert (checkout["subscription_id"], checkout["status"]) == (seen["subscription_id"], "trial")
+    await desk.pay(person, checkout)
+    now = await desk.command(person, seen["subscription_id"], "cancel", at_period_end=False)
+    assert now.json()["status"] == "cancelled"
+    again = await desk.api.post("/v1/billing/subscriptions", json=body, headers={**person.headers, **key()})
+    assert (again.status_code, again.json()["code"]) == (409, "trial_used")
+    none = {"plan_id": "pln_enterprise_monthly", "trial": True}
+    refused = await desk.api.post("/v1/billing/subscriptions", json=none, headers=person.headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "trial_not_offered")
+
+
 async def test_another_choice_takes_the_place_of_one_never_paid(desk: Desk) -> None:
     person = await desk.customer()
     first = (await desk.subscribe(person)).json()
