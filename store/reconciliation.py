@@ -70,7 +70,7 @@ MATCHED = """
         JOIN finance.payments q ON q.payment_id = f.payment_id
         WHERE s.kind = 'adjustment' AND s.dispute_id IS NULL AND claimed.break_id IS NULL
           AND q.gateway_payment_id = s.payment_id AND f.amount = s.credit
-          AND f.status IN ('failed', 'manual_payout') AND f.gateway_refund_id IS NOT NULL
+          AND f.returned_at IS NOT NULL
         ORDER BY f.created_at LIMIT 1) back ON true
 """
 

@@ -216,6 +216,22 @@ def plant(turn: Turn) -> Entity:
     return planted.plant(turn.gateway, turn.day("date"), kind, turn.text("payment_id"), amount)
 
 
+def report(turn: Turn) -> Entity:
+    """What goes wrong while the next recon report of a day is paged through, after `pages` pages."""
+    fault = turn.one_of("fault", settlements.FAULTS)
+    return settlements.spoil(turn.gateway, turn.day("date"), fault, turn.integer("pages", 1, 1) or 1)
+
+
+def adjust(turn: Turn) -> Entity:
+    """The gateway credits the merchant, or (`debit`) takes money back, with the next settlement."""
+    amount = turn.integer("amount", None, 1)
+    debit = turn.body.get("debit", False)
+    if amount is None or not isinstance(debit, bool):
+        raise ControlError("`amount` is an integer of at least 1, `debit` true or false")
+    signed = -amount if debit else amount
+    return public(settlements.adjust(turn.gateway, turn.text("payment_id"), signed, turn.now))
+
+
 def webhook(turn: Turn) -> Entity:
     """The dashboard's webhook page: address, secret, enabled again after a day of failures."""
     enabled = turn.body.get("enabled", True)
@@ -236,6 +252,8 @@ PLAYS: dict[str, Play] = {
     "refund": refund,
     "settle": settle,
     "plant": plant,
+    "report": report,
+    "adjust": adjust,
     "webhook": webhook,
 }
 

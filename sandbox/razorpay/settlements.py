@@ -17,7 +17,11 @@ CREATE TABLE IF NOT EXISTS razorpay_recon (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL, entity_id TEXT NOT NULL, line TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS razorpay_recon_by_day ON razorpay_recon (day, seq);
+CREATE TABLE IF NOT EXISTS razorpay_recon_faults (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL, fault TEXT NOT NULL, pages INTEGER NOT NULL
+);
 """
+FAULTS = ("page_repeated", "line_inserted", "line_removed")
 BANK_HOUR = time(18, 0)
 LINES = "SELECT day, seq, line FROM razorpay_recon WHERE"
 PAGES = "razorpay.recon_pages"
@@ -59,6 +63,59 @@ def settle(gateway: Gateway, day: date, settled_on: date, now: int) -> tuple[Ent
         gateway.objects.save(entity)
     gateway.emit("settlement.processed", at, settlement=settlement)
     return settlement, lines
+
+
+def spoil(gateway: Gateway, day: date, fault: str, pages: int) -> Entity:
+    """The next report of a day goes wrong after so many pages: the last page comes again in place of the
+    next, or a line before it is inserted or removed, so that every later one moves."""
+    gateway.world.db.execute(
+        "INSERT INTO razorpay_recon_faults (day, fault, pages) VALUES (?, ?, ?)",
+        (day.isoformat(), fault, pages),
+    )
+    return {"date": day.isoformat(), "fault": fault, "pages": pages}
+
+
+def adjust(gateway: Gateway, payment_id: str | None, amount: int, now: int) -> Entity:
+    """The gateway corrects its account with the merchant: a credit (or, negative, a debit) in the next
+    settlement, about a payment where one is named."""
+    return gateway.objects.add(
+        {
+            "id": gateway.new_id("adjustment"),
+            "entity": "adjustment",
+            "amount": amount,
+            "currency": "INR",
+            "description": "Adjustment",
+            "created_at": now,
+            "_payment_id": payment_id,
+            "_settles": ist_date(now).isoformat(),
+        }
+    )
+
+
+def _spoiled(gateway: Gateway, day: str, skip: int, count: int) -> int:
+    """Where the page really begins, once a fault of the day has had its turn."""
+    db = gateway.world.db
+    fault = db.execute(
+        "SELECT * FROM razorpay_recon_faults WHERE day = ? ORDER BY seq LIMIT 1", (day,)
+    ).fetchone()
+    if fault is None or not skip:
+        return skip
+    if fault["pages"] > 1:
+        db.execute("UPDATE razorpay_recon_faults SET pages = pages - 1 WHERE seq = ?", (fault["seq"],))
+        return skip
+    db.execute("DELETE FROM razorpay_recon_faults WHERE seq = ?", (fault["seq"],))
+    if fault["fault"] == "page_repeated":
+        return max(0, skip - count + 1)
+    rows = db.execute("SELECT line FROM razorpay_recon WHERE day = ? ORDER BY seq", (day,)).fetchall()
+    lines = [json.loads(row["line"]) for row in rows]
+    moved = lines[1:]
+    if fault["fault"] == "line_inserted":
+        moved = [lines[0] | {"entity_id": gateway.new_id("payment")}, *lines]
+    db.execute("DELETE FROM razorpay_recon WHERE day = ?", (day,))
+    for line in moved:
+        add_line(gateway, date.fromisoformat(day), line)
+    forget_pages(gateway)
+    return skip
 
 
 def forget_pages(gateway: Gateway) -> None:
@@ -135,12 +192,13 @@ async def listing(call: Call) -> Entity:
 async def recon(call: Call) -> Response:
     """`GET /v1/settlements/recon/combined?year&month&day&count&skip`: lines of an IST day or month.
 
-    Lines are passed on as they are stored, and a page that follows another starts where that one ended:
-    reading a whole report page by page takes time in proportion to its length.
+    Lines are passed on as they are stored, and a page that follows another, or repeats its last line, starts
+    where that one ended: reading a whole report page by page takes time in proportion to its length.
     """
     query: Any = call.request.query_params
     first, last = (day.isoformat() for day in _period(query))
     count, skip = number(query, "count", 10, 1, 1000), number(query, "skip", 0, 0)
+    skip = _spoiled(call.gateway, first, skip, count)
     ends: dict[tuple[str, str, int], tuple[str, int]] = call.gateway.world.cache.setdefault(PAGES, {})
     db, start = call.gateway.world.db, ends.get((first, last, skip))
     rows = []
@@ -156,6 +214,8 @@ async def recon(call: Call) -> Response:
         ).fetchall()
     if rows:
         ends[(first, last, skip + len(rows))] = (rows[-1]["day"], rows[-1]["seq"])
+    if len(rows) > 1:
+        ends[(first, last, skip + len(rows) - 1)] = (rows[-2]["day"], rows[-2]["seq"])
     items = ",".join(row["line"] for row in rows)
     content = f'{{"entity":"collection","count":{len(rows)},"items":[{items}]}}'
     return Response(content, media_type="application/json")

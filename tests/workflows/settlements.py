@@ -1,23 +1,33 @@
 """A settlement day of its own for each test: captures on it, the gateway's settlement, finance."""
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from temporalio.client import WorkflowHandle
+from temporalio.worker import Worker
+
 from activities.reconciliation import ReconciliationActivities
 from domain.billing_calendar import IST
 from domain.payments import Purpose
-from models.contracts.assertions import LIFETIME, Assertion, SignedAssertion, sign
+from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import GatewayPayment
-from models.messages.reconciliation import Compared, ReconciliationInput, Resolve
-from providers.razorpay_reports import RazorpayReports
+from models.messages.reconciliation import Compared, Found, ReconciliationInput, Resolve
+from providers.razorpay_reports import REPORT_PAGE, RazorpayReports
 from store import captures, payments
 from store.invoices import Supplier
 from tests.workflows.subscribers import Town
+from workers.interceptors import ClosedErrors
+from workers.pool import runner
+from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
+
+PROCESSES = [Reconciliation, ReconciliationBreak, DailyReconciliation]
 
 _days = iter(date(2031, 1, 6) + timedelta(days=7 * n) for n in range(500))
 
@@ -67,6 +77,25 @@ class SettlementDay:
     async def plant(self, kind: str, **given: Any) -> None:
         await self.town.control("/razorpay/plant", kind=kind, date=self.date.isoformat(), **given)
 
+    def after(self) -> "SettlementDay":
+        """The day after this one, on which nothing has happened yet."""
+        return SettlementDay(self.town, self.date + timedelta(days=1))
+
+    async def refunded(self, payment: GatewayPayment, amount: int) -> str:
+        """A refund at one in the afternoon, at the gateway and in the book; the gateway's id."""
+        options = {"headers": {"X-Sandbox-Now": self.at(13).isoformat()}}
+        refund = self.town.gateway._client.payment.refund(payment.id, {"amount": amount}, **options)
+        await self.town.rows(
+            """INSERT INTO finance.refunds (refund_id, payment_id, user_id, amount, currency, speed, status,
+                   requested_by, authority, approvals_due, reason_code, gateway_refund_id, created_at,
+                   updated_at)
+               SELECT %s, payment_id, user_id, %s, 'INR', 'normal', 'processed', user_id, 'finance', 0,
+                      'test', %s, %s, %s
+               FROM finance.payments WHERE gateway_payment_id = %s RETURNING refund_id""",
+            mint(Prefix.REFUND), amount, refund["id"], self.at(13), self.at(13), payment.id,
+        )  # fmt: skip
+        return str(refund["id"])
+
     async def reconcile(self) -> Compared:
         given = ReconciliationInput(
             date=self.date, assertion_public_key=self.town.settings.assertion_public_key
@@ -109,9 +138,38 @@ class SettlementDay:
         )
 
 
-def methods(town: Town) -> list[Any]:
-    done = ReconciliationActivities(town.database, RazorpayReports(town.settings), lag_days=0)
+def activities(town: Town, page: int = REPORT_PAGE) -> ReconciliationActivities:
+    return ReconciliationActivities(town.database, RazorpayReports(town.settings), lag_days=0, page=page)
+
+
+def methods(town: Town, page: int = REPORT_PAGE) -> list[Any]:
+    done = activities(town, page)
     return [done.begin, done.read, done.compare, done.tell, done.decide]
 
 
-__all__ = ["SettlementDay", "SignedAssertion", "methods"]
+@asynccontextmanager
+async def served(town: Town, page: int = REPORT_PAGE) -> AsyncIterator[None]:
+    """The reconciliation processes at work, reading reports in pages of so many lines."""
+    common: dict[str, Any] = {
+        "workflow_runner": runner(), "interceptors": [ClosedErrors()], "activities": methods(town, page),
+    }  # fmt: skip
+    async with (
+        Worker(town.client, task_queue=Queue.BILLING, workflows=PROCESSES, **common),
+        Worker(town.client, task_queue=Queue.RAZORPAY, **common),
+    ):
+        yield
+
+
+def run_of(day: SettlementDay, found: Found) -> WorkflowHandle[Any, Any]:
+    run_id = workflow_id(Kind.BREAK, found.date.isoformat(), found.kind, found.reference)
+    return day.town.client.get_workflow_handle(run_id)
+
+
+async def decide(
+    day: SettlementDay, found: Found, resolution: str, subject: str = "usr_one"
+) -> dict[str, Any]:
+    handle = run_of(day, found)
+    answer: dict[str, Any] = await handle.execute_update(
+        "resolve", day.decision(handle.id, resolution, subject)
+    )
+    return answer

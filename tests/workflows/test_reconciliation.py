@@ -4,39 +4,20 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from temporalio.client import WorkflowHandle
-from temporalio.worker import Worker
 
 from cli.embedded import EmbeddedEngines
 from domain.billing_calendar import ist_date
-from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.reconciliation import Compared, Found
+from models.messages.reconciliation import Compared
 from temporal.schedules import RECONCILIATION, ensure_schedules
-from tests.workflows.settlements import SettlementDay, methods
+from tests.workflows.settlements import SettlementDay, decide, run_of, served
 from tests.workflows.subscribers import Town, eventually, refusal, town
-from workers.interceptors import ClosedErrors
-from workers.pool import runner
-from workflows.reconciliation import DailyReconciliation, Reconciliation, ReconciliationBreak
-
-PROCESSES = [Reconciliation, ReconciliationBreak, DailyReconciliation]
 
 
 @pytest.fixture(scope="module")
 async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Town]:
     async with town(engines, database, serve=False) as made:
-        common = {
-            "workflow_runner": runner(), "interceptors": [ClosedErrors()], "activities": methods(made),
-        }  # fmt: skip
-        async with (
-            Worker(
-                made.client,
-                task_queue=Queue.BILLING,
-                workflows=PROCESSES,
-                **common,
-            ),
-            Worker(made.client, task_queue=Queue.RAZORPAY, **common),
-        ):
+        async with served(made):
             yield made
 
 
@@ -45,16 +26,6 @@ async def day(place: Town) -> SettlementDay:
     made = SettlementDay(place)
     await made.begin()
     return made
-
-
-def run_of(day: SettlementDay, found: Found) -> WorkflowHandle:
-    run_id = workflow_id(Kind.BREAK, day.date.isoformat(), found.kind, found.reference)
-    return day.town.client.get_workflow_handle(run_id)
-
-
-async def decide(day: SettlementDay, found: Found, resolution: str, subject: str = "usr_one") -> dict:
-    handle = run_of(day, found)
-    return await handle.execute_update("resolve", day.decision(handle.id, resolution, subject))
 
 
 async def test_a_clean_day_is_balanced_to_the_paisa_and_a_rerun_changes_nothing(day: SettlementDay) -> None:
