@@ -111,4 +111,12 @@ def _billing(given: shapes.Billing) -> dict[str, Any]:
         raise Problem(
             422, errors=[FieldError("/billing/gstin", "gstin_state_mismatch", "registered in another state")]
         )
-    return {"name": given.name, "state": state, "gstin": gstin}
+    billing: dict[str, Any] = {"name": given.name, "state": state, "gstin": gstin}
+    if given.address is None:
+        return billing
+    if state_of(given.address.state) != state:
+        raise Problem(
+            422,
+            errors=[FieldError("/billing/address/state", "address_state_mismatch", "not where it is billed")],
+        )
+    return {**billing, "address": given.address.model_dump(mode="json")}

@@ -184,6 +184,9 @@ class Billing(Body):
     name: Name
     state: Name
     gstin: Annotated[str, Field(max_length=20)] | None = None
+    address: Annotated[Address | None, Field(exclude_if=lambda given: given is None)] = None
+    """On invoices (CGST Rule 46(d), (e)); without it the person's own stands there, and for a GSTIN the one
+    that it is registered at."""
 
 
 class ProfileChange(Body):
