@@ -20,6 +20,7 @@ SEED = 20260729
 LINES = (
     ("onboarding", "review", "rescreening", "complaint"),
     ("plan", "paused", "missed"),
+    ("upgraded", "tried"),
     ("refund", "lost_answers", "unsent", "reconciled"),
     ("disputed", "returned"),
     ("course", "edits", "signals", "unpaid"),
