@@ -61,7 +61,7 @@ class Brokers:
 
     def __init__(self, settings: Settings, database: Database, vault: Vault, client: Redis) -> None:
         secret = settings.kite_api_secret.get_secret_value()
-        self.kite = Kite(settings.kite_base, settings.kite_api_key, secret)
+        self.kite = Kite(settings.kite_base, settings.kite_api_key, secret, algo_id=settings.kite_algo_id)
         self.gate = Gate(client)
         self._database = database
         self._vault = vault
@@ -115,6 +115,10 @@ class Brokers:
                 close=False,
                 expires_at=session.account.session_expires_at,
             )
+
+    def algo_id(self, session: Session) -> str:
+        """What our orders name themselves by at that broker; paper asks for nothing."""
+        return self.kite.algo_id if session.account.broker != "paper" else "PAPER"
 
     def clock(self, broker: str) -> BrokerClock:
         return self._clocks.setdefault(broker, BrokerClock())

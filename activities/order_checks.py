@@ -8,7 +8,7 @@ from datetime import date, datetime
 from activities.brokers import Brokers, Session
 from activities.pacing import Bucket
 from domain import pretrade
-from domain.market_calendar import INDIA_2026, trading_date
+from domain.market_calendar import INDIA, INDIA_2026, trading_date
 from domain.pretrade import Listing, Prices, Refusal, SignalBasis, Wish
 from models.messages.trading import (
     Instrument,
@@ -32,7 +32,14 @@ def listing_of(instrument: Instrument | None) -> Listing | None:
     if instrument is None:
         return None
     derivative = instrument.kind not in ("EQ", "")
-    return Listing(instrument.tick, instrument.lot, instrument.underlying, instrument.expiry, derivative)
+    return Listing(
+        instrument.tick,
+        instrument.lot,
+        instrument.underlying,
+        instrument.expiry,
+        derivative,
+        instrument.kind,
+    )
 
 
 def basis_of(origin: SignalOrigin | None) -> SignalBasis | None:
@@ -110,6 +117,9 @@ class MarketChecks:
             return Verdict(now, Refusal.MARKET_OPEN)
         if quote is None:
             return Verdict(now, Refusal.INSTRUMENT_UNKNOWN)
+        ruled = pretrade.program_refusal(wish, self._brokers.algo_id(session), now.astimezone(INDIA))
+        if ruled is not None:
+            return Verdict(now, ruled)
         verdict = _weigh(command, facts, quote, margin.value, now)
         return replace(verdict, slices=_slices(wish, facts, trading_date(now)))
 
@@ -154,12 +164,18 @@ def _weigh(
     refusal = (
         pretrade.standing_refusal(facts.standing)
         or pretrade.price_refusal(wish, prices)
+        or pretrade.protection_refusal(wish, _kind(facts), quote.last_price, trading_date(now))
+        or (Refusal.SIGNAL_CLOSED if facts.signal_closed else None)
         or (pretrade.signal_refusal(basis, prices, command.as_of) if basis else None)
         or _limits(command, value, facts)
     )
     if refusal is None and pretrade.opening_quantity(wish, facts.exposure):
         refusal = pretrade.margin_refusal(margin.required, margin.available)
     return Verdict(now, refusal, value, facts=facts)
+
+
+def _kind(facts: Facts) -> str:
+    return facts.listing.kind if facts.listing is not None else ""
 
 
 def _slices(wish: Wish, facts: Facts, day: date) -> tuple[int, ...]:

@@ -6,12 +6,15 @@ Sources: `docs` of NSE (bands, freeze quantities, September 2025), SEBI's retail
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 from domain.slices import MAX_SLICES, cut
 from domain.trading import Exchange, OrderType, Product, Side, Validity, drifted, stale
+
+T = TypeVar("T")
 
 
 class Refusal(StrEnum):
@@ -24,6 +27,7 @@ class Refusal(StrEnum):
     SIGNAL_EXPIRED = "signal_expired"
     SIGNAL_DRIFTED = "signal_drifted"
     SIGNAL_ALREADY_ACTED = "signal_already_acted"
+    SIGNAL_CLOSED = "signal_closed"
     PRICE_REQUIRED = "price_required"
     TRIGGER_REQUIRED = "trigger_price_required"
     TRIGGER_WORSE_THAN_PRICE = "trigger_worse_than_price"
@@ -37,6 +41,9 @@ class Refusal(StrEnum):
     TICK_SIZE = "tick_size"
     FREEZE_QUANTITY = "freeze_quantity"
     PRICE_BAND = "price_band"
+    LIMIT_PRICE_PROTECTION = "limit_price_protection"
+    ALGO_ID_REQUIRED = "algo_id_required"
+    INTRADAY_OVER = "intraday_over"
     ORDER_VALUE_LIMIT = "order_value_limit"
     SYMBOL_EXPOSURE_LIMIT = "symbol_exposure_limit"
     OPEN_POSITIONS_LIMIT = "open_positions_limit"
@@ -54,6 +61,28 @@ FREEZE_QUANTITIES: tuple[tuple[date, Mapping[str, int]], ...] = (
     ),
 )
 """Largest quantity of one index contract order from a date on (NSE circular, September 2025)."""
+
+LPP_PERCENTS: tuple[tuple[date, Mapping[str, int]], ...] = (
+    (date(2025, 9, 1), {"FUT": 5, "CE": 40, "PE": 40}),
+)
+"""How far in percent a limit may lie beyond the last price, by kind of contract, from a date on (NSE's limit
+price protection, which it revises often). Shares have their day's band instead, told with the quote."""
+
+ALGO_ID_FROM = date(2026, 4, 1)
+"""From this day every order of a program names its algorithm (SEBI, retail algo framework)."""
+
+INTRADAY_ENDS: tuple[tuple[date, Mapping[Exchange, time]], ...] = (
+    (
+        date(2026, 1, 1),
+        {
+            Exchange.NSE: time(15, 20),
+            Exchange.BSE: time(15, 20),
+            Exchange.NFO: time(15, 25),
+            Exchange.MCX: time(23, 15),
+        },
+    ),
+)
+"""When the broker closes intraday positions itself and takes no new ones, Asia/Kolkata (Zerodha, 2026)."""
 
 DEFAULT_MAX_ORDER_VALUE = 10_00_000_00
 DEFAULT_MAX_SYMBOL_EXPOSURE = 25_00_000_00
@@ -106,6 +135,7 @@ class Listing:
     underlying: str
     expiry: date | None
     derivative: bool
+    kind: str = "EQ"
 
 
 @dataclass(frozen=True)
@@ -177,8 +207,7 @@ def terms_refusal(wish: Wish) -> Refusal | None:
 
 def freeze_quantity(underlying: str, day: date) -> int | None:
     """The largest quantity of one order, None where the exchange names none."""
-    dated = [limits for since, limits in FREEZE_QUANTITIES if since <= day]
-    return dated[-1].get(underlying) if dated else None
+    return (_dated(FREEZE_QUANTITIES, day) or {}).get(underlying)
 
 
 def instrument_refusal(wish: Wish, listing: Listing | None, day: date) -> Refusal | None:
@@ -199,6 +228,33 @@ def slices_of(wish: Wish, listing: Listing, day: date) -> tuple[int, ...]:
     """The quantities that the order leaves in: whole lots, none above the day's freeze quantity."""
     freeze = freeze_quantity(listing.underlying, day) if listing.derivative else None
     return cut(wish.quantity, freeze, listing.lot)
+
+
+def program_refusal(wish: Wish, algo_id: str, local: datetime) -> Refusal | None:
+    """What the rules for programs and for intraday trading say at a moment of the exchange's own clock
+    (`local`, Asia/Kolkata)."""
+    if not algo_id and local.date() >= ALGO_ID_FROM:
+        return Refusal.ALGO_ID_REQUIRED
+    ends = _dated(INTRADAY_ENDS, local.date())
+    if wish.product is Product.INTRADAY and ends and local.time() >= ends[wish.exchange]:
+        return Refusal.INTRADAY_OVER
+    return None
+
+
+def protection_refusal(wish: Wish, kind: str, last: Decimal, day: date) -> Refusal | None:
+    """The exchange's limit price protection: no limit far beyond the last price, on the side that trades."""
+    percent = (_dated(LPP_PERCENTS, day) or {}).get(kind)
+    limited = wish.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    if percent is None or not limited or not wish.price or last <= 0:
+        return None
+    beyond = wish.price - last if wish.side is Side.BUY else last - wish.price
+    return Refusal.LIMIT_PRICE_PROTECTION if beyond * 100 > last * percent else None
+
+
+def _dated(table: tuple[tuple[date, T], ...], day: date) -> T | None:
+    """What is in force on that day."""
+    known = [value for since, value in table if since <= day]
+    return known[-1] if known else None
 
 
 def price_refusal(wish: Wish, prices: Prices) -> Refusal | None:

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     kite_url: str = ""
     kite_api_key: str = ""
     kite_api_secret: SecretStr = SecretStr("")
+    kite_algo_id: str = "GENERIC"
+    """Names our orders as an algorithm's, as the broker has registered it (SEBI, from April 2026); the
+    generic one stands for algorithms below the exchanges' threshold of orders a second."""
     kite_postback_secret: SecretStr = SecretStr("")
     """The secret path segment of the app's one postback URL."""
 
@@ -82,6 +85,11 @@ class Settings(BaseSettings):
     certificate_public_keys: CommaList = Field(default_factory=list)
     """Its public half, PEM in base 64: the one in force, then former ones, so that what they signed still
     verifies."""
+    report_key: SecretStr = SecretStr("")
+    """Ed25519 private key that signs the reports of kill switches, PEM in base 64; only the trading pool
+    holds it."""
+    report_public_keys: CommaList = Field(default_factory=list)
+    """Its public half, PEM in base 64: the one in force, then former ones."""
     document_key: SecretStr = SecretStr("")
     """RSA private key that signs invoices (CGST Rule 46(q)), PEM in base 64; only the API holds it."""
     document_certificate: str = ""

@@ -97,7 +97,10 @@ class DatedSession(TracedSession):
 class Kite:
     """The app at Kite: one api key, many customers. One client a session, kept for its connections."""
 
-    def __init__(self, base_url: str, api_key: str, api_secret: str, *, threads: int = 32) -> None:
+    def __init__(
+        self, base_url: str, api_key: str, api_secret: str, *, threads: int = 32, algo_id: str = ""
+    ) -> None:
+        self.algo_id = algo_id
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._api_secret = api_secret
@@ -206,8 +209,9 @@ class KiteAccount:
         self._client = kite.client(access_token)
 
     async def place(self, terms: OrderTerms, tag: str) -> Reading[str]:
+        wanted = {**placing(terms), "tag": tag, "algo_id": self._kite.algo_id or None}
         call = self._client.place_order
-        return await self._kite._run(self._client, lambda: str(call(**placing(terms), tag=tag)), once=True)
+        return await self._kite._run(self._client, lambda: str(call(**wanted)), once=True)
 
     async def modify(self, variety: str, broker_order_id: str, change: Modify) -> Reading[str]:
         wanted = change.model_dump(exclude_none=True, mode="json")

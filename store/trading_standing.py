@@ -47,6 +47,8 @@ class Facts:
     listing: Instrument | None
     listed_on: date | None
     quote: MarketQuote | None
+    signal_closed: bool = False
+    """The signal that the order answers was withdrawn, or has run its course."""
 
 
 async def facts_of(connection: Connection, command: SubmitOrder, account: Account, day: date) -> Facts:
@@ -64,7 +66,18 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
         listing=listed[0] if listed else None,
         listed_on=listed[1] if listed else None,
         quote=await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol),
+        signal_closed=command.origin is not None
+        and await signal_closed(connection, command.origin.signal_id),
     )
+
+
+async def signal_closed(connection: Connection, signal_id: str) -> bool:
+    cursor = await connection.execute(
+        """SELECT closed_at IS NOT NULL AS closed FROM signals.trading_signals WHERE signal_id = %s""",
+        (signal_id,),
+    )
+    row = await cursor.fetchone()
+    return row is not None and row["closed"]
 
 
 async def standing_of(connection: Connection, user_id: str, *, status: str, blocked: bool) -> Standing:

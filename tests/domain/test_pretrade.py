@@ -108,6 +108,44 @@ def test_the_instrument(different: dict[str, Any], listing: Listing | None, refu
     assert pretrade.instrument_refusal(wish(**different), listing, DAY) is refusal
 
 
+@pytest.mark.parametrize(
+    ("kind", "different", "refusal"),
+    [
+        ("FUT", {"price": Decimal(1575)}, None),
+        ("FUT", {"price": Decimal("1575.10")}, Refusal.LIMIT_PRICE_PROTECTION),
+        ("FUT", {"price": Decimal("1424.90")}, None),
+        ("FUT", {"side": Side.SELL, "price": Decimal(1425)}, None),
+        ("FUT", {"side": Side.SELL, "price": Decimal("1424.90")}, Refusal.LIMIT_PRICE_PROTECTION),
+        ("CE", {"price": Decimal(2100)}, None),
+        ("PE", {"price": Decimal("2100.05")}, Refusal.LIMIT_PRICE_PROTECTION),
+        ("EQ", {"price": Decimal(9999)}, None),
+        ("FUT", {"order_type": OrderType.MARKET, "price": None}, None),
+    ],
+)
+def test_the_limit_price_protection(kind: str, different: dict[str, Any], refusal: Refusal | None) -> None:
+    assert pretrade.protection_refusal(wish(**different), kind, Decimal(1500), DAY) is refusal
+
+
+def local(day: date, hour: int, minute: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("algo_id", "product", "moment", "refusal"),
+    [
+        ("GENERIC", Product.DELIVERY, local(DAY, 15, 29), None),
+        ("GENERIC", Product.INTRADAY, local(DAY, 15, 19), None),
+        ("GENERIC", Product.INTRADAY, local(DAY, 15, 20), Refusal.INTRADAY_OVER),
+        ("", Product.DELIVERY, local(DAY, 10, 0), Refusal.ALGO_ID_REQUIRED),
+        ("", Product.DELIVERY, local(date(2026, 3, 31), 10, 0), None),
+    ],
+)
+def test_the_rules_for_programs(
+    algo_id: str, product: Product, moment: datetime, refusal: Refusal | None
+) -> None:
+    assert pretrade.program_refusal(wish(product=product), algo_id, moment) is refusal
+
+
 def test_freeze_quantities_are_dated() -> None:
     assert pretrade.freeze_quantity("NIFTY", date(2025, 8, 31)) is None
     assert pretrade.freeze_quantity("NIFTY", date(2025, 9, 1)) == 1800

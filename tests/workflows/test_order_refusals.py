@@ -2,15 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from activities.brokers import Brokers
+from activities.order_checks import MarketChecks
 from cli.embedded import EmbeddedEngines
+from domain.pretrade import Refusal
+from domain.trading import Exchange, OrderType, Product, Side
+from models.contracts.identifiers import Prefix, mint
+from models.messages.trading import OrderTerms, SignalOrigin, SubmitOrder
 from tests.workflows.traders import Floor, floor_of, working
+from workers.parts import assemble
 
-FUTURE = {"exchange": "NFO", "symbol": "NIFTY26NOVFUT", "product": "NRML", "price": Decimal(26130)}
+FUTURE = {
+    "quantity": 65,
+    "exchange": "NFO",
+    "symbol": "NIFTY26NOVFUT",
+    "product": "NRML",
+    "price": Decimal(26130),
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +52,8 @@ async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
         (FUTURE | {"quantity": 65 * 271}, "freeze_quantity"),
         ({"price": Decimal(1651)}, "price_band"),
         ({"price": Decimal(1349)}, "price_band"),
+        (FUTURE | {"price": Decimal(27500)}, "limit_price_protection"),
+        (FUTURE | {"side": "SELL", "price": Decimal(24700)}, "limit_price_protection"),
         ({"quantity": 400}, "kyc_tier_required"),
     ],
 )
@@ -129,6 +145,88 @@ async def test_an_after_market_order_is_refused_while_the_market_is_open(floor: 
     answer = await floor.place(trader, variety="amo")
     assert (answer["status"], answer["reason_code"]) == ("risk_rejected", "market_open")
     assert await floor.sent(trader) == []
+
+
+async def test_no_intraday_order_leaves_once_the_broker_closes_such_positions(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.clock("2026-11-23T15:21:00+05:30")
+    try:
+        answer = await floor.place(trader, product="MIS")
+    finally:
+        await floor.clock()
+    assert (answer["status"], answer["reason_code"]) == ("risk_rejected", "intraday_over")
+    assert await floor.sent(trader) == []
+
+
+async def test_what_the_day_allows_and_no_more(floor: Floor) -> None:
+    trader = await floor.trader()
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            """INSERT INTO trading.pace (account_id, kind, starts_at, used)
+               VALUES (%s, 'day', '2026-11-22T18:30:00Z', 5000)""",
+            (trader.account_id,),
+        )
+    answer = await floor.place(trader)
+    assert (answer["status"], answer["reason_code"]) == ("risk_rejected", "day_pace_spent")
+    assert await floor.sent(trader) == []
+
+
+async def test_a_signal_is_acted_on_once_an_account(floor: Floor) -> None:
+    trader = await floor.trader()
+    now = datetime.now(UTC)
+    origin = SignalOrigin(
+        signal_id=mint(Prefix.SIGNAL),
+        entry_price=Decimal(1500),
+        published_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    first = await floor.place(trader, origin=origin)
+    await floor.reaches(first["order_id"], "filled")
+    again = await floor.place(trader, origin=origin)
+    assert (again["status"], again["reason_code"]) == ("risk_rejected", "signal_already_acted")
+    assert len(await floor.sent(trader)) == 1
+
+
+async def test_a_blocked_account_lets_nothing_leave(floor: Floor) -> None:
+    trader = await floor.trader()
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE trading.accounts SET blocked_by = 'ksw_test' WHERE account_id = %s", (trader.account_id,)
+        )
+    answer = await floor.place(trader)
+    assert (answer["status"], answer["reason_code"]) == ("risk_rejected", "account_blocked")
+    assert await floor.sent(trader) == []
+
+
+async def test_an_order_names_its_algorithm_or_stays(floor: Floor) -> None:
+    trader = await floor.trader()
+    answer = await floor.place(trader)
+    await floor.reaches(answer["order_id"], "filled")
+    assert floor.settings.kite_algo_id in str((await floor.sent(trader))[0]["body"])
+    nameless = floor.settings.model_copy(update={"kite_algo_id": ""})
+    async with assemble(nameless) as parts:
+        brokers = Brokers(nameless, parts.database, parts.vault, parts.redis)
+        session = await brokers.session(trader.account_id)
+        assert session is not None
+        terms = OrderTerms(
+            exchange=Exchange.NSE,
+            symbol="INFY",
+            side=Side.BUY,
+            quantity=1,
+            order_type=OrderType.LIMIT,
+            price=Decimal(1500),
+            product=Product.DELIVERY,
+        )
+        asked = SubmitOrder(
+            order_id=mint(Prefix.ORDER),
+            user_id=trader.user_id,
+            account_id=trader.account_id,
+            attempt=1,
+            terms=terms,
+            as_of=datetime.now(UTC),
+        )
+        verdict = await MarketChecks(parts.database, brokers).judge(asked, session)
+    assert verdict.refusal is Refusal.ALGO_ID_REQUIRED
 
 
 async def test_a_market_order_leaves_its_protection_to_the_broker(floor: Floor) -> None:
