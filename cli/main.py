@@ -173,6 +173,22 @@ def verify(
     raise typer.Exit(main(home))
 
 
+book = typer.Typer(help="The ledger, read from Postgres alone.", no_args_is_help=True)
+app.add_typer(book, name="ledger")
+
+
+@book.command("verify")
+def verify_ledger(
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Of an embedded platform; else TREUM_* decides.")
+    ] = None,
+) -> None:
+    """Prove the whole book: it balances, and each account is what the records say."""
+    from cli.ledger import main
+
+    raise typer.Exit(main(home))
+
+
 @app.command()
 def demo() -> None:
     """Drive the main job through HTTP and print each step."""

@@ -25,6 +25,7 @@ from temporalio import workflow
 from api.routers import include
 from domain import complaints, kyc, payments, progression, signals, subscriptions, trading
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
+from domain.closing import PERIOD_NEXT, PeriodStatus
 from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
 from workers.run import POOLS, pool_named
@@ -44,6 +45,7 @@ STATES: dict[str, Drawn] = {
     ),
     "Reconciliation": (DAY_NEXT, (DayStatus.RUNNING,), "store/reconciliation.py"),
     "ReconciliationBreak": (BREAK_NEXT, (BreakStatus.OPEN,), "store/breaks.py"),
+    "PeriodClose": (PERIOD_NEXT, (PeriodStatus.OPEN,), "store/periods.py"),
     "CourseEnrollment": (
         progression.FOLLOWS, (progression.EnrollmentStatus.AWAITING_PAYMENT,),
         "store/education_enrollments.py",

@@ -17,12 +17,6 @@ BOOKS = {
         FROM finance.invoices i LEFT JOIN finance.einvoices e USING (invoice_id)
         LEFT JOIN finance.voids v USING (invoice_id)""",
     "refunds": "SELECT refund_id, gateway_refund_id, payment_id, status, amount FROM finance.refunds",
-    "unbalanced": """
-        SELECT entry_id, sum(debit) - sum(credit) AS difference FROM finance.journal_lines
-        GROUP BY entry_id HAVING sum(debit) <> sum(credit)""",
-    "unposted": """
-        SELECT p.payment_id FROM finance.payments p WHERE p.captured_at IS NOT NULL AND NOT EXISTS (
-            SELECT FROM finance.journal_entries e WHERE e.refs @> ARRAY[p.payment_id])""",
     "orders": """
         SELECT order_id, broker_order_id, status, quantity, filled_quantity FROM trading.orders""",
     "attempts": "SELECT order_id, leg, attempt, tag, status, broker_order_id FROM trading.order_attempts",

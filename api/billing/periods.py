@@ -93,8 +93,6 @@ async def recognised(
     """The runs of a day; as CSV what they recognised of each payment."""
     async with platform.database.reading() as connection:
         runs = await recognition_runs.listing(connection, date)
-        if not runs:
-            raise Problem(404)
         if not wants_csv(request):
             return page(runs)
         rows = [

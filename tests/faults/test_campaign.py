@@ -22,7 +22,7 @@ LINES = (
     ("plan", "paused", "missed"),
     ("upgraded", "tried"),
     ("refund", "lost_answers", "unsent", "reconciled"),
-    ("disputed", "returned"),
+    ("disputed", "returned", "closed"),
     ("course", "edits", "signals", "unpaid"),
     ("orders", "lost_order", "unsent_order"),
 )

@@ -23,7 +23,11 @@ from cli.demo.stage import BrokenPromise, Person, Stage
 from cli.environment import ROOT
 from cli.verify import gather, judge
 from models.settings import settings
-from tests.faults import journeys_disputes, journeys_subscriptions  # noqa: F401  (add their journeys)
+from tests.faults import (  # noqa: F401  (add their journeys)
+    journeys_disputes,
+    journeys_ledger,
+    journeys_subscriptions,
+)
 from tests.faults.journeys import JOURNEYS
 
 PATIENCE_SECONDS = 60.0
