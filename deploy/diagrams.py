@@ -23,7 +23,7 @@ from process_waits import waits
 from temporalio import workflow
 
 from api.routers import include
-from domain import complaints, kyc, payments, progression, signals, subscriptions, trading
+from domain import complaints, einvoices, kyc, payments, progression, signals, subscriptions, trading
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.closing import PERIOD_NEXT, PeriodStatus
 from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
@@ -43,6 +43,7 @@ STATES: dict[str, Drawn] = {
     "Subscription": (
         subscriptions.NEXT, (subscriptions.Status.AWAITING_PAYMENT,), "models/messages/subscription_state.py",
     ),
+    "EInvoice": (einvoices.NEXT, (einvoices.EInvoiceStatus.PENDING,), "store/einvoices.py"),
     "Reconciliation": (DAY_NEXT, (DayStatus.RUNNING,), "store/reconciliation.py"),
     "ReconciliationBreak": (BREAK_NEXT, (BreakStatus.OPEN,), "store/breaks.py"),
     "PeriodClose": (PERIOD_NEXT, (PeriodStatus.OPEN,), "store/periods.py"),

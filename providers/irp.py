@@ -120,7 +120,7 @@ class HttpIrp:
             found = await self._look_up(document, as_of)
             if found.get("Status") != CANCELLED:
                 raise
-            data = {"CancelDate": found.get("CancelDate") or found.get("AckDt")}
+            data = found
         return _moment(data.get("CancelDate"))
 
     async def taxpayer(self, gstin: str, *, as_of: datetime) -> Taxpayer:

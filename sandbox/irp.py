@@ -179,9 +179,10 @@ def routes(world: World) -> list[BaseRoute]:
             return _refused(
                 "2270", "The allowed cancellation time limit is crossed, you cannot cancel the IRN"
             )
-        world.db.execute("UPDATE irp_invoices SET status = 'CNL' WHERE irn = ?", (irn,))
-        request.state.effect = {"irn": irn, "cancelled": True}
         stamp = now.astimezone(IST).strftime("%Y-%m-%d %H:%M:%S")
+        answer = json.dumps({**json.loads(row["answer"]), "CancelDate": stamp})
+        world.db.execute("UPDATE irp_invoices SET status = 'CNL', answer = ? WHERE irn = ?", (answer, irn))
+        request.state.effect = {"irn": irn, "cancelled": True}
         return _answered({"Irn": irn, "CancelDate": stamp})
 
     async def taxpayer(request: Request) -> Response:

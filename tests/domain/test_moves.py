@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import complaints, disputes, kyc, payments, progression, signals, subscriptions, trading
+from domain import complaints, disputes, einvoices, kyc, payments, progression, signals, subscriptions, trading
 from domain.billing_calendar import Cycle
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.moves import IllegalMove, begun, moved, sources
@@ -30,6 +30,7 @@ TABLES: dict[str, tuple[Table, StrEnum, set[StrEnum]]] = {
     "order": (trading.NEXT, trading.OrderStatus.AWAITING_CONFIRMATION, set()),
     "account": (ACCOUNT_NEXT, AccountStatus.AWAITING_LOGIN, set()),
     "kill switch": (KILL_SWITCH_NEXT, KillSwitchStatus.BLOCKING, set()),
+    "e-invoice": (einvoices.NEXT, einvoices.EInvoiceStatus.PENDING, set()),
     "break": (BREAK_NEXT, BreakStatus.OPEN, set()),
     "day": (DAY_NEXT, DayStatus.RUNNING, set()),
 }  # type: ignore[assignment]
