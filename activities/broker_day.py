@@ -7,8 +7,8 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.brokers import Brokers, Session, beating
+from activities.day_books import DayBooks
 from activities.pacing import Bucket
-from activities.paper_day import PaperDay
 from domain.broker_day import (
     BreakKind,
     DayStatus,
@@ -36,9 +36,7 @@ from models.messages.broker_days import (
     Holding,
 )
 from models.messages.trading import BrokerTrade
-from providers.broker_day import DayBook
-from providers.kite_portfolio import KiteDay
-from store import broker_breaks, broker_days, trading_accounts
+from store import broker_breaks, broker_days
 from store.broker_days import Shown
 from store.database import Connection, Database
 from store.vault import Vault
@@ -88,8 +86,8 @@ class BrokerDayActivities(BrokerDayPort):
 
     def __init__(self, database: Database, vault: Vault, brokers: Brokers) -> None:
         self._database = database
-        self._vault = vault
         self._brokers = brokers
+        self._books = DayBooks(database, vault, brokers)
 
     @activity.defn(name="trading.days_due")
     async def days_due(self, command: DueAccounts) -> Due:
@@ -138,22 +136,12 @@ class BrokerDayActivities(BrokerDayPort):
         )
 
     async def _read(self, session: Session) -> Read:
-        day = await self._book(session)
+        day = await self._books.of(session)
         orders = await self._brokers.call(session, Bucket.READ, day.orders())
         trades = await self._brokers.call(session, Bucket.READ, day.day_trades())
         positions = await self._brokers.call(session, Bucket.READ, day.positions())
         holdings = await self._brokers.call(session, Bucket.READ, day.holdings())
         return Read(orders.value, trades.value, positions.value, holdings.value, holdings.at)
-
-    async def _book(self, session: Session) -> DayBook:
-        account = session.account
-        if account.broker == "paper":
-            return PaperDay(self._database, account.account_id)
-        async with self._database.transaction() as connection:
-            token = await trading_accounts.token_of(connection, self._vault, account)
-        if token is None:
-            raise Rejected("session_expired")
-        return KiteDay(self._brokers.kite, token)
 
     async def _compare(self, command: CompareDay, session: Session, read: Read) -> DayCompared:
         shown = Shown(read.positions, read.holdings, await self._charged(session, read.executed()), read.at)
@@ -182,7 +170,7 @@ class BrokerDayActivities(BrokerDayPort):
     async def _charged(self, session: Session, executed: list[Executed]) -> list[tuple[Executed, Charge]]:
         if not executed:
             return []
-        day = await self._book(session)
+        day = await self._books.of(session)
         charges = await self._brokers.call(session, Bucket.READ, day.charges(executed))
         return list(zip(executed, charges.value, strict=True))
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from activities.paper import PaperAccount, trade_of
+from domain.errors import Rejected
 from domain.market_calendar import trading_date
 from domain.positions import Position, Trade, fold
 from domain.trading import BrokerStatus, Product, Side
@@ -54,6 +55,13 @@ class PaperDay:
         ]
         found = [(key, _folded(rows), rows[-1]) for key, rows in _by_key(delivered).items()]
         return Reading([_holding(key, held, row) for key, held, row in found if held.quantity > 0], now)
+
+    async def triggers(self) -> Reading[list[str]]:
+        async with self._database.reading() as connection:
+            return Reading([], await trading_paper.now(connection))
+
+    async def drop_trigger(self, trigger_id: str) -> Reading[None]:
+        raise Rejected("trigger_unknown")
 
     async def charges(self, executed: Sequence[Executed]) -> Reading[list[Charge]]:
         """Paper costs nothing."""

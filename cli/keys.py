@@ -123,6 +123,8 @@ def make(held: Mapping[str, Any] | None = None) -> dict[str, Any]:
             keys[name] = maker()
     if "assertion_key" not in keys:
         keys["assertion_key"], keys["assertion_public_key"] = _assertion_pair()
+    if "report_key" not in keys:
+        keys["report_key"], keys["report_public_key"] = _assertion_pair()
     if "certificate_key" not in keys:
         keys["certificate_key"], keys["certificate_public_key"] = _certificate_pair()
     if "aadhaar_signer" not in keys:

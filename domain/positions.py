@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from domain.market_calendar import trading_date
+from domain.slices import MAX_SLICES
 from domain.trading import Side
 
 
@@ -98,3 +99,13 @@ def project(trades: Iterable[Trade], start: Projection | None = None) -> Project
         realised_before = kept.realised_before if kept and same_day else before.realised
         kept = Projection(after(before, trade), trade.order, day, realised_before)
     return kept
+
+
+def closing_orders(quantity: int, freeze: int | None, lot: int) -> list[int]:
+    """Quantities of the orders that close a position: each at most as many slices of the exchange's freeze
+    quantity as one order may have, in whole lots."""
+    if freeze is None or freeze < lot:
+        return [quantity]
+    most = (freeze - freeze % lot) * MAX_SLICES
+    whole, rest = divmod(quantity, most)
+    return [most] * whole + ([rest] if rest else [])

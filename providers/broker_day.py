@@ -26,6 +26,14 @@ class DayBook(Protocol):
 
     async def holdings(self) -> Reading[list[Holding]]: ...
 
+    async def triggers(self) -> Reading[list[str]]:
+        """Ids of the triggers that stand at the broker and may still fire."""
+        ...
+
+    async def drop_trigger(self, trigger_id: str) -> Reading[None]:
+        """Takes a trigger back. Raises Rejected where it has fired or is gone."""
+        ...
+
     async def charges(self, executed: Sequence[Executed]) -> Reading[list[Charge]]:
         """What each order costs, by the broker's own calculation."""
         ...

@@ -32,6 +32,17 @@ class KiteDay:
     async def holdings(self) -> Reading[list[Holding]]:
         return await self._run(lambda: [holding_of(row) for row in self._client.holdings()])
 
+    async def triggers(self) -> Reading[list[str]]:
+        return await self._run(
+            lambda: [str(row["id"]) for row in self._client.get_gtts() if row["status"] == "active"]
+        )
+
+    async def drop_trigger(self, trigger_id: str) -> Reading[None]:
+        def drop() -> None:
+            self._client.delete_gtt(trigger_id)
+
+        return await self._run(drop)
+
     async def charges(self, executed: Sequence[Executed]) -> Reading[list[Charge]]:
         """`POST /charges/orders`: the answer's rows stand in the order asked."""
         asked = [

@@ -1,5 +1,6 @@
 """Kill switches: the block of an account, what was taken back, the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -48,17 +49,46 @@ async def lift(connection: Connection, command: LiftBlock) -> None:
     await touch(connection, command.account_id)
 
 
-async def report(connection: Connection, told: KillSwitchReport) -> int:
+async def told(connection: Connection, report: KillSwitchReport) -> dict[str, Any]:
+    """The report's words: every order with what became of it, and what is still held. Texts and whole
+    numbers alone, so that it can be signed and shown as it is."""
+    cursor = await connection.execute(
+        """SELECT order_id, exchange, symbol, product, side, quantity, status, filled_quantity,
+                  broker_order_id, flattens IS NOT NULL AS closes
+           FROM trading.orders WHERE order_id = ANY(%s) ORDER BY order_id""",
+        ([*report.taken_back, *report.left_open, *report.flattening],),
+    )
+    orders = await cursor.fetchall()
+    cursor = await connection.execute(
+        "SELECT made_at FROM trading.kill_switches WHERE kill_switch_id = %s", (report.kill_switch_id,)
+    )
+    made = await cursor.fetchone()
+    return {
+        **report.model_dump(mode="json"),
+        "blocked_at": made["made_at"].isoformat() if made else None,
+        "orders": orders,
+        "positions": [
+            {name: row[name] for name in ("exchange", "symbol", "product", "quantity")}
+            for row in await held(connection, report.account_id)
+        ],
+    }
+
+
+async def report(
+    connection: Connection, command: KillSwitchReport, told: dict[str, Any], signed: str | None
+) -> int:
     """Writes what was done; a switch that was lifted meanwhile stays lifted."""
     cursor = await connection.execute(
         """UPDATE trading.kill_switches SET report = %(report)s, version = version + 1,
+               signed_report = coalesce(%(signed)s, signed_report),
                status = CASE WHEN status = ANY(%(before)s) THEN %(status)s ELSE status END
            WHERE kill_switch_id = %(id)s RETURNING version, account_id""",
         {
-            "id": told.kill_switch_id,
-            "status": told.status,
-            "before": sources(KILL_SWITCH_NEXT, told.status),
-            "report": Jsonb(told.model_dump(mode="json", exclude={"kill_switch_id", "status"})),
+            "id": command.kill_switch_id,
+            "status": command.status,
+            "before": sources(KILL_SWITCH_NEXT, command.status),
+            "report": Jsonb(told),
+            "signed": signed,
         },
     )
     row = await cursor.fetchone()
@@ -71,7 +101,8 @@ async def report(connection: Connection, told: KillSwitchReport) -> int:
 async def latest(connection: Connection, account_id: str) -> dict[str, Any] | None:
     """The account's newest switch."""
     cursor = await connection.execute(
-        """SELECT kill_switch_id, account_id, user_id, flatten, status, report, made_at, lifted_at, version
+        """SELECT kill_switch_id, account_id, user_id, flatten, status, report, signed_report, made_at,
+                  lifted_at, version
            FROM trading.kill_switches WHERE account_id = %s ORDER BY kill_switch_id DESC LIMIT 1""",
         (account_id,),
     )
@@ -88,11 +119,36 @@ async def live_orders(connection: Connection, account_id: str) -> list[str]:
     return [row["order_id"] for row in await cursor.fetchall()]
 
 
-async def held(connection: Connection, account_id: str) -> list[dict[str, Any]]:
-    """Open positions: exchange, symbol, product, signed quantity."""
+async def closing(connection: Connection, kill_switch_id: str) -> list[str]:
+    """Orders that close positions for this switch and have not ended."""
     cursor = await connection.execute(
-        """SELECT exchange, symbol, product, quantity FROM trading.positions
-           WHERE account_id = %s AND quantity <> 0 ORDER BY exchange, symbol, product""",
+        "SELECT order_id FROM trading.orders WHERE flattens = %s AND status <> ALL(%s)",
+        (kill_switch_id, [str(each) for each in TERMINAL]),
+    )
+    return [row["order_id"] for row in await cursor.fetchall()]
+
+
+async def known_at_broker(connection: Connection, account_id: str, shown: Sequence[str]) -> set[str]:
+    """Those of the broker's order ids under which an order of this account is held as sent."""
+    cursor = await connection.execute(
+        """SELECT t.broker_order_id FROM trading.order_attempts t JOIN trading.orders o USING (order_id)
+           WHERE o.account_id = %(account)s AND t.broker_order_id = ANY(%(shown)s)
+           UNION SELECT broker_order_id FROM trading.orders
+           WHERE account_id = %(account)s AND broker_order_id = ANY(%(shown)s)""",
+        {"account": account_id, "shown": list(shown)},
+    )
+    return {row["broker_order_id"] for row in await cursor.fetchall()}
+
+
+async def held(connection: Connection, account_id: str) -> list[dict[str, Any]]:
+    """Open positions: exchange, symbol, product, signed quantity; underlying and lot of a derivative."""
+    cursor = await connection.execute(
+        """SELECT p.exchange, p.symbol, p.product, p.quantity, i.lot,
+                  CASE WHEN i.expiry IS NOT NULL THEN i.underlying END AS underlying
+           FROM trading.positions p JOIN trading.accounts a USING (account_id)
+           LEFT JOIN trading.instruments i ON i.broker = 'kite' AND i.exchange = p.exchange
+                AND i.symbol = p.symbol
+           WHERE p.account_id = %s AND p.quantity <> 0 ORDER BY p.exchange, p.symbol, p.product""",
         (account_id,),
     )
     return await cursor.fetchall()

@@ -1,4 +1,5 @@
-"""A customer's emergency stop: block the account, take back every order, say what is left."""
+"""A customer's emergency stop: block the account, take back every order, close what is held if asked, and
+say under a signature what is left."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -13,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.broker_accounts import (
         BlockAccount,
         Engage,
+        Flatten,
         KillSwitchInput,
         KillSwitchReport,
         KillSwitchView,
@@ -25,8 +27,11 @@ with workflow.unsafe.imports_passed_through():
     from workflows.visible import show, waiting, working
 
 LOOK_AGAIN = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=10)
 A_PERSON_AFTER = 60
 """Rounds of cancelling before a person is asked; the account stays blocked."""
+FLATTEN_ROUNDS = 3
+"""How often what is still held is closed anew before a person is asked."""
 
 Status = KillSwitchStatus
 
@@ -34,7 +39,8 @@ Status = KillSwitchStatus
 @workflow.defn(name="KillSwitch")
 class KillSwitch:
     """`kill-switch:{account}:{request}`. The block stands before anything else is done, so that nothing
-    slips out between block and report: no attempt begins on a blocked account (one statement decides)."""
+    slips out between block and report: no attempt begins on a blocked account (one statement decides), and
+    what had begun is live until the broker's word about it is read."""
 
     @workflow.init
     def __init__(self, switch: KillSwitchInput) -> None:
@@ -43,7 +49,9 @@ class KillSwitch:
         self._refused: str | None = None
         self._lifted = False
         self._seen: set[str] = set()
-        self._left: list[str] = []
+        self._at_broker: set[str] = set()
+        self._triggers: set[str] = set()
+        self._live = LiveOrders(order_ids=[])
         self._flattening: list[str] = []
 
     @workflow.run
@@ -51,8 +59,8 @@ class KillSwitch:
         await self._block()
         if self._refused is None:
             await self._take_back_every_order()
-            await self._flatten()
-            await self._report(Status.DONE)
+            flat = await self._flatten()
+            await self._report(Status.DONE if flat else Status.NEEDS_PERSON)
             await self._until_lifted()
         working("over")
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -76,6 +84,7 @@ class KillSwitch:
         )
         await workflow.execute_local_activity_method(KillSwitchPort.lift_block, lifting, **BOOK.local())
         self._lifted, self._status = True, Status.LIFTED
+        show(state=Status.LIFTED, attention=False)
         return self._view()
 
     @lift.validator
@@ -102,8 +111,10 @@ class KillSwitch:
             self._note(live)
 
     async def _take_back_every_order(self) -> None:
-        """Cancel, verify each by its own process, again: a fill that was faster is verified too."""
+        """Cancel, verify each by its own process and by the broker's book, again: a fill that was faster is
+        verified too, and so is what only the broker knows of."""
         rounds = 0
+        pause = LOOK_AGAIN
         while not self._lifted:
             live = await workflow.execute_activity_method(
                 KillSwitchPort.stop_orders,
@@ -112,28 +123,58 @@ class KillSwitch:
                 **READ_BROKER.options(),
             )
             self._note(live)
-            if not live.order_ids:
+            if live.clear:
                 return
             rounds += 1
             if rounds == A_PERSON_AFTER:
                 await self._report(Status.NEEDS_PERSON)
-                show(attention=True)
+            if rounds > A_PERSON_AFTER:
+                pause = min(2 * pause, LONGEST_PAUSE)
             waiting(
-                f"{len(live.order_ids)} orders to end",
+                f"{len(live.order_ids)} orders, {len(live.at_broker)} more at the broker and "
+                f"{len(live.triggers)} triggers to end",
                 since=workflow.now(),
                 otherwise="a person is asked; the account stays blocked",
                 who="support, at the broker",
             )
-            await self._until_lifted(LOOK_AGAIN if rounds < A_PERSON_AFTER else 10 * LOOK_AGAIN)
+            await self._until_lifted(pause)
 
-    async def _flatten(self) -> None:
-        """Closes what is held with market orders of its own, which alone pass the block."""
+    async def _flatten(self) -> bool:
+        """Closes what is held with market orders of its own, which alone pass the block; False where that
+        did not close all of it."""
         if not self._switch.flatten or self._lifted:
-            return
-        started = await workflow.execute_activity_method(
-            KillSwitchPort.flatten, self._switch, **READ_BROKER.options()
-        )
-        self._flattening = started.order_ids
+            return True
+        for number in range(1, FLATTEN_ROUNDS + 1):
+            command = Flatten(switch=self._switch, round=number)
+            started = await workflow.execute_activity_method(
+                KillSwitchPort.flatten, command, task_queue=Queue.KITE, **READ_BROKER.options()
+            )
+            self._flattening += started.order_ids
+            if not started.order_ids:
+                return True
+            if await self._closing_ends():
+                return True
+        return False
+
+    async def _closing_ends(self) -> bool:
+        """Whether nothing is held any more once the closing orders have ended."""
+        pause = LOOK_AGAIN / 4
+        await self._report(Status.BLOCKED)
+        while not self._lifted:
+            left = await workflow.execute_local_activity_method(
+                KillSwitchPort.flattening, self._switch, **BOOK.local()
+            )
+            if not left.live:
+                return left.held == 0
+            waiting(
+                f"{len(left.live)} closing orders to end",
+                since=workflow.now(),
+                otherwise="they end with their day, are sent anew, then a person is asked",
+                who="the customer, by signing in; support",
+            )
+            await self._until_lifted(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return True
 
     async def _until_lifted(self, within: timedelta | None = None) -> None:
         if within is None:
@@ -149,27 +190,36 @@ class KillSwitch:
 
     def _note(self, live: LiveOrders) -> None:
         self._seen.update(live.order_ids)
-        self._left = live.order_ids
+        self._at_broker.update(live.at_broker)
+        self._triggers.update(live.triggers)
+        self._live = live
         show(state=self._status, customer=self._switch.user_id, reference=[self._switch.account_id])
 
     async def _report(self, status: KillSwitchStatus) -> None:
         report = KillSwitchReport(
             kill_switch_id=self._switch.kill_switch_id,
+            account_id=self._switch.account_id,
             status=status,
-            taken_back=sorted(self._seen - set(self._left)),
-            left_open=self._left,
+            taken_back=self._taken_back(),
+            left_open=self._live.order_ids,
+            at_broker=sorted(self._at_broker),
+            triggers=sorted(self._triggers),
+            verified=self._live.verified and self._live.clear,
             flattening=self._flattening,
             as_of=workflow.now(),
         )
         await workflow.execute_local_activity_method(KillSwitchPort.report_stop, report, **BOOK.local())
         if not self._lifted:
             self._status = status
-        show(state=status, attention=status is Status.NEEDS_PERSON)
+            show(state=status, attention=status is Status.NEEDS_PERSON)
+
+    def _taken_back(self) -> list[str]:
+        return sorted(self._seen - set(self._live.order_ids))
 
     def _view(self) -> KillSwitchView:
         return KillSwitchView(
             kill_switch_id=self._switch.kill_switch_id,
             status=self._status,
-            taken_back=sorted(self._seen - set(self._left)),
-            left_open=self._left,
+            taken_back=self._taken_back(),
+            left_open=self._live.order_ids,
         )

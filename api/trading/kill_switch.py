@@ -38,6 +38,27 @@ async def owned(request: Request, account_id: str) -> str:
 Owned = Annotated[str, Depends(owned)]
 
 
+def switch_drive(kill_switch_id: str, account_id: str, user_id: str, *, flatten: bool) -> Drive:
+    """Starts ``kill-switch:{account}:{request}``; the update answers a `KillSwitchView` as JSON."""
+    started = KillSwitchInput(
+        kill_switch_id=kill_switch_id,
+        account_id=account_id,
+        user_id=user_id,
+        flatten=flatten,
+        assertion_public_key=settings().assertion_public_key,
+    )
+    return Drive(
+        workflow_type="KillSwitch",
+        workflow_id=workflow_id(Kind.KILL_SWITCH, account_id, kill_switch_id),
+        queue=Queue.TRADING,
+        start=started.model_dump(mode="json"),
+        update="engage",
+        argument=Engage().model_dump(mode="json"),
+        summary=f"Kill switch of account {account_id}",
+        attributes={"CUSTOMER": user_id, "REFERENCE": [account_id, kill_switch_id]},
+    )
+
+
 @router.post("", status_code=202)
 async def engage(
     account_id: Owned,
@@ -49,23 +70,7 @@ async def engage(
     """Blocks the account, then takes back every order; answers once the block stands."""
 
     def drive(kill_switch_id: str) -> Drive:
-        started = KillSwitchInput(
-            kill_switch_id=kill_switch_id,
-            account_id=account_id,
-            user_id=principal.user_id,
-            flatten=body.flatten,
-            assertion_public_key=settings().assertion_public_key,
-        )
-        return Drive(
-            workflow_type="KillSwitch",
-            workflow_id=workflow_id(Kind.KILL_SWITCH, account_id, kill_switch_id),
-            queue=Queue.TRADING,
-            start=started.model_dump(mode="json"),
-            update="engage",
-            argument=Engage().model_dump(mode="json"),
-            summary=f"Kill switch of account {account_id}",
-            attributes={"CUSTOMER": principal.user_id, "REFERENCE": [account_id, kill_switch_id]},
-        )
+        return switch_drive(kill_switch_id, account_id, principal.user_id, flatten=body.flatten)
 
     return await commander.run(mint(Prefix.KILL_SWITCH), drive, status=202, key_required=True)
 
@@ -103,4 +108,4 @@ async def lift(account_id: Owned, commander: Commanding, platform: PlatformDep) 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     shown = {name: row[name] for name in ("kill_switch_id", "account_id", "flatten", "status", "version")}
     times = {name: shapes.instant(row[name]) for name in ("made_at", "lifted_at")}
-    return {**shown, **times, "report": row["report"]}
+    return {**shown, **times, "report": row["report"], "signed_report": row["signed_report"]}

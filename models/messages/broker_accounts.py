@@ -117,18 +117,49 @@ class BlockAccount(BaseModel):
 
 
 class KillSwitchReport(BaseModel):
-    """`taken_back`: orders that were live and have ended, filled ones too; `flattening`: closing orders."""
+    """`taken_back`: orders that were live and have ended, filled ones too; `flattening`: closing orders.
+    `at_broker`: orders that only the broker knew of; `verified`: whether its own book was read at the end."""
 
     kill_switch_id: str
+    account_id: str
     status: KillSwitchStatus
     taken_back: list[str] = Field(default_factory=list)
     left_open: list[str] = Field(default_factory=list)
+    at_broker: list[str] = Field(default_factory=list)
+    triggers: list[str] = Field(default_factory=list)
+    verified: bool = False
     flattening: list[str] = Field(default_factory=list)
     as_of: AwareDatetime
 
 
 class LiveOrders(BaseModel):
+    """What has not ended: orders of ours, orders that only the broker's book shows, triggers that stand
+    there. `verified`: the book was read; `reachable`: the broker could be asked, or has no session for us."""
+
     order_ids: list[str]
+    at_broker: list[str] = Field(default_factory=list)
+    triggers: list[str] = Field(default_factory=list)
+    verified: bool = False
+    reachable: bool = True
+
+    @property
+    def clear(self) -> bool:
+        """Nothing lives any more, as far as anybody can say."""
+        return self.reachable and not (self.order_ids or self.at_broker or self.triggers)
+
+
+class Flatten(BaseModel):
+    """Close what is held now; each round has orders of its own."""
+
+    switch: KillSwitchInput
+    round: int
+
+
+class Flattening(BaseModel):
+    """How far the closing has come: its orders that have not ended, and positions that are not flat."""
+
+    live: list[str]
+    held: int
 
 
 class LiftBlock(BaseModel):

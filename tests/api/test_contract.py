@@ -38,6 +38,7 @@ PUBLIC = {
     "GET /v1/invoices/{id}/verify",
     # A browser comes back without a bearer; it changes nothing.
     "GET /v1/trading/exchanges/callback",
+    "GET /v1/trading/reports/keys.json",
     # Signed by the one who sends, by the secret in their path, or by us in their query.
     "POST /v1/webhooks/razorpay",
     "POST /v1/webhooks/kite/{app_secret}",

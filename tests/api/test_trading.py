@@ -1,5 +1,6 @@
 """Trading over HTTP: connecting, ordering, postbacks, reading, and everything that is refused."""
 
+import base64
 import hashlib
 import json
 import secrets
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from cli.embedded import EmbeddedEngines
+from models.contracts.reports import check
 from tests.api.conftest import Api, Person
 from tests.workflows.traders import TRADING_MORNING, eventually, working
 
@@ -388,7 +390,12 @@ async def test_the_kill_switch_blocks_takes_back_and_flattens(desk: Desk) -> Non
         shown = (await desk.api.get(path, headers=person.headers)).json()
         return shown if shown["status"] == "done" else None
 
-    report = (await eventually(done, "the report"))["report"]
+    shown = await eventually(done, "the report")
+    report = shown["report"]
+    keys = (await desk.api.get("/v1/trading/reports/keys.json")).json()["keys"]
+    header = json.loads(base64.urlsafe_b64decode(shown["signed_report"].split(".")[0] + "=="))
+    assert header["kid"] in {key["kid"] for key in keys}
+    assert check(shown["signed_report"], desk.settings.report_public_keys) == report
     assert report["taken_back"] == [resting.json()["order_id"]]
     assert report["left_open"] == []
     await desk.reaches(person, resting.json()["order_id"], "cancelled")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.positions import Position, Trade, after, fold, project
+from domain.positions import Position, Trade, after, closing_orders, fold, project
 from domain.trading import Side
 
 MORNING = datetime(2026, 11, 23, 4, tzinfo=UTC)
@@ -104,3 +104,15 @@ def test_the_days_own_profit_is_known() -> None:
     )
     assert kept is not None
     assert (kept.position.realised, kept.realised_before) == (4 * 10_00 + 4 * 5_00, 4 * 10_00)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 5000), st.integers(1, 100))
+def test_closing_orders_close_all_of_it_in_whole_lots_and_within_ten_slices(
+    lots: int, freeze: int, lot: int
+) -> None:
+    quantity = lots * lot
+    orders = closing_orders(quantity, freeze, lot)
+    assert sum(orders) == quantity
+    if freeze >= lot:
+        assert all(order % lot == 0 and order <= 10 * freeze for order in orders)
+    assert closing_orders(quantity, None, lot) == [quantity]

@@ -6,6 +6,8 @@ from models.messages.broker_accounts import (
     BlockAccount,
     EndSession,
     ExchangeToken,
+    Flatten,
+    Flattening,
     KillSwitchInput,
     KillSwitchReport,
     LiftBlock,
@@ -86,7 +88,10 @@ class KillSwitchPort:
     async def stop_orders(self, account_id: str) -> LiveOrders: ...
 
     @activity.defn(name="trading.flatten")
-    async def flatten(self, switch: KillSwitchInput) -> LiveOrders: ...
+    async def flatten(self, command: Flatten) -> LiveOrders: ...
+
+    @activity.defn(name="trading.flattening")
+    async def flattening(self, switch: KillSwitchInput) -> Flattening: ...
 
     @activity.defn(name="trading.lift_block")
     async def lift_block(self, command: LiftBlock) -> Recorded: ...
