@@ -15,7 +15,8 @@ DIFFERING = """
            l.entity_id || CASE
                WHEN l.verdict = 'extra_line' AND (l.occurrence > 1 OR p.payment_id IS NOT NULL
                    OR l.settlement_id > (SELECT min(o.settlement_id) FROM finance.settlement_lines o
-                                         WHERE o.entity_id = l.entity_id AND o.date = l.date))
+                                         WHERE o.entity_id = l.entity_id
+                                           AND o.date IS NOT DISTINCT FROM l.date))
                THEN '.' || l.settlement_id || '.' || l.occurrence ELSE '' END AS about,
            p.payment_id, l.settlement_id, l.utr,
            CASE l.verdict WHEN 'wrong_fee' THEN l.expected_fee ELSE abs(l.expected) END AS expected,
@@ -194,7 +195,7 @@ async def settle_claims(connection: Connection, day: date, reading: int, now: da
     cursor = await connection.execute(
         """SELECT b.break_id, b.about, b.booked, b.version, l.entity_id, l.verdict <> 'gone' AS paid
            FROM finance.settlement_lines l JOIN finance.breaks b ON b.break_id = l.matches
-           WHERE l.date = %s AND l.matches LIKE 'brk\\_%%'
+           WHERE l.date = %s AND l.matches LIKE 'brk_%%'
              AND (b.claim = 'open' AND l.verdict <> 'gone'
                   OR b.claim = 'settled' AND b.claim_line = l.entity_id AND l.verdict = 'gone')
            ORDER BY b.break_id FOR UPDATE OF b""",

@@ -56,8 +56,8 @@ MATCHED = """
         FROM finance.disputes o
         WHERE s.kind = 'adjustment' AND o.dispute_id = s.dispute_id
           AND (s.debit > 0 OR o.status IN ('won', 'closed')
-               AND EXISTS (SELECT FROM finance.settlement_lines t
-                           WHERE t.dispute_id = s.dispute_id AND t.debit > 0))) d ON true
+               AND (SELECT t.debit FROM finance.settlement_lines t
+                    WHERE t.dispute_id = s.dispute_id AND t.debit > 0 LIMIT 1) IS NOT NULL)) d ON true
     LEFT JOIN LATERAL (
         SELECT b.break_id, b.booked FROM finance.breaks b
         WHERE s.kind = 'adjustment' AND s.dispute_id IS NULL AND b.claim IS NOT NULL
@@ -118,7 +118,7 @@ WHERE date = %(day)s AND verdict <> 'gone' AND NOT EXISTS (
 ONE_PAYS = """
 UPDATE finance.settlement_lines l SET verdict = 'extra_line', expected = 0, expected_fee = fee,
     expected_tax = tax, matches = NULL
-WHERE date = %(day)s AND matches LIKE 'brk\\_%%' AND verdict <> 'gone' AND EXISTS (
+WHERE date = %(day)s AND matches LIKE 'brk_%%' AND verdict <> 'gone' AND EXISTS (
     SELECT FROM finance.settlement_lines o
     WHERE o.matches = l.matches AND o.verdict <> 'gone'
       AND (o.date, o.settlement_id, o.entity_id, o.occurrence)
@@ -153,10 +153,10 @@ async def merge(connection: Connection, day: date, reading: int) -> None:
 async def book(connection: Connection, day: date, now: datetime) -> None:
     """Books each settlement of the day as far as it is not booked: bank, fees, input GST, clearing.
 
-    One entry a settlement and booking, ``settlement:{id}`` and then ``settlement:{id}:2``…; nothing is
-    posted where nothing changed since. The gateway's fees are an expense net of their GST, which is input
-    tax. Clearing is credited with what reached the bank and with the fee that was agreed: what is left of a
-    line there is its difference.
+    One entry a settlement, day and booking: ``settlement:{id}:{date}``, then ``settlement:{id}:{date}:2`` and
+    so on; nothing is posted where nothing changed since. The gateway's fees are an expense net of their GST,
+    which is input tax. Clearing is credited with what reached the bank and with the fee that was agreed: what
+    is left of a line there is its difference.
     """
     cursor = await connection.execute(
         """INSERT INTO finance.settlements AS s (settlement_id, date, utr)
@@ -188,7 +188,7 @@ async def book(connection: Connection, day: date, now: datetime) -> None:
         )
         number = f":{row['bookings'] + 1}" if row["bookings"] else ""
         references = tuple(part for part in (row["settlement_id"], row["utr"]) if part)
-        key = f"settlement:{row['settlement_id']}{number}"
+        key = f"settlement:{row['settlement_id']}:{day.isoformat()}{number}"
         await ledger.post(
             connection, Entry(business_key=key, date=day, lines=lines, references=references), now
         )

@@ -232,6 +232,15 @@ def adjust(turn: Turn) -> Entity:
     return public(settlements.adjust(turn.gateway, turn.text("payment_id"), signed, turn.now))
 
 
+def line(turn: Turn) -> Entity:
+    """Adds a line to a day's report as it is given: one that `plant` took from another day, say."""
+    given = turn.body.get("line")
+    if not isinstance(given, dict) or not isinstance(given.get("entity_id"), str):
+        raise ControlError("`line` is a line of the report")
+    settlements.add_line(turn.gateway, turn.day("date"), given)
+    return given
+
+
 def webhook(turn: Turn) -> Entity:
     """The dashboard's webhook page: address, secret, enabled again after a day of failures."""
     enabled = turn.body.get("enabled", True)
@@ -253,6 +262,7 @@ PLAYS: dict[str, Play] = {
     "settle": settle,
     "plant": plant,
     "report": report,
+    "line": line,
     "adjust": adjust,
     "webhook": webhook,
 }

@@ -74,8 +74,8 @@ class SettlementDay:
             "/razorpay/settle", date=self.date.isoformat(), now=self.at(18).isoformat()
         )
 
-    async def plant(self, kind: str, **given: Any) -> None:
-        await self.town.control("/razorpay/plant", kind=kind, date=self.date.isoformat(), **given)
+    async def plant(self, kind: str, **given: Any) -> dict[str, Any]:
+        return await self.town.control("/razorpay/plant", kind=kind, date=self.date.isoformat(), **given)
 
     def after(self) -> "SettlementDay":
         """The day after this one, on which nothing has happened yet."""
