@@ -1,0 +1,286 @@
+"""Subscribers who live through virtual years as they please, and a judge who reads the gateway's journal."""
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from domain.billing_calendar import UNATTENDED_LIMIT, is_bank_day, ist_date
+from domain.gst import split
+from models.messages.disputes import Dispute, PaymentDisputed
+from tests.workflows.subscribers import Subscriber, Town, eventually
+
+PLANS = {
+    "pln_premium_basic_monthly": 1,
+    "pln_premium_monthly": 2,
+    "pln_enterprise_monthly": 1,
+    "pln_premium_quarterly": 4,
+    "pln_premium_yearly": 4,
+}
+METHODS = ("card", "upi", "emandate")
+LEADS = {"card": timedelta(hours=36, minutes=5), "upi": timedelta(hours=25), "emandate": timedelta(hours=24)}
+"""From the notice to the debit (`india.md`)."""
+
+MEAN_DAYS = 75.0
+"""Between two things that a subscriber does."""
+
+ENDED = ("cancelled", "expired")
+MONTH = timedelta(days=28)
+SPREAD = timedelta(days=10)
+"""How late a debit may come by retries, holidays and leads: two closer than a month less this are one too
+many. Above the limit each try may wait three days for the customer."""
+
+
+@dataclass
+class Life:
+    """One subscriber's, as the subscriber remembers it."""
+
+    one: Subscriber
+    method: str
+    chance: random.Random
+    tokens: list[str] = field(default_factory=list)
+    cancelled_at: datetime | None = None
+    """When they last said that it is to end, and were told that it will."""
+    did: Counter[str] = field(default_factory=Counter)
+    disputed: bool = False
+
+
+async def begin(place: Town, chance: random.Random) -> Life:
+    plan = chance.choices([*PLANS], [*PLANS.values()])[0]
+    method = chance.choice(METHODS)
+    trial = plan in ("pln_premium_monthly", "pln_premium_basic_monthly") and chance.random() < 0.5
+    one = await place.subscribe(plan, trial=trial)
+    life = Life(one, method, chance)
+    if trial:
+        await place.forward(one, timedelta(days=chance.uniform(1, 13)))
+    await pay(place, life)
+    await place.status(one, "active")
+    return life
+
+
+async def pay(place: Town, life: Life) -> None:
+    with suppress(RPCError):
+        await place.pay(life.one, life.method)
+    life.tokens.append(life.one.token_id)
+
+
+async def live(place: Town, life: Life, days: float) -> None:
+    """Goes from deed to deed until the days are over or the subscription has ended."""
+    now = await place.now(life.one)
+    end = now + timedelta(days=days)
+    while now < end:
+        row = await place.row(life.one)
+        if row["status"] in ENDED:
+            return
+        wanted = now + timedelta(days=life.chance.expovariate(1 / MEAN_DAYS) + 0.1)
+        asked_at = row["next_debit_at"]
+        approves = asked_at is not None and row["amount"] > UNATTENDED_LIMIT and life.method != "emandate"
+        stop = min(wanted, end, *([asked_at + timedelta(hours=2)] if approves and asked_at > now else []))
+        with suppress(RPCError):
+            await place.forward(life.one, stop - now)
+        now = stop
+        if (await place.row(life.one))["status"] == "awaiting_approval":
+            await approve(place, life, now)
+        elif stop == wanted:
+            await do_something(place, life, now)
+
+
+async def approve(place: Town, life: Life, now: datetime) -> None:
+    """Eight in ten; who does not lets the link run out."""
+    if life.chance.random() > 0.8:
+        return
+    order_id = (await place.debits(life.one))[-1]["gateway_order_id"]
+    # Another plan may have taken the place of the one that the debit was for.
+    await place.http.post("/_control/razorpay/approve", json={"order_id": order_id, "now": now.isoformat()})
+    with suppress(RPCError):
+        await life.one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    life.did["approve"] += 1
+
+
+async def do_something(place: Town, life: Life, now: datetime) -> None:
+    deeds: dict[Callable[[Town, Life, datetime], Awaitable[None]], int] = {
+        no_money: 4, pauses: 2, resumes: 3, changes: 5, disputes: 2, ends_mandate: 1, leaves: 2,
+    }  # fmt: skip
+    deed = life.chance.choices([*deeds], [*deeds.values()])[0]
+    try:
+        await deed(place, life, now)
+        life.did[deed.__name__] += 1
+    except (WorkflowUpdateFailedError, RPCError):
+        life.did[f"{deed.__name__} refused"] += 1
+
+
+async def no_money(place: Town, life: Life, now: datetime) -> None:
+    """The bank refuses the next debits."""
+    times = life.chance.randint(1, 5)
+    await place.control("/razorpay/debit", token_id=life.tokens[-1], outcome="failure", times=times)
+
+
+async def pauses(place: Town, life: Life, now: datetime) -> None:
+    await place.command(life.one, "pause")
+
+
+async def resumes(place: Town, life: Life, now: datetime) -> None:
+    await place.command(life.one, "resume")
+
+
+async def changes(place: Town, life: Life, now: datetime) -> None:
+    """To any plan; where that takes a checkout, seven in ten pay."""
+    plan_id = life.chance.choice([*PLANS])
+    answer = await place.command(life.one, "change_plan", plan_id=plan_id)
+    if answer["pending_plan_id"] == plan_id and life.chance.random() < 0.7:
+        life.method = life.chance.choice(METHODS)
+        await pay(place, life)
+        life.cancelled_at = None
+        life.did["upgrade"] += 1
+
+        async def there() -> bool:
+            return (await place.row(life.one))["token_id"] == life.tokens[-1]
+
+        await eventually(there, f"{life.one.subscription_id} to begin {plan_id}")
+
+
+async def disputes(place: Town, life: Life, now: datetime) -> None:
+    """Opened; the next time the bank decides."""
+    payment_id = (await place.row(life.one))["payment_id"]
+    state = Dispute.OPENED if not life.disputed else life.chance.choice((Dispute.WON, Dispute.LOST))
+    told = PaymentDisputed(
+        payment_id=payment_id, reference_id=life.one.subscription_id, dispute_id="disp_1", state=state
+    )
+    await life.one.handle.signal("payment_disputed", told)
+    life.disputed = state is Dispute.OPENED
+    life.did[f"dispute {state}"] += 1
+
+    async def known() -> bool:
+        return bool((await place.row(life.one))["on_hold"]) is life.disputed
+
+    await eventually(known, "the dispute to be known")
+
+
+async def ends_mandate(place: Town, life: Life, now: datetime) -> None:
+    """At their bank."""
+    await place.control("/razorpay/mandate", token_id=life.tokens[-1], state="cancelled")
+
+
+async def leaves(place: Town, life: Life, now: datetime) -> None:
+    await place.command(life.one, "cancel", at_period_end=life.chance.random() < 0.6)
+    life.cancelled_at = now
+
+
+# --- the judge ---------------------------------------------------------------------------------------
+
+
+async def judged(place: Town, lives: list[Life]) -> list[str]:
+    """What the gateway's journal says against the promises; empty where they were kept."""
+    journal = await place.journal()
+    notices = {
+        item["effect"]["order_id"]: item
+        for item in journal
+        if item["path"].endswith("/orders") and item["effect"] and item["body"].get("notification")
+    }
+    sent: dict[str, list[dict[str, Any]]] = {}
+    for item in journal:
+        if item["path"].endswith("/payments/create/recurring") and item["effect"]:
+            sent.setdefault(item["body"]["token"], []).append(item)
+    findings: list[str] = []
+    for life in lives:
+        debits = [item for token in life.tokens for item in sent.get(token, [])]
+        findings += [f"{life.one.subscription_id}: {found}" for found in _broken(life, debits, notices)]
+        findings += [f"{life.one.subscription_id}: {found}" for found in await _doubled(place, debits)]
+    return findings
+
+
+def _broken(life: Life, debits: list[dict[str, Any]], notices: dict[str, dict[str, Any]]) -> list[str]:
+    found = []
+    orders = Counter(item["body"]["order_id"] for item in debits)
+    found += [f"order {order} was debited {times} times" for order, times in orders.items() if times > 1]
+    for item in debits:
+        at, order = datetime.fromisoformat(item["at"]), item["body"]["order_id"]
+        notice = notices.get(order)
+        if notice is None or notice["body"]["notification"]["token_id"] != item["body"]["token"]:
+            found.append(f"debit {order} without a notice")
+            continue
+        lead = at - datetime.fromisoformat(notice["at"])
+        if lead < timedelta(hours=24):
+            found.append(f"debit {order} {lead} after its notice")
+        if life.cancelled_at is not None and at > life.cancelled_at:
+            found.append(f"debit {order} at {at}, cancelled at {life.cancelled_at}")
+    return found
+
+
+async def _doubled(place: Town, debits: list[dict[str, Any]]) -> list[str]:
+    """Money taken and kept twice for one period, by the gateway's own books."""
+    kept = []
+    for item in debits:
+        # Asked as of the debit: a look must not age what is under way.
+        answer = place.gateway.debits_of(item["body"]["order_id"], datetime.fromisoformat(item["at"]))
+        for payment in answer:
+            if payment.captured and payment.amount_refunded < payment.amount:
+                kept.append((datetime.fromisoformat(item["at"]), payment.amount, payment.id))
+    kept.sort()
+    return [
+        f"{second} so soon after {first}"
+        for (before, amount, first), (after, other, second) in pairwise(kept)
+        if after - before < MONTH - (2 * SPREAD if amount > UNATTENDED_LIMIT else SPREAD) and amount == other
+    ]
+
+
+def off_days(debits: list[dict[str, Any]]) -> list[date]:
+    """Days on which a bank mandate was debited although banks rest."""
+    return [day for each in debits if not is_bank_day(day := ist_date(each["sent_at"]))]
+
+
+async def income(place: Town, through: date) -> tuple[int, int, int]:
+    """Of the whole book: income, what it should be by the periods that were sold, and what is deferred
+    beyond what is still to be earned or given back; paise.
+
+    What it should be is counted here from the periods alone: whole days of those that run, and of those that
+    were cut all that did not go back.
+    """
+    periods = await place.rows(
+        """SELECT r.payment_id, r.net, r.starts_on, r.ends_on,
+                  (SELECT coalesce(sum(i.taxable), 0)::bigint FROM finance.invoices i
+                   WHERE i.payment_id = r.payment_id AND i.kind <> 'invoice') AS credited,
+                  EXISTS (SELECT FROM finance.revenue_segments s
+                          WHERE s.payment_id = r.payment_id AND s.cut_on IS NOT NULL) AS cut
+           FROM finance.revenue_plans r"""
+    )
+    due = 0
+    for period in periods:
+        days = (period["ends_on"] - period["starts_on"]).days
+        done = min(max((through - period["starts_on"]).days + 1, 0), days)
+        whole = period["net"] - period["credited"]
+        due += whole if period["cut"] else whole * done // days
+    booked = {
+        row["account"]: row["net"]
+        for row in await place.rows(
+            "SELECT account, sum(credit - debit)::bigint AS net FROM finance.journal_lines GROUP BY account"
+        )
+    }
+    sold = sum(period["net"] - period["credited"] for period in periods)
+    earned = booked.get("revenue_subscriptions", 0)
+    return earned, due, booked.get("deferred_revenue", 0) - (sold - earned)
+
+
+async def sold_at_gateway(place: Town, lives: list[Life]) -> int:
+    """Net price in paise of what the gateway has taken and not given back, from its own books."""
+    orders: set[str] = set()
+    for item in await place.journal():
+        if item["path"].endswith("/orders") and item["effect"]:
+            orders.add(item["effect"]["order_id"])
+    net = 0
+    for order in orders:
+        for payment in place.gateway.debits_of(order, datetime.now(UTC)):
+            if payment.captured:
+                kept = payment.amount - payment.amount_refunded
+                net += split(payment.amount, intra_state=False).taxable
+                net -= (
+                    split(payment.amount, intra_state=False).taxable - split(kept, intra_state=False).taxable
+                )
+    return net
