@@ -63,11 +63,7 @@ async def listing(
     async with platform.database.reading() as connection:
         rows = await disputes.listing(
             connection,
-            status=query.status,
-            after=query.after,
-            start=query.start,
-            end=query.end,
-            limit=query.limit + 1,
+            **query.asked,
         )
     rows, cursor = cut(rows, query, "place")
     items = [_shown(row) for row in rows]

@@ -108,11 +108,7 @@ async def listing(query: Page, platform: PlatformDep, principal: CurrentUser) ->
         rows = await invoices.listing(
             connection,
             user_id=principal.user_id,
-            status=query.status,
-            after=query.after,
-            start=query.start,
-            end=query.end,
-            limit=query.limit + 1,
+            **query.asked,
         )
     shown, cursor = cut(rows, query, "invoice_id")
     return page([_answer(platform, row) for row in shown], cursor)

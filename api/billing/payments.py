@@ -113,11 +113,7 @@ async def listing(query: Page, platform: PlatformDep, principal: CurrentUser) ->
         rows = await payments.listing(
             connection,
             user_id=principal.user_id,
-            status=query.status,
-            after=query.after,
-            start=query.start,
-            end=query.end,
-            limit=query.limit + 1,
+            **query.asked,
         )
     shown, cursor = cut(rows, query, "payment_id")
     return page([Payment.model_validate(row) for row in shown], cursor)

@@ -161,11 +161,7 @@ async def listing(principal: CurrentUser, query: Page, platform: PlatformDep) ->
         rows = await subscriptions.listing(
             connection,
             principal.user_id,
-            status=query.status,
-            after=query.after,
-            start=query.start,
-            end=query.end,
-            limit=query.limit + 1,
+            **query.asked,
         )
     shown, cursor = cut(rows, query, "subscription_id")
     return page([to_jsonable_python(View.of(row)) for row in shown], cursor)
