@@ -26,8 +26,11 @@ RATE_PERCENT = RATES[-1][1]
 SAC_COACHING = "999293"
 """Commercial training and coaching services."""
 
-SAC_RESEARCH = "998311"
-"""Management consulting and financial advice, since 1 July 2017. Which code the fees of research analysts
+RESEARCH_SACS = ((date(2017, 7, 1), "998311"),)
+"""Service accounting code of research services, by the day since which it holds."""
+
+SAC_RESEARCH = RESEARCH_SACS[-1][1]
+"""Management consulting and financial advice. Which code the fees of research analysts
 carry is not established (`india.md`), so it is a column of the plan: this is what a plan gets at first."""
 
 MAX_NUMBER = 16

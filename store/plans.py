@@ -2,12 +2,9 @@
 
 from dataclasses import asdict, dataclass
 
+from domain.gst import SAC_RESEARCH
 from models.messages.subscription_state import PlanTerms
 from store.database import Connection
-
-SAC_RESEARCH = "998311"
-"""Management consulting and financial advice. Which code research services carry is not established
-(`docs/`); change it here before the first invoice."""
 
 
 @dataclass(frozen=True)

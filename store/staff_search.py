@@ -73,6 +73,7 @@ async def by_number(connection: Connection, number: str) -> list[dict[str, Any]]
                 SELECT payment_id AS id FROM finance.payments
                 WHERE payment_id = %(q)s OR gateway_order_id = %(q)s OR gateway_payment_id = %(q)s
                 UNION SELECT invoice_id FROM finance.invoices WHERE invoice_id = %(q)s OR number = %(q)s
+                UNION SELECT invoice_id FROM finance.einvoices WHERE irn = %(q)s
                 UNION SELECT refund_id FROM finance.refunds
                 WHERE refund_id = %(q)s OR gateway_refund_id = %(q)s OR utr = %(q)s
                 UNION SELECT order_id FROM trading.orders

@@ -23,6 +23,8 @@ LINES = (
     ("upgraded", "tried"),
     ("refund", "lost_answers", "unsent", "reconciled"),
     ("disputed", "returned", "closed"),
+    ("einvoiced", "refused_einvoice"),
+    ("reviewed", "late"),
     ("course", "edits", "signals", "unpaid"),
     ("orders", "lost_order", "unsent_order"),
 )

@@ -25,7 +25,9 @@ from cli.verify import gather, judge
 from models.settings import settings
 from tests.faults import (  # noqa: F401  (add their journeys)
     journeys_disputes,
+    journeys_einvoices,
     journeys_ledger,
+    journeys_payments,
     journeys_subscriptions,
 )
 from tests.faults.journeys import JOURNEYS
