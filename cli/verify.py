@@ -125,6 +125,21 @@ def refunds(evidence: Evidence) -> Finding:
             yield f"{payment}: {amount} refunded of {amounts.get(payment, 0)}"
 
 
+def disputes(evidence: Evidence) -> Finding:
+    """Each dispute that was given up, once, and lost in the book; what is undecided is held, nothing else."""
+    given_up = Counter(effect["dispute_id"] for effect in evidence.did("razorpay", "lost"))
+    booked = {row["dispute_id"]: row for row in evidence.book["disputes"]}
+    for dispute, times in given_up.items():
+        if times > 1:
+            yield f"dispute {dispute} was given up {times} times"
+        if dispute not in booked or booked[dispute]["status"] != "lost":
+            yield f"dispute {dispute} was given up and is not lost in the book"
+    live = sum(row["amount"] for row in booked.values() if row["status"] in ("open", "under_review"))
+    for row in evidence.book["held"]:
+        if row["amount"] != live:
+            yield f"{live} paise are in dispute and {row['amount']} are held in the ledger"
+
+
 def orders(evidence: Evidence) -> Finding:
     """Each order at the broker is one of ours, once; each of ours that was sent is at the broker."""
     placed = [e for e in evidence.did("kite", "order_id") if not {"cancelled", "modified"} & e.keys()]
@@ -192,6 +207,7 @@ CHECKS: tuple[Callable[[Evidence], Finding], ...] = (
     registrations,
     ledger,
     refunds,
+    disputes,
     orders,
     positions,
     messages,

@@ -1,7 +1,11 @@
 """A cut of the campaign: the whole platform, its workers killed at three steps of a course and a refund."""
 
+import random
+
+from tests.faults.billing_load import Load, buyers, killed
 from tests.faults.whole import Whole, played
 
+ENGINES = ("worker-billing", "postgres", "temporal", "api")
 POINTS = ("billing.book_capture:after", "education.save:before", "refunds.send:after_send")
 
 
@@ -13,4 +17,16 @@ def test_killed_workers_leave_one_charge_one_refund_and_whole_books(whole: Whole
         whole.disarm()
     assert failures == []
     assert set(POINTS) - whole.fired() == set()
+    assert whole.findings() == {}
+
+
+def test_killed_engines_lose_no_money_and_double_none(whole: Whole) -> None:
+    """A cut of `test_billing_load_kills.py`: four deaths while two people buy, give back and dispute."""
+    chance, people = random.Random(4), buyers(whole, 2)
+    for role in ("finance", "finance2"):
+        whole.clients.staff(role)
+    load = Load(whole, chance)
+    load.run(people, 2, lambda: killed(whole, chance, ENGINES, (0.5, 1.5)), settling=False)
+    assert load.failures == []
+    assert load.payments
     assert whole.findings() == {}
