@@ -139,16 +139,18 @@ class SubscriptionRenewals(SubscriptionCommands):
 
     async def _captured(self, debit: Debit, result: DebitResult) -> None:
         """Books the money with its period; without one, and gives it back, where nobody wants it any more:
-        a cancel came meanwhile, or the period is paid."""
+        a cancel came meanwhile, the period is paid, or is to be one of another price."""
         state, now = self._state, workflow.now()
-        wanted = state.status not in ENDED and debit.period == state.period + 1
+        amount = result.gateway.amount if result.gateway else debit.amount
+        due = debit.period == state.period + 1 and amount == state.renewal_terms().amount
+        wanted = due and state.status not in ENDED
         if wanted:
             state.renew(debit.period, result.payment_id, result.at, now)
         renew = Renew(
             state=state,
             result=result,
             wanted=wanted,
-            amount=debit.amount,
+            amount=amount,
             next_debit_at=state.next_debit(now),
             as_of=now,
         )
@@ -156,7 +158,7 @@ class SubscriptionRenewals(SubscriptionCommands):
             SubscriptionsPort.renew, renew, **BOOK.local()
         )
         if not wanted:
-            await give_back(result.payment_id, self._given, "cancelled_before_debit")
+            await give_back(result.payment_id, self._given)
 
     async def _examine(self, gateway_order_id: str) -> None:
         """A webhook spoke of an earlier debit: a bank may say yes after it has said no."""
@@ -238,7 +240,8 @@ class SubscriptionRenewals(SubscriptionCommands):
     async def _continue(self, payment_id: str = "") -> None:
         """One run a billing cycle, and one a debit that failed. Search attributes go along at no event."""
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._state.status in ENDED or self._strays:
+        unread = bool(self._strays) or (self._paid is not None and self._state.period == 0)
+        if unread or self._state.status in ENDED:
             return
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at or workflow.now()
         attributes = workflow.info().typed_search_attributes.updated(

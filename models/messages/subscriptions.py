@@ -182,6 +182,7 @@ class Renew(BaseModel):
     wanted: bool
     """False where the money is booked only to be given back: it came after a cancel, or a second time."""
     amount: int
+    """What the gateway took."""
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 

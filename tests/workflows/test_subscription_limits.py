@@ -178,3 +178,21 @@ async def test_a_bank_that_says_yes_after_it_was_cancelled_gives_the_money_back(
     assert (await place.refund_of(debit["payment_id"]))["amount"] == 1_999_00
     await place.forward(one, timedelta(days=4))
     assert await one.handle.result() == "cancelled"
+
+
+async def test_a_late_yes_at_the_price_of_a_plan_that_is_left_goes_back(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.control("/razorpay/debit", token_id=one.token_id, outcome="failure")
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] + timedelta(hours=3))
+    await place.status(one, "past_due")
+    await place.command(one, "change_plan", plan_id="pln_premium_basic_monthly")
+    failed = (await place.debits(one))[0]
+    now = (await place.now(one)).isoformat()
+    order_id = failed["gateway_order_id"]
+    await place.control("/razorpay/checkout", order_id=order_id, method="card", outcome="success", now=now)
+    await place.forward(one, timedelta(days=5))
+    assert (await place.refund_of(failed["payment_id"]))["amount"] == 1_999_00
+    row = await place.status(one, "active")
+    assert (row["period"], row["plan_id"]) == (2, "pln_premium_basic_monthly")
+    assert [debit["amount"] for debit in await place.debits(one) if debit["state"] == "captured"] == [999_00]
