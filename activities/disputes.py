@@ -26,6 +26,9 @@ from store.database import Connection, Database
 from store.references import reference_of
 from workflows.ports.disputes import DisputeGatewayPort, DisputePort
 
+AWAITING_PAYMENT = "awaiting_payment"
+"""State of an enrollment or a subscription that has not heard of its money yet."""
+
 
 class DisputeActivities(DisputePort):
     """Transactions of our own, each idempotent by the dispute's id and state."""
@@ -49,7 +52,7 @@ class DisputeActivities(DisputePort):
             if payment is None:
                 return TakenDispute(ready=False)
             reference = await reference_of(connection, Purpose(payment["purpose"]), payment["reference_id"])
-            if reference is not None and reference.wanted:
+            if reference is not None and reference.status == AWAITING_PAYMENT:
                 return TakenDispute(ready=False)
             await self._open(connection, said, payment, now)
             row = await disputes.find(connection, said.id, lock=True)

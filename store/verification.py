@@ -18,9 +18,6 @@ BOOKS = {
         LEFT JOIN finance.voids v USING (invoice_id)""",
     "refunds": "SELECT refund_id, gateway_refund_id, payment_id, status, amount FROM finance.refunds",
     "disputes": "SELECT dispute_id, status, amount, lost FROM finance.disputes",
-    "held": """
-        SELECT coalesce(sum(debit - credit), 0)::bigint AS amount FROM finance.journal_lines
-        WHERE account = 'disputes'""",
     "orders": """
         SELECT order_id, broker_order_id, status, quantity, filled_quantity FROM trading.orders""",
     "attempts": "SELECT order_id, leg, attempt, tag, status, broker_order_id FROM trading.order_attempts",
