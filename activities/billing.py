@@ -147,6 +147,7 @@ class BillingActivities(BillingPort):
                 command.at,
                 gateway_payment_id=command.gateway_payment_id,
                 failure_code=command.failure_code,
+                process=command.process,
             )
             wanted, seen = False, Assessment()
             if command.status is PaymentStatus.AUTHORIZED:

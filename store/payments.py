@@ -182,6 +182,7 @@ async def advance(
     *,
     gateway_payment_id: str | None = None,
     failure_code: str | None = None,
+    process: str | None = None,
 ) -> dict[str, Any]:
     """Moves a payment to `status` if that may follow, with its timeline and event; gives the stored row.
 
@@ -199,13 +200,14 @@ async def advance(
     await connection.execute(
         """UPDATE finance.payments SET status = %(status)s, updated_at = %(now)s, version = version + 1,
                gateway_payment_id = coalesce(%(gateway)s, gateway_payment_id),
-               failure_code = %(failure)s
+               failure_code = %(failure)s, process = coalesce(%(process)s, process)
            WHERE payment_id = %(id)s""",
         {
             "status": status,
             "now": now,
             "gateway": gateway_payment_id,
             "failure": failure_code,
+            "process": process,
             "id": payment_id,
         },
     )

@@ -74,6 +74,7 @@ class LatePaymentWorkflow:
                 at=workflow.now(),
                 gateway_payment_id=gateway_payment_id,
                 failure_code=REASON,
+                process=workflow.info().workflow_id,
             ),
             **BOOK.local(),
         )

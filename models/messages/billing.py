@@ -146,6 +146,8 @@ class Advance(BaseModel):
     decided_by: str | None = None
     """The officer whose decision this is: a released payment is not reviewed again."""
     note_id: str | None = None
+    process: str | None = None
+    """The workflow that owns the payment from now on."""
 
 
 class Advanced(BaseModel):

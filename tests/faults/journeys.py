@@ -235,7 +235,9 @@ def _enrolled(stage: Stage, person: Person) -> dict[str, Any]:
 def course_of(stage: Stage) -> str:
     """The seeded course with a price."""
     items = stage.call("GET", "/courses", params={"limit": 200})["items"]
-    return str(next(item["course_id"] for item in items if item["price"]))
+    # Those that journeys publish begin so, and have no quiz.
+    seeded = (item for item in items if item["price"] and not item["slug"].startswith("charts-"))
+    return str(next(seeded)["course_id"])
 
 
 def _given_back(stage: Stage) -> None:
