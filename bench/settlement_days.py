@@ -1,17 +1,15 @@
 """A settlement day of any size: the gateway's report in the sandbox's file, the same payments in our book.
 
-Written straight into both databases, since a million checkouts are not what is measured. Of a hundred lines
-97 are payments and 3 refunds; `BREAKS` breaks of each kind are planted, however large the day is.
+Written straight into both databases, since a million checkouts are not what is measured. Of each hundred
+things 97 are payments and 3 refunds of the first of them; amounts from ₹100 to ₹9,999. The first payments are
+broken, `BREAKS` in each way, however large the day is.
 """
 
-import json
+import re
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -21,143 +19,99 @@ BREAKS = 5
 """Breaks of each kind in a day: missing line, extra line, wrong amount, wrong fee."""
 SETTLEMENTS = 4
 """Payouts to the bank in a day."""
-CHUNK = 10_000
 
-PAYMENTS = """COPY finance.payments (payment_id, user_id, purpose, reference_id, process, title, sac, status,
-    amount, currency, place_of_supply, gateway_order_id, gateway_payment_id, method, fee, tax, created_at,
-    captured_at, updated_at) FROM STDIN"""
-REFUNDS = """COPY finance.refunds (refund_id, payment_id, user_id, amount, currency, speed, status,
-    requested_by, authority, approvals_due, reason_code, gateway_refund_id, created_at, updated_at)
-    FROM STDIN"""
+# What a thing is, in the words of both databases: `n` numbers it.
+AMOUNT = "(10000 + n * 7919 % 989900)"
+FEE = f"({AMOUNT} * 236 / 10000)"
+TAX = f"({FEE} * 18 / 118)"
+
+PAYMENTS = f"""
+INSERT INTO finance.payments (payment_id, user_id, purpose, reference_id, process, title, sac, status, amount,
+    currency, place_of_supply, gateway_order_id, gateway_payment_id, method, fee, tax, created_at,
+    captured_at, updated_at)
+SELECT 'pay_bench' || n, 'usr_bench', 'course', 'enr_bench' || n, 'payment:pay_bench' || n, 'Course',
+    '999293', 'captured', {AMOUNT}, 'INR', 'KA', 'order_' || n, 'pay_' || n, 'upi', {FEE}, {TAX}, :at,
+    :at, :at
+FROM generate_series(:first, :last) AS n WHERE n % 100 < 97
+"""
+REFUNDS = f"""
+INSERT INTO finance.refunds (refund_id, payment_id, user_id, amount, currency, speed, status, requested_by,
+    authority, approvals_due, reason_code, gateway_refund_id, created_at, updated_at)
+SELECT 'ref_bench' || n, 'pay_bench' || n - n % 100, 'usr_bench', {AMOUNT}, 'INR', 'normal', 'processed',
+    'usr_bench', 'finance', 0, 'bench', 'rfnd_' || n, :at, :at
+FROM generate_series(:first, :last) AS n WHERE n % 100 >= 97
+"""
+
+# `way`: 0 missing, 1 with a stranger beside it, 2 a rupee short, 3 a fee of a rupee more, 4 and more right.
+REPORT = f"""
+WITH RECURSIVE numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last),
+things AS (
+    SELECT n, n % 100 >= 97 AS refund, (n - :first) / {BREAKS} AS way, 0 AS stranger FROM numbers
+    UNION ALL SELECT n, 0, 1, 1 FROM numbers WHERE n < :first + 2 * {BREAKS} AND n >= :first + {BREAKS}),
+priced AS (
+    SELECT n, refund, stranger, {AMOUNT} - CASE way WHEN 2 THEN 100 ELSE 0 END AS amount,
+        CASE WHEN refund THEN 0 ELSE {FEE} + CASE way WHEN 3 THEN 100 ELSE 0 END END AS fee,
+        CASE WHEN refund THEN 0 ELSE {TAX} END AS tax, n % {SETTLEMENTS} AS payout
+    FROM things WHERE way <> 0),
+named AS (
+    SELECT *, CASE WHEN refund THEN 'rfnd_' WHEN stranger THEN 'pay_S' ELSE 'pay_' END || n AS id FROM priced)
+INSERT INTO razorpay_recon (day, entity_id, line)
+SELECT :day, id, json_object(
+    'entity_id', id, 'type', CASE WHEN refund THEN 'refund' ELSE 'payment' END,
+    'debit', CASE WHEN refund THEN amount ELSE 0 END, 'credit', CASE WHEN refund THEN 0 ELSE amount - fee END,
+    'amount', amount, 'currency', 'INR', 'fee', fee, 'tax', tax, 'on_hold', json('false'),
+    'settled', json('true'), 'created_at', :at - 21600, 'settled_at', :at,
+    'settlement_id', 'setl_' || :key || payout, 'posted_at', NULL, 'credit_type', 'default',
+    'description', NULL, 'notes', json('[]'),
+    'payment_id', CASE WHEN refund THEN 'pay_' || (n - n % 100) END, 'settlement_utr', :key || payout || 'ut',
+    'order_id', 'order_' || n, 'order_receipt', 'pay_bench' || n, 'method', 'upi', 'card_network', NULL,
+    'card_issuer', NULL, 'card_type', NULL, 'dispute_id', NULL)
+FROM named ORDER BY n
+"""
+PAYOUTS = """
+WITH paid AS (
+    SELECT json_extract(line, '$.settlement_id') AS id, max(json_extract(line, '$.settlement_utr')) AS utr,
+           sum(json_extract(line, '$.credit') - json_extract(line, '$.debit')) AS amount
+    FROM razorpay_recon WHERE day = :day GROUP BY 1)
+INSERT INTO razorpay_objects (id, kind, status, created_at, data)
+SELECT id, 'settlement', 'processed', :at, json_object(
+    'id', id, 'entity', 'settlement', 'amount', amount, 'status', 'processed', 'fees', 0, 'tax', 0,
+    'utr', utr, 'created_at', :at)
+FROM paid
+"""
+BANK = "SELECT sum(json_extract(data, '$.amount')) FROM razorpay_objects WHERE id LIKE 'setl_' || :key || '%'"
 
 
-@dataclass(frozen=True)
-class Thing:
-    """A payment, or a refund of the payment before it."""
-
-    number: int
-    refund: bool
-    amount: int
-    fee: int
-    tax: int
-
-    @property
-    def entity(self) -> str:
-        return f"{'rfnd' if self.refund else 'pay'}_{self.number:014d}"
+KINDS = {"first": "bigint", "last": "bigint", "at": "timestamptz"}
 
 
-def things(first: int, count: int) -> Iterator[Thing]:
-    """What a day of `count` lines is of: 3 refunds after each 97 payments, amounts from ₹100 to ₹9,999."""
-    for number in range(first, first + count):
-        refund = number % 100 >= 97
-        amount = 100_00 + (number * 7919) % 9_899_00
-        fee = 0 if refund else amount * 236 // 10_000
-        yield Thing(number, refund, amount, fee, fee * 18 // 118)
+def _for_postgres(statement: str) -> str:
+    """The statement in its driver's words: each `:name` a parameter, a remainder's sign none."""
+
+    def parameter(found: re.Match[str]) -> str:
+        return f"%({found[1]})s::{KINDS[found[1]]}"
+
+    return re.sub(f":({'|'.join(KINDS)})\\b", parameter, statement.replace("%", "%%"))
 
 
 def seed(dsn: str, sandbox: Path, day: date, first: int, lines: int) -> int:
-    """Writes the day into both databases; what the bank gets, in paise.
+    """Writes a day of so many lines into both databases; what the bank gets, in paise.
 
-    `first` numbers its things: days must not overlap.
+    `first`, a multiple of a hundred, numbers the day's things: those of two days must not overlap.
     """
     noon = datetime.combine(day, time(12), IST).astimezone(UTC)
+    span = {"first": first, "last": first + lines - 1}
     with psycopg.connect(dsn, autocommit=True) as ours:
         # The rows stand for the work of a day long done: no trigger has anything left to do.
         ours.execute("SET session_replication_role = replica")
-        _copy(ours, PAYMENTS, (_payment(one, noon) for one in things(first, lines) if not one.refund))
-        _copy(ours, REFUNDS, (_refund(one, noon) for one in things(first, lines) if one.refund))
+        for statement in (PAYMENTS, REFUNDS):
+            ours.execute(_for_postgres(statement), {**span, "at": noon})
         ours.execute("ANALYZE finance.payments, finance.refunds")
-    return _report(sandbox, day, noon, first, lines)
-
-
-def _copy(connection: psycopg.Connection, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _payment(one: Thing, at: datetime) -> tuple[Any, ...]:
-    name = f"pay_bench{one.number}"
-    return (
-        name, "usr_bench", "course", f"enr_bench{one.number}", f"payment:{name}", "Course", "999293",
-        "captured",
-        one.amount, "INR", "KA", f"order_{one.number:014d}", one.entity, "upi", one.fee, one.tax, at, at, at,
-    )  # fmt: skip
-
-
-def _refund(one: Thing, at: datetime) -> tuple[Any, ...]:
-    paid = one.number - one.number % 100
-    return (
-        f"ref_bench{one.number}", f"pay_bench{paid}", "usr_bench", one.amount, "INR", "normal", "processed",
-        "usr_bench", "finance", 0, "bench", one.entity, at, at,
-    )  # fmt: skip
-
-
-def _report(path: Path, day: date, noon: datetime, first: int, count: int) -> int:
     evening = int((noon + timedelta(hours=6)).timestamp())
-    paid = [0] * SETTLEMENTS
-    with sqlite3.connect(path, timeout=30) as theirs:
-        theirs.execute("PRAGMA synchronous=OFF")
-        rows = _lines(day, evening, first, count)
-        while chunk := list(islice(rows, CHUNK)):
-            theirs.executemany("INSERT INTO razorpay_recon (day, entity_id, line) VALUES (?, ?, ?)", chunk)
-            for *_, text in chunk:
-                line = json.loads(text)
-                paid[int(line["settlement_id"][-6:])] += line["credit"] - line["debit"]
-        for number in range(SETTLEMENTS):
-            settlement = {
-                "id": _settlement(day, number), "entity": "settlement", "amount": paid[number], "status": "processed",
-                "fees": 0, "tax": 0, "utr": _utr(day, number), "created_at": evening,
-            }  # fmt: skip
-            theirs.execute(
-                "INSERT INTO razorpay_objects (id, kind, status, created_at, data)"
-                " VALUES (?, 'settlement', 'processed', ?, ?)",
-                (settlement["id"], evening, json.dumps(settlement)),
-            )
-    theirs.close()
-    return sum(paid)
-
-
-def _lines(day: date, at: int, first: int, count: int) -> Iterator[tuple[str, str, str]]:
-    """The report as SQLite's rows: right but for the first lines, where the breaks are."""
-    planted = {"missing": BREAKS, "extra": BREAKS, "amount": BREAKS, "fee": BREAKS}
-    for one in things(first, count):
-        line = _line(one, day, at)
-        if one.refund or not (kind := next((kind for kind, left in planted.items() if left), None)):
-            yield day.isoformat(), one.entity, json.dumps(line)
-            continue
-        planted[kind] -= 1
-        if kind == "missing":
-            continue
-        if kind == "extra":
-            stranger = {**line, "entity_id": f"pay_S{one.number:013d}"}
-            yield day.isoformat(), stranger["entity_id"], json.dumps(stranger)
-        elif kind == "amount":
-            line |= {"amount": line["amount"] - 100, "credit": line["credit"] - 100}
-        else:
-            line |= {"fee": line["fee"] + 100, "credit": line["credit"] - 100}
-        yield day.isoformat(), one.entity, json.dumps(line)
-
-
-def _line(one: Thing, day: date, at: int) -> dict[str, Any]:
-    number = one.number % SETTLEMENTS
-    paid = one.number - one.number % 100
-    return {
-        "entity_id": one.entity, "type": "refund" if one.refund else "payment",
-        "debit": one.amount if one.refund else 0, "credit": 0 if one.refund else one.amount - one.fee,
-        "amount": one.amount, "currency": "INR", "fee": one.fee, "tax": one.tax, "on_hold": False,
-        "settled": True, "created_at": at - 21_600, "settled_at": at,
-        "settlement_id": _settlement(day, number),
-        "posted_at": None, "credit_type": "default", "description": None, "notes": [],
-        "payment_id": f"pay_{paid:014d}" if one.refund else None, "settlement_utr": _utr(day, number),
-        "order_id": f"order_{one.number:014d}", "order_receipt": f"pay_bench{one.number}", "method": "upi",
-        "card_network": None, "card_issuer": None, "card_type": None, "dispute_id": None,
-    }  # fmt: skip
-
-
-def _settlement(day: date, number: int) -> str:
-    return f"setl_{day:%Y%m%d}{number:06d}"
-
-
-def _utr(day: date, number: int) -> str:
-    return f"{day:%Y%m%d}{number:06d}ut"
+    given = {**span, "day": day.isoformat(), "key": f"{day:%Y%m%d}", "at": evening}
+    with closing(sqlite3.connect(sandbox, timeout=60)) as theirs:
+        theirs.execute("PRAGMA synchronous = OFF")
+        for statement in (REPORT, PAYOUTS):
+            theirs.execute(statement, given)
+            theirs.commit()
+        return int(theirs.execute(BANK, given).fetchone()[0])

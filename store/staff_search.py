@@ -66,7 +66,7 @@ async def of_person(connection: Connection, user_id: str) -> list[dict[str, Any]
 async def by_number(connection: Connection, number: str) -> list[dict[str, Any]]:
     """Objects with this id, invoice number, UTR, or id at the gateway or broker, as `of_person`.
 
-    A settlement's UTR finds the payments that it paid out.
+    A settlement's id or UTR finds the payments that it paid out, a line's thing what it was matched with.
     """
     cursor = await connection.execute(
         f"""WITH quoted AS (
@@ -78,9 +78,11 @@ async def by_number(connection: Connection, number: str) -> list[dict[str, Any]]
                 WHERE refund_id = %(q)s OR gateway_refund_id = %(q)s OR utr = %(q)s
                 UNION SELECT order_id FROM trading.orders
                 WHERE order_id = %(q)s OR broker_order_id = %(q)s
-                UNION (SELECT p.payment_id FROM finance.settlement_lines s
+                UNION (SELECT p.payment_id FROM finance.settlements t
+                       JOIN finance.settlement_lines s USING (settlement_id)
                        JOIN finance.payments p ON p.gateway_payment_id = s.entity_id
-                       WHERE s.utr = %(q)s LIMIT %(most)s)
+                       WHERE t.utr = %(q)s OR t.settlement_id = %(q)s LIMIT %(most)s)
+                UNION SELECT s.matches FROM finance.settlement_lines s WHERE s.entity_id = %(q)s
                 UNION SELECT %(q)s)
             SELECT o.* FROM quoted JOIN ({OBJECTS}) AS o USING (id)
             ORDER BY at DESC, id LIMIT %(most)s""",  # noqa: S608

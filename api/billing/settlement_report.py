@@ -73,10 +73,10 @@ def as_pdf(
         "clean": not open_ones,
         "verdict": VERDICTS[day["status"]],
         "figures": [
-            _figure("Paid to the bank", f"₹ {rupees(day['bank'])}"),
-            _figure("Lines", f"{day['lines']:,}"),
-            _figure("Agree with the book", f"{day['matched']:,}"),
-            _figure("Open difference", f"₹ {rupees(day['difference'])}", alarm=open_ones),
+            _figure("Paid to the bank", f"₹ {_money(day['bank'])}"),
+            _figure("Lines", _count(day["lines"])),
+            _figure("Agree with the book", _count(day["matched"])),
+            _figure("Open difference", f"₹ {_money(day['difference'])}", alarm=open_ones),
         ],
         "settlements": [_settlement(row) for row in settlements],
         "totals": [_total(row) for row in totals],
@@ -95,30 +95,42 @@ def _settlement(row: dict[str, Any]) -> dict[str, str]:
     return {
         "id": row["settlement_id"],
         "utr": row["utr"] or "none",
-        "amount": rupees(row["amount"]) if said else "not told",
-        "lines": rupees(row["lines"]),
-        "unexplained": rupees(row["unexplained"]) if said else "",
+        "amount": _money(row["amount"]) if said else "not told",
+        "lines": _money(row["lines"]),
+        "unexplained": _money(row["unexplained"]) if said else "",
     }
 
 
 def _total(row: dict[str, Any]) -> dict[str, str]:
-    amounts = {name: rupees(row[name]) for name in ("expected", "net", "fee", "tax")}
-    return {"kind": row["kind"], "verdict": _words(row["verdict"]), "lines": f"{row['lines']:,}", **amounts}
+    amounts = {name: _money(row[name]) for name in ("expected", "net", "fee", "tax")}
+    return {"kind": row["kind"], "verdict": _words(row["verdict"]), "lines": _count(row["lines"]), **amounts}
 
 
 def _break(row: dict[str, Any]) -> dict[str, Any]:
-    known = [row["payment_id"], row["utr"], f"{row['age_days']} days old" if row["age_days"] else "new today"]
+    waits, days = row["status"] != "resolved", row["age_days"]
+    age = f"{days} {'day' if days == 1 else 'days'} old" if days else "new today"
+    known = [row["payment_id"], row["utr"], age if waits else None]
     return {
         "kind": _words(row["kind"]),
         "reference": row["reference"],
         "known": " · ".join(each for each in known if each),
-        "expected": rupees(row["expected"]),
-        "found": rupees(row["found"]),
-        "difference": rupees(row["difference"]),
-        "open": row["status"] != "resolved",
-        "status": _words(row["resolution"] or row["status"]) if row["status"] == "resolved" else "open",
-        "who": row["who_acts"] or _words(row["ended"] or ""),
+        "expected": _money(row["expected"]),
+        "found": _money(row["found"]),
+        "difference": _money(row["difference"]),
+        "open": waits,
+        "status": "open" if waits else _words(row["resolution"] or row["ended"]),
+        "who": row["who_acts"] or ("by a later report" if row["ended"] == "mended" else "decided"),
     }
+
+
+def _money(paise: int) -> str:
+    """Rupees with a true minus sign."""
+    return rupees(paise).replace("-", "\u2212")
+
+
+def _count(lines: int) -> str:
+    """A number in Indian notation."""
+    return rupees(lines * 100).partition(".")[0]
 
 
 def _words(code: str) -> str:
