@@ -20,6 +20,8 @@ from models.messages.signals import (
     EnterSignal,
     ExchangeMarketToken,
     MarketSession,
+    Priced,
+    PriceNow,
     PublishSignal,
     Sighting,
     Standing,
@@ -62,6 +64,7 @@ class SignalActivities(SignalPort):
                 published_by=command.published_by,
                 registration_number=command.registration_number,
                 seal=await self._seal(connection, command),
+                market=command.market,
                 now=command.as_of,
             )
 
@@ -125,6 +128,15 @@ class MarketActivities:
                     break
                 await _pause(PAUSE_SECONDS)
         return last
+
+    @activity.defn(name="signals.price_now")
+    async def price_now(self, command: PriceNow) -> Priced:
+        """The last price, while the market is shut too: it is the last that anybody traded at."""
+        try:
+            found = await self._board.price((command.exchange, command.symbol))
+        except Rejected:
+            return Priced()
+        return Priced(price=found[0], seen_at=found[1]) if found else Priced()
 
     @activity.defn(name="signals.open_market_data")
     async def open_market_data(self, command: ExchangeMarketToken) -> MarketSession:

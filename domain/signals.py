@@ -109,9 +109,17 @@ def expiry_flaw(expires_at: datetime, now: datetime) -> Flaw | None:
 
 
 def refusal_to_publish(
-    status: Status, confidence: int, expires_at: datetime, now: datetime, *, rationale: bool, disclosure: bool
+    status: Status,
+    confidence: int,
+    expires_at: datetime,
+    now: datetime,
+    *,
+    rationale: bool,
+    disclosure: bool,
+    passed: bool = False,
 ) -> str | None:
-    """Why a draft may not be published, as a stable code; None where it may."""
+    """Why a draft may not be published, as a stable code; None where it may. `passed`: the market is already
+    beyond its target or its stop, so that its time stamp would come after the move."""
     if status is not Status.DRAFT:
         return "not_a_draft"
     if not rationale:
@@ -120,7 +128,9 @@ def refusal_to_publish(
         return "disclosure_required"
     if confidence <= DISTRIBUTED_ABOVE:
         return "confidence_too_low"
-    return "signal_expired" if expires_at <= now else None
+    if expires_at <= now:
+        return "signal_expired"
+    return "level_passed" if passed else None
 
 
 def risk_reward(levels: Levels) -> Decimal | None:
@@ -148,6 +158,22 @@ def true_return(action: Action, entry: Decimal | None, exit_price: Decimal | Non
         return None
     gain = exit_price - entry if action is Action.BUY else entry - exit_price
     return (gain / entry * 100).quantize(PERCENT, ROUND_HALF_UP)
+
+
+def counted_return(
+    action: Action, entry: Decimal | None, exit_price: Decimal | None, stop: Decimal | None
+) -> Decimal | None:
+    """What a closed signal counts with when the house says how it did: every published one, none chosen.
+
+    None: it named no trade (to hold, to exit). 0: nobody could have entered, since the market was never seen
+    between its publication and its end. One that was entered and whose end nobody saw counts as stopped, the
+    worst that it named.
+    """
+    if action not in (Action.BUY, Action.SELL):
+        return None
+    if entry is None:
+        return Decimal(0).quantize(PERCENT)
+    return true_return(action, entry, exit_price if exit_price is not None else stop)
 
 
 def kept_until(published_at: datetime) -> datetime:

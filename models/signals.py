@@ -73,6 +73,10 @@ class TradingSignalRow(SQLModel, table=True):
     closed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     return_percent: Decimal | None = Field(default=None, sa_type=Numeric)
     withdrawal_note: str | None = Field(default=None, sa_type=Text)
+    ai_used: bool = False
+    published_price: Decimal | None = Field(default=None, sa_type=Numeric)
+    """The market's at publication; None where the house could not see it."""
+    published_price_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     version: int = Field(default=1, sa_type=BigInteger)
 
 

@@ -7,9 +7,20 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from domain.moves import moved
-from domain.signals import CLOSED, MOVES, Action, Status, kept_until, refusal_to_publish, true_return
+from domain.signals import (
+    CLOSED,
+    MOVES,
+    Action,
+    Levels,
+    Status,
+    counted_return,
+    kept_until,
+    reached,
+    refusal_to_publish,
+    true_return,
+)
 from models.contracts.topics import Topic
-from models.messages.signals import SignalInput, Standing
+from models.messages.signals import Priced, SignalInput, Standing
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
@@ -17,21 +28,23 @@ from store.outbox import emit
 COLUMNS = """signal_id, run_id, source, analyst_id, exchange, symbol, action, timeframe, entry_price,
     target_price, stop_loss, confidence, expires_at, rationale_note, disclosure_note, status, made_at,
     registration_number, published_by, published_at, actual_entry, entered_at, actual_exit, closed_at,
-    return_percent, withdrawal_note, seal, version"""
+    return_percent, withdrawal_note, seal, ai_used, published_price, published_price_at, version"""
 
 TOLD = (
     *("signal_id", "status", "version", "exchange", "symbol", "action", "timeframe", "entry_price"),
     *("target_price", "stop_loss", "confidence", "expires_at", "published_at", "closed_at"),
+    "ai_used",
 )
 """What an event says: ids, codes and figures. How it did is not among them: returns are unverified."""
 
 ADD = """
 INSERT INTO signals.trading_signals
     (signal_id, run_id, source, analyst_id, exchange, symbol, action, timeframe, entry_price,
-     target_price, stop_loss, confidence, expires_at, rationale_note, disclosure_note, status, made_at)
+     target_price, stop_loss, confidence, expires_at, rationale_note, disclosure_note, ai_used, status,
+     made_at)
 VALUES (%(signal_id)s, %(run_id)s, %(source)s, %(analyst_id)s, %(exchange)s, %(symbol)s, %(action)s,
         %(timeframe)s, %(entry_price)s, %(target_price)s, %(stop_loss)s, %(confidence)s, %(expires_at)s,
-        %(rationale_note)s, %(disclosure_note)s, 'draft', %(now)s)
+        %(rationale_note)s, %(disclosure_note)s, %(ai_used)s, 'draft', %(now)s)
 ON CONFLICT (signal_id) DO NOTHING
 """
 
@@ -47,7 +60,7 @@ async def find(connection: Connection, signal_id: str) -> dict[str, Any] | None:
 async def add_draft(connection: Connection, signal: SignalInput, now: datetime) -> Standing:
     """The signal's row, made once; the stored standing."""
     terms = signal.terms.model_dump(mode="python")
-    given = signal.model_dump(include={"signal_id", "run_id", "source", "analyst_id"})
+    given = signal.model_dump(include={"signal_id", "run_id", "source", "analyst_id", "ai_used"})
     notes = {"rationale_note": signal.rationale_note, "disclosure_note": signal.disclosure_note}
     await connection.execute(ADD, {**terms, **given, **notes, "now": now})
     return await standing(connection, signal.signal_id)
@@ -71,12 +84,16 @@ async def publish(
     registration_number: str,
     seal: bytes,
     now: datetime,
+    market: Priced | None = None,
 ) -> Standing:
-    """Makes a draft public, once, with its event; the stored standing, with the refusal where it stayed."""
+    """Makes a draft public, once, with its event; the stored standing, with the refusal where it stayed.
+    `market`: its price at that moment, which is kept beside."""
     row = await _held(connection, signal_id)
     if row["seal"] is not None and bytes(row["seal"]) == seal:
         # The very same signed word: a repeat of what was done.
         return await standing(connection, signal_id)
+    price = market.price if market else None
+    levels = Levels(Action(row["action"]), row["entry_price"], row["target_price"], row["stop_loss"])
     refused = refusal_to_publish(
         Status(row["status"]),
         row["confidence"],
@@ -84,15 +101,20 @@ async def publish(
         now,
         rationale=bool(row["rationale_note"]),
         disclosure=bool(row["disclosure_note"]),
+        passed=price is not None and reached(levels, price) is not None,
     )
     if refused is not None:
         return await standing(connection, signal_id, refused)
     moved(MOVES, Status(row["status"]), Status.PUBLISHED)
     await connection.execute(
         """UPDATE signals.trading_signals SET status = 'published', published_by = %s, published_at = %s,
-               registration_number = %s, kept_until = %s, seal = %s, version = version + 1
+               registration_number = %s, kept_until = %s, seal = %s, published_price = %s,
+               published_price_at = %s, version = version + 1
            WHERE signal_id = %s""",
-        (published_by, now, registration_number, kept_until(now), seal, signal_id),
+        (
+            *(published_by, now, registration_number, kept_until(now), seal, price),
+            *(market.seen_at if market and price is not None else None, signal_id),
+        ),
     )
     return await _told(connection, signal_id, "signal.published", now)
 
@@ -188,7 +210,8 @@ async def listing(
 
 
 async def performance(connection: Connection) -> dict[str, Any]:
-    """Every published signal, none left out; returns in percent before costs."""
+    """Every published signal, none left out; returns in percent before costs, each closed trade counted as
+    `domain.signals.counted_return` says."""
     cursor = await connection.execute(
         """SELECT count(*) AS published,
                   count(*) FILTER (WHERE status IN ('published', 'live')) AS open,
@@ -198,15 +221,40 @@ async def performance(connection: Connection) -> dict[str, Any]:
                   count(*) FILTER (WHERE status = 'withdrawn') AS withdrawn,
                   count(return_percent) AS measured,
                   count(*) FILTER (WHERE closed_at IS NOT NULL AND return_percent IS NULL) AS unmeasured,
-                  count(*) FILTER (WHERE return_percent > 0) AS gained,
-                  round(avg(return_percent), 4) AS mean_return_percent,
-                  min(return_percent) AS worst_return_percent,
-                  max(return_percent) AS best_return_percent,
+                  count(*) FILTER (WHERE action IN ('hold', 'exit')) AS no_trade,
+                  count(*) FILTER (WHERE closed_at IS NOT NULL AND actual_entry IS NULL
+                                     AND action IN ('buy', 'sell')) AS never_entered,
+                  count(*) FILTER (WHERE ai_used) AS ai_used,
                   min(published_at) AS first_published_at, max(published_at) AS last_published_at
            FROM signals.trading_signals WHERE published_at IS NOT NULL"""
     )
-    row = await cursor.fetchone()
-    return row or {}
+    row = await cursor.fetchone() or {}
+    return {**row, **_figures(await _counted(connection))}
+
+
+async def _counted(connection: Connection) -> list[Decimal]:
+    """What each closed signal that named a trade counts with."""
+    cursor = await connection.execute(
+        """SELECT action, actual_entry, actual_exit, stop_loss FROM signals.trading_signals
+           WHERE published_at IS NOT NULL AND closed_at IS NOT NULL"""
+    )
+    counted = [
+        counted_return(Action(row["action"]), row["actual_entry"], row["actual_exit"], row["stop_loss"])
+        for row in await cursor.fetchall()
+    ]
+    return [each for each in counted if each is not None]
+
+
+def _figures(counted: list[Decimal]) -> dict[str, Any]:
+    total = sum(counted, Decimal(0))
+    return {
+        "counted": len(counted),
+        "gained": sum(each > 0 for each in counted),
+        "lost": sum(each < 0 for each in counted),
+        "mean_return_percent": round(total / len(counted), 4) if counted else None,
+        "worst_return_percent": min(counted, default=None),
+        "best_return_percent": max(counted, default=None),
+    }
 
 
 async def _held(connection: Connection, signal_id: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         record.enter,
         record.close,
         market.watch,
+        market.price_now,
         market.open_market_data,
         runs.run_strategy,
     ]

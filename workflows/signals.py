@@ -12,12 +12,14 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from domain.signals import CLOSED, OPEN, Status
     from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
-    from models.contracts.policies import BOOK, WATCH
+    from models.contracts.policies import BOOK, LOOK, WATCH
     from models.messages.signals import (
         CloseSignal,
         CreateDraft,
         DraftSignal,
         EnterSignal,
+        Priced,
+        PriceNow,
         Publish,
         PublishSignal,
         Sighting,
@@ -181,11 +183,13 @@ class SignalLifecycle:
     async def publish(self, command: Publish) -> SignalView:
         """The analyst's word makes it public, and from then on it stands as it is."""
         await workflow.wait_condition(lambda: self._drafted)
+        market = await self._market()
         asked = PublishSignal(
             signal_id=self._signal.signal_id,
             published_by=self._signal.analyst_id,
             registration_number=command.registration_number,
             assertion=command.assertion,
+            market=market,
             as_of=workflow.now(),
         )
         async with self._recording:
@@ -194,6 +198,19 @@ class SignalLifecycle:
         if standing.refused is not None:
             raise refuse(standing.refused)
         return self._view()
+
+    async def _market(self) -> Priced | None:
+        """The market as it stands when the signal is published; None where the house cannot see it in time:
+        then too it counts only from the first price seen after."""
+        terms = self._signal.terms
+        looking = workflow.start_activity_method(
+            MarketPort.price_now, PriceNow(exchange=terms.exchange, symbol=terms.symbol), **LOOK.options()
+        )
+        try:
+            found = await looking
+        except ActivityError:
+            return None
+        return found if found.price is not None else None
 
     @publish.validator
     def _may_publish(self, command: Publish) -> None:

@@ -64,6 +64,7 @@ async def draw_up(
             terms=body.terms(),
             rationale_note=rationale,
             disclosure_note=disclosure,
+            ai_used=body.ai_used,
             assertion_public_key=platform.settings.assertion_public_key,
         )
         return Drive(

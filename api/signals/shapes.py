@@ -38,9 +38,10 @@ class DraftBody(Body):
     expires_at: Moment
     rationale: Text
     disclosure: Text
+    ai_used: Annotated[bool, Field(strict=True)] = False
 
     def terms(self) -> SignalTerms:
-        return SignalTerms(**self.model_dump(exclude={"rationale", "disclosure"}))
+        return SignalTerms(**self.model_dump(exclude={"rationale", "disclosure", "ai_used"}))
 
 
 class WithdrawBody(Body):
@@ -101,6 +102,8 @@ class Signal(BaseModel):
     registration_number: str | None
     rationale: str
     disclosure: str
+    ai_used: bool
+    market_price_at_publication: str | None
     version: int
     measured: Measured | None = None
 
@@ -117,6 +120,7 @@ class Signal(BaseModel):
         return cls(
             **{**own, **prices, **vars(words)},
             risk_reward=shown(risk_reward(levels)),
+            market_price_at_publication=shown(row["published_price"]),
             measured=measured if staff else None,
         )
 

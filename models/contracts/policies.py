@@ -61,6 +61,9 @@ LOOK = Step(timedelta(seconds=10), FOREVER, timedelta(seconds=5), schedule_to_cl
 GLANCE = Step(timedelta(seconds=1), ONCE)
 """One quick read of a provider inside the workflow task; without an answer it is read as `READ_PROVIDER`."""
 
+LOOK = Step(timedelta(seconds=2.2), ONCE)
+"""A price while a caller waits for the answer: it may have to wait a second for the broker's pace."""
+
 IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
 """A charge, capture, refund, order or paid check: sent once; anything but an answer is Unknown."""
 
@@ -86,7 +89,13 @@ COMPARE = Step(timedelta(minutes=15), FOREVER, heartbeat=timedelta(seconds=10))
 """A day's report compared with the book and booked in one transaction: up to a million lines."""
 
 REGISTER = Step(
-    timedelta(seconds=25), FOREVER, heartbeat=timedelta(seconds=5), schedule_to_close=timedelta(minutes=2)
+    timedelta(seconds=25),
+    RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_attempts=4,
+        non_retryable_error_types=["Rejected"],
+    ),
+    heartbeat=timedelta(seconds=5),
 )
 """A document at the e-invoice portal, which dedupes by its number: up to three calls. A portal that is away
-longer is waited for by the process, where it is seen."""
+for longer than a second or two is waited for by the process, where it is seen."""

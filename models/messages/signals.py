@@ -82,6 +82,8 @@ class SignalInput(BaseModel):
     terms: SignalTerms
     rationale_note: str
     disclosure_note: str
+    ai_used: bool = False
+    """Whether artificial intelligence had a part in it: told with the signal (SEBI, research analysts)."""
     assertion_public_key: str
     progress: SignalProgress | None = None
 
@@ -224,6 +226,20 @@ class MarketSession(BaseModel):
 # What activities take and give
 
 
+class PriceNow(BaseModel):
+    """Asks for an instrument's last price, whether its market is open or shut."""
+
+    exchange: Exchange
+    symbol: str
+
+
+class Priced(BaseModel):
+    """The last price and the broker's time of it; None where the house cannot see the market."""
+
+    price: Decimal | None = None
+    seen_at: AwareDatetime | None = None
+
+
 class DraftSignal(BaseModel):
     signal: SignalInput
     as_of: AwareDatetime
@@ -234,6 +250,8 @@ class PublishSignal(BaseModel):
     published_by: str
     registration_number: str
     assertion: SignedAssertion
+    market: Priced | None = None
+    """The market as it stood then; None where the house could not see it."""
     as_of: AwareDatetime
 
 

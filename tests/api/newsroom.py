@@ -171,6 +171,8 @@ async def newsroom(engines: EmbeddedEngines, api: Api) -> AsyncIterator[Newsroom
         hub = await running.enter_async_context(hub_of(engines))
         made = Newsroom(api, parts, sandbox, hub)
         await made.control("/clock", now=TRADING_MORNING, run=True)
+        # Near the levels of `DRAFT`, whatever other tests of the session did to the market.
+        await made.control("/kite/market", symbol=DRAFT["symbol"], price=1500, manual=False)
         made.analyst = await made.person("analyst")
         yield made
 

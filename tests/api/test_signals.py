@@ -201,6 +201,66 @@ async def test_the_market_reaches_the_target_and_the_true_return_is_kept(room: N
         )
 
 
+async def test_a_signal_whose_level_the_market_has_passed_is_not_published(room: Newsroom) -> None:
+    assert (await room.sign_in_house()).status_code == 201
+    await room.control("/kite/market", symbol="HDFCBANK", price=990)
+    buy = {"symbol": "HDFCBANK", "action": "buy", "entry_price": "960", "target_price": "980",
+           "stop_loss": "940"}  # fmt: skip
+    sell = {**buy, "action": "sell", "entry_price": "1000", "target_price": "985", "stop_loss": "1020"}
+    for levels, price in ((buy, 985), (buy, 939), (sell, 984), (sell, 1021)):
+        await room.control("/kite/market", symbol="HDFCBANK", price=price)
+        draft = await room.draft(**levels)
+        answer = await room.post(f"/signals/{draft}/publish", room.analyst)
+        assert (answer.status_code, answer.json()["code"]) == (409, "level_passed"), levels
+        assert (await room.signal(draft))["status"] == "draft"
+    await room.control("/kite/market", symbol="HDFCBANK", price=961)
+    seen = await room.signal(await room.published(**buy))
+    assert seen["market_price_at_publication"] == "961"
+
+
+async def test_the_part_of_artificial_intelligence_is_told(room: Newsroom) -> None:
+    seen = await room.signal(await room.published(ai_used=True))
+    assert seen["ai_used"] is True
+    assert (await room.signal(await room.published()))["ai_used"] is False
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        await room.rows(
+            "UPDATE signals.trading_signals SET ai_used = false WHERE signal_id = %s", seen["signal_id"]
+        )
+
+
+async def test_the_words_of_a_published_signal_are_kept(room: Newsroom) -> None:
+    signal_id = await room.published()
+    for change, error in (
+        ("UPDATE platform.notes SET text = 'x' WHERE note_id = %s RETURNING note_id",
+         psycopg.errors.RestrictViolation),
+        ("DELETE FROM platform.notes WHERE note_id = %s RETURNING note_id",
+         psycopg.errors.ForeignKeyViolation),
+    ):  # fmt: skip
+        (row,) = await room.rows(
+            "SELECT rationale_note AS note FROM signals.trading_signals WHERE signal_id = %s", signal_id
+        )
+        with pytest.raises(error):
+            await room.rows(change, row["note"])
+
+
+async def test_every_published_signal_counts_in_the_figures(room: Newsroom) -> None:
+    """Withdrawn before anyone could enter: counted with nothing, not left out."""
+    before = (await room.get("/signals/performance", room.analyst)).json()["figures"]
+    signal_id = await room.published(symbol="ZZUNSEEN")
+    await room.post(f"/signals/{signal_id}/withdraw", room.analyst, {"reason": "a slip"})
+    after = (await room.get("/signals/performance", room.analyst)).json()["figures"]
+    for name in ("published", "withdrawn", "never_entered", "counted"):
+        assert after[name] == before[name] + 1, name
+    assert after["gained"] == before["gained"]
+    closed = after["target"] + after["stop"] + after["expired"] + after["withdrawn"]
+    assert after["published"] == after["open"] + closed
+    counted = await room.rows(
+        """SELECT count(*) AS n FROM signals.trading_signals
+           WHERE published_at IS NOT NULL AND closed_at IS NOT NULL AND action IN ('buy', 'sell')"""
+    )
+    assert after["counted"] == counted[0]["n"]
+
+
 async def paper_account(room: Newsroom, customer: Person) -> str:
     account = f"acc_{customer.user_id[4:]}"
     await room.rows(

@@ -15,6 +15,7 @@ from domain.signals import (
     Status,
     allowance_day,
     allowance_renews,
+    counted_return,
     expiry_flaw,
     kept_until,
     price_flaws,
@@ -95,6 +96,21 @@ def test_who_may_be_published(
 ) -> None:
     at = NOW + timedelta(hours=expires)
     assert refusal_to_publish(status, confidence, at, NOW, rationale=rationale, disclosure=disclosure) == code
+
+
+def test_a_signal_is_not_published_after_the_move() -> None:
+    words = {"rationale": True, "disclosure": True}
+    ahead = NOW + timedelta(hours=1)
+    assert refusal_to_publish(Status.DRAFT, 90, ahead, NOW, **words, passed=True) == "level_passed"
+    assert refusal_to_publish(Status.DRAFT, 90, ahead, NOW, **words, passed=False) is None
+
+
+@given(prices, prices, prices)
+def test_every_published_signal_counts(entry: Decimal, left: Decimal, stop: Decimal) -> None:
+    assert counted_return(Action.BUY, None, None, stop) == 0, "nobody could have entered"
+    assert counted_return(Action.BUY, entry, left, stop) == true_return(Action.BUY, entry, left)
+    assert counted_return(Action.SELL, entry, None, stop) == true_return(Action.SELL, entry, stop)
+    assert counted_return(Action.HOLD, entry, left, stop) is None
 
 
 def test_risk_and_reward() -> None:

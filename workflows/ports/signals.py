@@ -8,6 +8,8 @@ from models.messages.signals import (
     EnterSignal,
     ExchangeMarketToken,
     MarketSession,
+    Priced,
+    PriceNow,
     PublishSignal,
     RunResult,
     RunStrategy,
@@ -38,6 +40,9 @@ class MarketPort:
 
     @activity.defn(name="signals.watch")
     async def watch(self, command: WatchMarket) -> Sighting: ...
+
+    @activity.defn(name="signals.price_now")
+    async def price_now(self, command: PriceNow) -> Priced: ...
 
     @activity.defn(name="signals.run_strategy")
     async def run_strategy(self, command: RunStrategy) -> RunResult: ...
