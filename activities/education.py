@@ -168,6 +168,8 @@ class EducationActivities(EducationPort):
             await recognition.stop(connection, state.payment_id, today)
             return
         net, _ = await recognition.net_of(connection, state.payment_id)
+        if not net:
+            return  # granted without a sale: there is nothing to earn
         await recognition.plan(
             connection,
             payment_id=state.payment_id,

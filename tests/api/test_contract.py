@@ -97,6 +97,8 @@ SHARED = {
     "/v1/finance/disputes/{dispute_id}": "dispute_id",
     "/v1/finance/breaks/{break_id}/": "break_id",
     "/v1/finance/reconciliations/{date}": "date",
+    "/v1/finance/revenue/{date}": "date",
+    "/v1/finance/periods/{period}": "period",
     "/v1/kyc/reviews/{case_id}/": "case_id",
     "/v1/webhooks/kite/{app_secret}": "app_secret",
     "/v1/certificates/keys/{thumbprint}": "thumbprint",
