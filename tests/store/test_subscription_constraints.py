@@ -50,10 +50,11 @@ def debit(
 
 def decide(connection: psycopg.Connection[Any], difference: int, *people: str | None) -> None:
     connection.execute(
-        """INSERT INTO finance.breaks (break_id, date, kind, reference, expected, found, difference,
-               difference_tax, status, resolution, first_by, second_by, opened_at, version)
-           VALUES ('brk', '2027-03-01', 'missing_line', 'pay', %s, 0, %s, 0, 'resolved', 'accept', %s, %s,
-               %s, 1)""",
+        """INSERT INTO finance.breaks (break_id, date, kind, reference, about, seen_date, expected, found,
+               difference, difference_tax, status, ended, resolution, first_by, second_by, opened_at, version)
+           VALUES ('brk', '2027-03-01', 'missing_line', 'pay', 'pay', '2027-03-01', %s, 0, %s, 0, 'resolved',
+               'decided',
+               'accept', %s, %s, %s, 1)""",
         (difference, difference, *people, NOW),
     )
 
@@ -81,6 +82,14 @@ def test_a_person_has_one_subscription_at_a_time(connection: psycopg.Connection[
     subscribe(connection, "another", "another")
     with pytest.raises(psycopg.errors.UniqueViolation, match="user_subscriptions_one_open"):
         subscribe(connection, "second", "usr")
+
+
+def test_a_family_of_plans_is_tried_once(connection: psycopg.Connection[Any]) -> None:
+    subscribe(connection, "another", "another")
+    insert = "INSERT INTO finance.trials VALUES (%s, 'premium', %s, %s)"
+    connection.execute(insert, ("usr", "sub", NOW))
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute(insert, ("usr", "another", NOW))
 
 
 def test_fifty_thousand_rupees_may_be_decided_by_one(connection: psycopg.Connection[Any]) -> None:

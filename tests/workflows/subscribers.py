@@ -206,7 +206,7 @@ class Town:
         return await eventually(there, f"{one.subscription_id} to be {wanted}")
 
     async def forward(self, one: Subscriber, duration: timedelta) -> bool:
-        return await asyncio.wait_for(self.skipper.fast_forward(one.handle, duration), 60)
+        return await asyncio.wait_for(self.skipper.fast_forward(one.handle, duration), 120)
 
     async def held(self, one: Subscriber) -> dict[str, Any]:
         """What it entitles to."""
