@@ -293,9 +293,13 @@ class ExitRow(SQLModel, table=True):
     status: str = Field(sa_type=Text)
     attempt: int = 1
     trigger_id: str | None = Field(default=None, sa_type=Text)
+    known_triggers: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    """Every trigger at the broker that this exit was ever known by."""
     broker_order_id: str | None = Field(default=None, sa_type=Text)
     reason_code: str | None = Field(default=None, sa_type=Text)
     sending_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    sent_on: date | None = None
+    server_started_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     looks: int = 0
     filled_quantity: int = Field(default=0, sa_type=BigInteger)
     changed_at: datetime = Field(sa_column=instant())

@@ -89,7 +89,8 @@ async def acted_before(connection: Connection, signal_id: str, account_id: str) 
 async def signal_of(connection: Connection, signal_id: str) -> dict[str, Any] | None:
     """What an order has to know of a signal that was published and has not closed."""
     cursor = await connection.execute(
-        """SELECT signal_id, entry_price, published_at, expires_at FROM signals.trading_signals
+        """SELECT signal_id, entry_price, published_at, expires_at, target_price, stop_loss AS stop_price
+           FROM signals.trading_signals
            WHERE signal_id = %s AND published_at IS NOT NULL AND status IN ('published', 'live')""",
         (signal_id,),
     )

@@ -6,6 +6,7 @@ from typing import Any
 from activities.broker_day import BrokerDayActivities
 from activities.broker_sessions import SessionActivities
 from activities.brokers import Brokers
+from activities.exits import ExitActivities
 from activities.foreign_orders import ForeignOrderActivities
 from activities.kill_switch import KillSwitchActivities
 from activities.trading import OrderActivities
@@ -13,6 +14,7 @@ from models.contracts.queues import Queue
 from workers.parts import Parts
 from workers.pool import Pool, Served
 from workflows.broker_days import BrokerBreak, BrokerDay, BrokerDays
+from workflows.exits import ExitOrders
 from workflows.foreign_orders import ForeignOrders
 from workflows.kill_switch import KillSwitch
 from workflows.orders import Order
@@ -25,6 +27,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
     orders = OrderActivities(parts.database, brokers)
     sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
     days = BrokerDayActivities(parts.database, parts.vault, brokers)
+    exits = ExitActivities(parts.database, brokers, parts.client)
     foreign = ForeignOrderActivities(parts.database, brokers, parts.client)
     stops = KillSwitchActivities(
         parts.database,
@@ -43,6 +46,10 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         orders.cancel_at_broker,
         orders.modify_at_broker,
         foreign.adopt_orders,
+        exits.open,
+        exits.place,
+        exits.find,
+        exits.look,
         sessions.open_login,
         sessions.exchange_token,
         sessions.end_session,
@@ -64,7 +71,16 @@ POOL = Pool(
     queues=[
         Served(
             Queue.TRADING,
-            workflows=[Order, ForeignOrders, TradingSession, KillSwitch, BrokerDays, BrokerDay, BrokerBreak],
+            workflows=[
+                Order,
+                ExitOrders,
+                ForeignOrders,
+                TradingSession,
+                KillSwitch,
+                BrokerDays,
+                BrokerDay,
+                BrokerBreak,
+            ],
             activities=activities,
         ),
         Served(Queue.KITE, activities=activities),

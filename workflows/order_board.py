@@ -6,7 +6,9 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from domain.trading import Product, Side
     from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
+    from models.messages.exits import ExitInput
     from models.messages.trading import OrderInput, OrderProgress, OrderView
     from workflows.failures import refuse
     from workflows.visible import show, waiting
@@ -22,6 +24,31 @@ def view_of(order: OrderInput, at: OrderProgress) -> OrderView:
         filled_quantity=at.filled_quantity,
         average_price=str(at.average_price),
         version=at.version,
+    )
+
+
+def exits_of(order: OrderInput, at: OrderProgress) -> ExitInput | None:
+    """Target and stop for what an order that answered a signal has opened. None where there is nothing to
+    keep: nothing filled, no levels, an intraday position (the broker closes it), shares sold for delivery."""
+    origin, terms = order.origin, order.terms
+    if origin is None or origin.target_price is None or origin.stop_price is None or not at.filled_quantity:
+        return None
+    opens = terms.product is Product.CARRY_FORWARD or (
+        terms.product is Product.DELIVERY and terms.side is Side.BUY
+    )
+    if not opens:
+        return None
+    return ExitInput(
+        order_id=order.order_id,
+        user_id=order.user_id,
+        account_id=order.account_id,
+        exchange=terms.exchange,
+        symbol=terms.symbol,
+        product=terms.product,
+        side=Side.SELL if terms.side is Side.BUY else Side.BUY,
+        quantity=at.filled_quantity,
+        target_price=origin.target_price,
+        stop_price=origin.stop_price,
     )
 
 

@@ -1,15 +1,18 @@
 """One order, from the customer's wish to its last fill: sent at most once whatever dies on the way."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from domain.market_calendar import INDIA_2026
     from domain.trading import OrderStatus, poll_pause, stale
     from models.contracts.search_attributes import Attribute
+    from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.trading import (
         BookReading,
         Finding,
@@ -20,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         SubmissionKind,
     )
     from workflows.failures import outcome, refuse
-    from workflows.order_board import show_order, until
+    from workflows.order_board import exits_of, show_order, until
     from workflows.order_commands import STAFF_ACTION, Change, OrderCommands
     from workflows.visible import show, working
 
@@ -52,6 +55,7 @@ class Order(OrderCommands):
             await self._leave_long_history()
         while not self._over:
             await self._follow()
+        await self._keep_exits()
         show_order(self._order, self._at)
         working(f"over: {self._at.status}")
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -273,6 +277,22 @@ class Order(OrderCommands):
         if self._at.broker_order_id is None:
             return
         self._take(await self._steps.read())
+
+    async def _keep_exits(self) -> None:
+        """Target and stop of the signal go to the broker for what was filled: a process of their own, which
+        outlives this one."""
+        exits = exits_of(self._order, self._at)
+        if exits is None:
+            return
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                "ExitOrders",
+                exits,
+                id=workflow_id(Kind.EXIT, exits.order_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"Target and stop of {exits.order_id}",
+            )
 
     # What the steps are made of
 

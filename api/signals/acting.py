@@ -97,6 +97,8 @@ async def _confirm(
         entry_price=row["entry_price"],
         published_at=row["published_at"],
         expires_at=row["expires_at"],
+        target_price=row["target_price"],
+        stop_price=row["stop_loss"],
     )
     terms = signal_terms(row["exchange"], row["symbol"], row["action"], quantity, origin)
 

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     MARKET_DATA = "market-data"
     ORDER = "order"
     FOREIGN_ORDERS = "foreign-orders"
+    EXIT = "exit"
     SESSION = "session"
     KILL_SWITCH = "kill-switch"
     BROKER_DAY = "broker-day"

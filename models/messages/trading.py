@@ -47,6 +47,9 @@ class SignalOrigin(BaseModel):
     entry_price: Decimal
     published_at: AwareDatetime
     expires_at: AwareDatetime | None = None
+    target_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    """Where both are named, they are kept at the broker once the order has opened a position."""
 
 
 class OrderProgress(BaseModel):

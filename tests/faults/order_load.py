@@ -21,7 +21,7 @@ import httpx
 import psycopg
 from psycopg.rows import dict_row
 
-from cli.demo import markets
+from cli.demo import markets, people
 from cli.demo.stage import BrokenPromise, Person
 from tests.faults.journeys import again, verified
 from tests.faults.whole import Clients, Whole
@@ -128,6 +128,7 @@ class OrderLoad:
 
     def _connected(self, customer: Customer) -> str:
         """Through the broker's login; again where the session was lost."""
+        self._ask(customer, "GET", "/trading/accounts")
         markets.step_up(self.stage, customer.person)
         begun = self.stage.call(
             "POST", "/trading/exchanges/connect", customer.person, expect=201, json={"broker": "kite"}
@@ -194,7 +195,7 @@ class OrderLoad:
                 "price": f"{intended.price:.2f}",
                 "product": "CNC",
             }
-            placed = self.stage.call("POST", "/trading/orders", customer.person, expect=201, json=terms)
+            placed = self._ask(customer, "POST", "/trading/orders", expect=201, json=terms)
             intended.order_id = placed["order_id"]
 
     def _finish(self, customer: Customer) -> None:
@@ -216,12 +217,22 @@ class OrderLoad:
                     self._take_back(customer, each, shown[each.order_id])
             time.sleep(0.2)
 
+    def _ask(self, customer: Customer, method: str, path: str, **given: Any) -> Any:
+        """A call of the customer's, who signs in anew where the load takes longer than the token lives."""
+        try:
+            return self.stage.call(method, path, customer.person, **given)
+        except BrokenPromise as failure:
+            if "token_invalid" not in str(failure):
+                raise
+            people.sign_in(self.stage, customer.person)
+            return self.stage.call(method, path, customer.person, **given)
+
     def _shown(self, customer: Customer) -> dict[str, dict[str, Any]]:
-        listed = self.stage.call("GET", "/trading/orders", customer.person, params={"limit": 200})
+        listed = self._ask(customer, "GET", "/trading/orders", params={"limit": 200})
         return {order["order_id"]: order for order in listed["items"]}
 
     def _session_lost(self, customer: Customer) -> bool:
-        accounts = self.stage.call("GET", "/trading/accounts", customer.person)["items"]
+        accounts = self._ask(customer, "GET", "/trading/accounts")["items"]
         return any(each["status"] == "expired" for each in accounts)
 
     def _take_back(self, customer: Customer, intended: Intended, shown: dict[str, Any]) -> None:
@@ -233,7 +244,7 @@ class OrderLoad:
             if answer.status_code == httpx.codes.OK:
                 intended.part = 0
         path = f"/trading/orders/{intended.order_id}"
-        self.stage.call("DELETE", path, customer.person, expect=(200, 409))
+        self._ask(customer, "DELETE", path, expect=(200, 409))
 
     def _settle(self, unknown: list[Intended]) -> None:
         """Support looks at the broker: what the journal says was done under the order's tags."""
@@ -291,7 +302,7 @@ class OrderLoad:
         """Ours beside the broker's own positions, read in a session of the customer's own."""
         mine = {
             each["symbol"]: each["quantity"]
-            for each in self.stage.call("GET", "/trading/positions", customer.person)["items"]
+            for each in self._ask(customer, "GET", "/trading/positions")["items"]
         }
         theirs = self._at_broker(customer)
         return [
