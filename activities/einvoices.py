@@ -126,8 +126,8 @@ def _in_words(row: dict[str, Any], billed: invoices.Recipient) -> Document:
             gstin=supplier["gstin"],
             name=supplier["name"],
             address=supplier["address"],
-            place=supplier["place"],
-            pincode=supplier["pincode"],
+            place=supplier.get("place", ""),
+            pincode=supplier.get("pincode", ""),
             state=supplier["state"],
         ),
         buyer=Party(

@@ -70,7 +70,8 @@ async def due(connection: Connection, now: datetime, limit: int = 50) -> list[St
                UPDATE finance.einvoices SET starts = starts + 1,
                    start_at = %(now)s + least(interval '1 hour', %(lease)s * power(2, least(starts, 12)))
                WHERE invoice_id IN (
-                   SELECT invoice_id FROM finance.einvoices WHERE status = 'pending' AND start_at <= %(now)s
+                   SELECT invoice_id FROM finance.einvoices
+                   WHERE status IN ('pending', 'attention') AND start_at <= %(now)s
                    ORDER BY start_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
                RETURNING invoice_id, report_by)
            SELECT i.invoice_id, i.number, i.user_id, i.payment_id, i.total, t.report_by

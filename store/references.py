@@ -10,7 +10,7 @@ from domain.subscriptions import UNPAID
 from models.contracts.workflow_ids import Kind, workflow_id
 from store.database import Connection
 from store.identity_profiles import profile
-from store.vault import Vault
+from store.vault import PersonForgotten, Vault
 
 UNATTENDED_LIMIT = 15_000_00
 """Paise that a mandate may debit without the customer (RBI e-mandate framework, 21 April 2026): what a new
@@ -114,11 +114,14 @@ async def _subscription(connection: Connection, subscription_id: str) -> Referen
 
 
 async def buyer_of(connection: Connection, vault: Vault, user_id: str) -> Buyer | None:
-    """The buyer on record; None without a name or a state of India.
+    """The buyer on record; None without a name or a state of India, or where the person was erased.
 
     Online services must record the state of an unregistered buyer at any value (Circular 242/36/2024).
     """
-    on_record = await profile(connection, vault, user_id)
+    try:
+        on_record = await profile(connection, vault, user_id)
+    except PersonForgotten:
+        return None
     data = on_record[0] if on_record else {}
     found = data.get("billing")
     state = state_of(found.get("state") or "") if found else None

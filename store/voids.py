@@ -23,17 +23,20 @@ class Void:
     cancelled_at: datetime | None
 
 
-async def obstacle(connection: Connection, vault: Vault, invoice: dict[str, Any]) -> str | None:
+async def obstacle(
+    connection: Connection, vault: Vault, invoice: dict[str, Any], *, cancelled: bool = False
+) -> str | None:
     """Code of why no other document may take this one's place; None where one may.
 
     Where the supply is taxed does not change with a correction: then the sale is refunded and made again.
+    `cancelled`: the portal has taken it back already, so that a note which came meanwhile is no obstacle.
     """
     if invoice["kind"] != DocumentKind.INVOICE or invoice["status"] != "issued":
         return "not_replaceable"
     cursor = await connection.execute(
         "SELECT 1 FROM finance.invoices WHERE original_invoice_id = %s LIMIT 1", (invoice["invoice_id"],)
     )
-    if await cursor.fetchone():
+    if await cursor.fetchone() and not cancelled:
         return "has_credit_notes"
     if await periods.open_day(connection, invoice["issued_on"]) != invoice["issued_on"]:
         return "period_closed"
@@ -75,7 +78,8 @@ async def replace(
         raise LookupError(invoice_id)
     # Credit notes are written under the payment's lock: none can come while this one is replaced.
     await payments.find(connection, invoice["payment_id"], lock=True)
-    if code := await obstacle(connection, vault, invoice):
+    cancelled = void.cancelled_at is not None
+    if code := await obstacle(connection, vault, invoice, cancelled=cancelled):
         return code
     buyer = await buyer_of(connection, vault, invoice["user_id"])
     if buyer is None:

@@ -10,7 +10,7 @@ class Queue(StrEnum):
     SIGNALS = "signals"
     TRADING = "trading"
     RAZORPAY = "razorpay"
-    """Calls to the payment gateway; served by the billing pool."""
+    """Calls to the payment gateway and the e-invoice portal; served by the billing pool."""
     KITE = "kite"
     """Calls to the broker; served by the trading pool."""
     KYC = "kyc"

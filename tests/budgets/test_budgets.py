@@ -20,6 +20,7 @@ BUDGETS: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "budget
 MAIN_PATHS = (
     *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "reconciled")),
     ("disputed", "returned", "closed"),
+    ("einvoiced",),
     ("late",),
 )
 SLACK = 0.6

@@ -215,8 +215,83 @@ async def _standing(place: Shop, one: Purchase) -> list[str]:
 
 async def _waits_final(handle: WorkflowHandle[Any, Any]) -> bool:
     """Whether the process has heard of its registration."""
+    return await _state(handle) == "registered"
+
+
+async def test_the_note_of_a_refund_is_registered_too(place: Shop) -> None:
+    one, invoice_id = await sold(place, gstin())
+    await sweep(place)
+    await until(place, invoice_id, "registered")
+    refund_id, _ = await place.refund(one, "finance", "usr_finance", amount=500_00)
+    [note] = await eventually(lambda: _notes(place, refund_id), bool)
+    assert (note["kind"], note["original_invoice_id"]) == ("credit_note", invoice_id)
+    await sweep(place)
+    assert (await until(place, note["invoice_id"], "registered"))["irn"] in await registrations(place)
+    asking = process(place, invoice_id).execute_update("reissue", asked(place, invoice_id, "reissue"))
+    assert await refusal(asking) == "has_credit_notes"
+
+
+async def away(place: Shop, invoice_id: str) -> WorkflowHandle[Any, Any]:
+    """The process, once a portal that does not answer has made it wait."""
+    handle = process(place, invoice_id)
+
+    async def waits() -> bool:
+        history = await handle.fetch_history()
+        return any(event.HasField("timer_started_event_attributes") for event in history.events)
+
+    await eventually(waits, bool)
+    return handle
+
+
+async def absent(place: Shop) -> None:
+    """The portal fails each call of one round of tries."""
+    await place.control("/faults", target="irp", fault="error_5xx", match="v1.03/Invoice", times=4)
+
+
+async def test_a_portal_that_is_away_is_tried_again_by_itself_and_by_finance(place: Shop) -> None:
+    _, invoice_id = await sold(place, gstin())
+    await absent(place)
+    await sweep(place)
+    handle = await away(place, invoice_id)
+    assert (await row(place, invoice_id))["status"] == "pending"
+    refused = handle.execute_update("reissue", asked(place, invoice_id, "reissue"))
+    assert await refusal(refused) == "einvoice_pending"
+    await handle.execute_update("retry", asked(place, invoice_id, "retry"))
+    await until(place, invoice_id, "registered")
+
+    _, other_id = await sold(place, gstin())
+    await absent(place)
+    await sweep(place)
+    handle = await away(place, other_id)
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(minutes=2))
+    await until(place, other_id, "registered")
+
+
+async def test_a_document_in_its_last_week_is_shown_to_a_person(place: Shop) -> None:
+    _, invoice_id = await sold(place, gstin())
+    await place.rows(
+        "UPDATE finance.einvoices SET report_by = report_by - 25 WHERE invoice_id = %s RETURNING 1",
+        invoice_id,
+    )
+    await absent(place)
+    await sweep(place)
+    handle = await away(place, invoice_id)
+    described = await handle.describe()
+    found = described.typed_search_attributes
+    assert found.get(Attribute.NEEDS_ATTENTION.value) is True
+    due = found.get(Attribute.DUE.value)
+    assert due is not None
+    assert due - datetime.now(UTC) < timedelta(days=6)
+    await handle.execute_update("retry", asked(place, invoice_id, "retry"))
+    await until(place, invoice_id, "registered")
+
+
+async def _notes(place: Shop, refund_id: str) -> list[dict[str, Any]]:
+    return await place.rows("SELECT * FROM finance.invoices WHERE refund_id = %s", refund_id)
+
+
+async def _state(handle: WorkflowHandle[Any, Any]) -> str | None:
     try:
-        state = (await handle.describe()).typed_search_attributes.get(Attribute.STATE.value)
+        return (await handle.describe()).typed_search_attributes.get(Attribute.STATE.value)
     except RPCError:
-        return False
-    return state == "registered"
+        return None

@@ -69,7 +69,8 @@ CREATE TABLE finance.einvoices (
     CHECK (num_nulls(irn, ack_no, ack_at, signed_qr, signed_invoice) IN (0, 5)),
     CHECK (status <> 'registered' OR irn IS NOT NULL)
 );
-CREATE INDEX einvoices_to_start ON finance.einvoices (start_at) WHERE status = 'pending';
+CREATE INDEX einvoices_to_start ON finance.einvoices (start_at)
+    WHERE status IN ('pending', 'attention');
 """
 
 DOWN = """
