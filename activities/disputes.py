@@ -1,6 +1,7 @@
 """What the dispute process does to our books and asks of the gateway."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from temporalio import activity
@@ -14,11 +15,13 @@ from domain.refunds import TWO_PEOPLE_ABOVE
 from models.messages.disputes import (
     ApproveAcceptance,
     DisputeState,
+    FindUntold,
     GatewayDispute,
     ReadDispute,
     SendAcceptance,
     TakeDispute,
     TakenDispute,
+    Untold,
 )
 from providers.razorpay_disputes import RazorpayDisputes
 from store import attempts, disputes, ledger, payments, periods
@@ -129,6 +132,16 @@ class DisputeGatewayActivities(DisputeGatewayPort):
     async def read(self, command: ReadDispute) -> GatewayDispute:
         """The dispute as the gateway knows it now."""
         return await in_thread(lambda: self._gateway.dispute(command.dispute_id))
+
+    @activity.defn(name="disputes.untold")
+    async def untold(self, command: FindUntold) -> Untold:
+        """Disputes at the gateway of which nothing is on record here."""
+        found: list[str] = []
+        while page := await in_thread(partial(self._gateway.disputes, command.since, len(found))):
+            found += page
+        async with self._database.reading() as connection:
+            known = await disputes.known(connection, found)
+        return Untold(dispute_ids=sorted(set(found) - known))
 
     @activity.defn(name="disputes.accept")
     async def accept(self, command: SendAcceptance) -> GatewayDispute:

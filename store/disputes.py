@@ -126,6 +126,14 @@ async def approve(
     return await cursor.fetchone() or row
 
 
+async def known(connection: Connection, dispute_ids: list[str]) -> set[str]:
+    """Which of these are on record."""
+    cursor = await connection.execute(
+        "SELECT dispute_id FROM finance.disputes WHERE dispute_id = ANY(%s)", (dispute_ids,)
+    )
+    return {row["dispute_id"] for row in await cursor.fetchall()}
+
+
 async def live_of(connection: Connection, payment_id: str) -> str | None:
     """A dispute of the payment that is not decided."""
     cursor = await connection.execute(

@@ -18,6 +18,7 @@ from temporalio.client import (
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_days import BrokerDaysInput
+from models.messages.disputes import WatchInput
 from models.messages.onboarding import RescreenRound
 from models.messages.recognition import DailyRevenueInput
 from models.messages.reconciliation import DailyInput
@@ -25,6 +26,7 @@ from models.settings import Settings
 
 RECONCILIATION = "daily-reconciliation"
 REVENUE = "daily-revenue"
+DISPUTES = "dispute-watch"
 RESCREENING = "rescreening"
 BROKER_DAYS = "broker-days"
 
@@ -38,6 +40,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
     wanted = {
         RECONCILIATION: _daily_reconciliation(settings),
         REVENUE: _daily_revenue(),
+        DISPUTES: _dispute_watch(settings),
         RESCREENING: _rescreening(),
         BROKER_DAYS: _broker_days(settings),
     }
@@ -85,6 +88,22 @@ def _daily_revenue() -> Schedule:
         ),
         spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 20 0 * * *"]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
+    )
+
+
+def _dispute_watch(settings: Settings) -> Schedule:
+    """Every six hours: a bank gives days to answer a dispute, and a webhook may be lost. A missed round needs
+    no making up, since the next one looks at the same list."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            "DisputeWatch",
+            WatchInput(assertion_key=settings.assertion_public_key),
+            id="dispute-watch",
+            task_queue=Queue.BILLING,
+            static_summary="Looks for disputes that no webhook has told of",
+        ),
+        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 30 3,9,15,21 * * *"]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
     )
 
 

@@ -22,6 +22,7 @@ from store.invoices import Supplier
 from workers.parts import Parts
 from workers.pool import Pool, Served
 from workflows.closing import PeriodClose
+from workflows.dispute_watch import DisputeWatch
 from workflows.disputes import DisputeWorkflow
 from workflows.einvoices import EInvoice
 from workflows.late_payments import LatePaymentWorkflow
@@ -86,6 +87,7 @@ def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:
     return [
         disputes.read,
         disputes.accept,
+        disputes.untold,
         debits.notify,
         debits.debit,
         debits.look,
@@ -122,6 +124,7 @@ WORKFLOWS = [
     RefundWorkflow,
     ReturnedRefundWorkflow,
     DisputeWorkflow,
+    DisputeWatch,
     Subscription,
     EInvoice,
     Reconciliation,

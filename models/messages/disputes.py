@@ -105,3 +105,19 @@ class SendAcceptance(BaseModel):
     dispute_id: str
     attempt: int
     at: AwareDatetime
+
+
+class WatchInput(BaseModel):
+    """Starts `DisputeWatch`."""
+
+    assertion_key: str
+
+
+class FindUntold(BaseModel):
+    """Asks for disputes opened at the gateway since, of which nothing is on record here."""
+
+    since: AwareDatetime
+
+
+class Untold(BaseModel):
+    dispute_ids: list[str]

@@ -1,13 +1,16 @@
 """Ways through a dispute and through a refund that came back, over HTTP."""
 
+import asyncio
 import secrets
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
+from temporalio.client import Client, ScheduleOverlapPolicy
 
 from cli.demo.stage import BrokenPromise, Person, Stage
+from temporal.schedules import DISPUTES
 from tests.faults import journeys
 
 SECONDS = 60.0
@@ -24,7 +27,7 @@ def disputed(stage: Stage) -> None:
     journeys.paid(stage, person, enrolled)
     dispute, at_gateway = opened(stage, enrolled["payment_id"])
     won(stage, dispute, at_gateway)
-    again, _ = opened(stage, enrolled["payment_id"])
+    again, _ = opened(stage, enrolled["payment_id"], told=False)
     given_up(stage, again)
 
 
@@ -41,13 +44,23 @@ def returned(stage: Stage) -> None:
     came_back(stage, asked, finance)
 
 
-def opened(stage: Stage, payment: str) -> tuple[str, str]:
-    """(dispute, the payment at the gateway): the customer's bank asks for the money back."""
+def opened(stage: Stage, payment: str, *, told: bool = True) -> tuple[str, str]:
+    """(dispute, the payment at the gateway): the customer's bank asks for the money back. Where no webhook
+    tells of it, the next look at the gateway finds it."""
     at_gateway = str(_of(stage, GATEWAY_PAYMENT, payment))
+    if not told:
+        stage.control("faults", target="razorpay", match="dispute.created", fault="drop_webhook", times=1)
     _played(stage, at_gateway, "created")
+    if not told:
+        asyncio.run(_watched(stage))
     dispute = str(_of(stage, LIVE_DISPUTE, payment))
     seen(stage, dispute, "open")
     return dispute, at_gateway
+
+
+async def _watched(stage: Stage) -> None:
+    client = await Client.connect(stage.endpoints["temporal"], namespace=stage.endpoints["namespace"])
+    await client.get_schedule_handle(DISPUTES).trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
 
 
 def _played(stage: Stage, at_gateway: str, phase: str) -> None:

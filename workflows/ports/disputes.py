@@ -5,11 +5,13 @@ from temporalio import activity
 from models.messages.disputes import (
     ApproveAcceptance,
     DisputeState,
+    FindUntold,
     GatewayDispute,
     ReadDispute,
     SendAcceptance,
     TakeDispute,
     TakenDispute,
+    Untold,
 )
 
 
@@ -33,6 +35,11 @@ class DisputeGatewayPort:
     @activity.defn(name="disputes.read")
     async def read(self, command: ReadDispute) -> GatewayDispute:
         """The dispute as the gateway knows it now."""
+        ...
+
+    @activity.defn(name="disputes.untold")
+    async def untold(self, command: FindUntold) -> Untold:
+        """Disputes at the gateway of which nothing is on record here."""
         ...
 
     @activity.defn(name="disputes.accept")
