@@ -61,8 +61,6 @@ class LatePaymentWorkflow:
         gone = await unwanted.released(seen, REASON)
         if gone.status == "refunded":
             await self._advance(PaymentStatus.REFUNDED, seen.id)
-            show(attention=False)
-            working(f"`{REASON}`: {seen.id} went back")
 
     async def _advance(self, status: PaymentStatus, gateway_payment_id: str) -> None:
         after = await workflow.execute_local_activity_method(

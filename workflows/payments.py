@@ -157,7 +157,7 @@ class PaymentWorkflow(PaymentMessages):
         if checked.refused is None and checked.wanted and checked.review:
             after = await self._reviewed(seen)
             if after is None:
-                return
+                return None
             checked = after
         if checked.refused is not None:
             return await self._let_lapse(seen, source, checked.refused, PaymentStatus.BLOCKED)
@@ -246,7 +246,7 @@ class PaymentWorkflow(PaymentMessages):
         gone = await self._unwanted.released(seen, reason)
         if gone.status == "refunded":
             await self._advance(PaymentStatus.REFUNDED, "gateway", seen.id, reason)
-            show(state=PaymentStatus.REFUNDED, attention=False)
+            show(state=PaymentStatus.REFUNDED, attention=False if attention else None)
 
     async def _end(self, status: PaymentStatus, source: str) -> None:
         await self._advance(status, source)

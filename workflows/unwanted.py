@@ -1,4 +1,4 @@
-"""Money that is not to be kept: held money that the bank lets go by itself, taken money that is given back."""
+"""Money that is not to be kept: held money that the bank lets go by itself, taken money that goes back."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -31,28 +31,33 @@ class Unwanted:
     hinted: Callable[[timedelta], Awaitable[str | None]]
 
     async def released(self, seen: GatewayPayment, reason: str) -> GatewayPayment:
-        """Waits for the gateway to let held money go, which it does within three days and free of charge
+        """Waits until the gateway has let held money go, which it does within three days and free of charge
         (Razorpay); the payment as it then stands. Money that somebody took at the gateway is booked and
         given back."""
-        since = workflow.now()
-        while not _over(seen) and workflow.now() - since < 2 * LATE_AUTHORISATION:
+        since, overdue = workflow.now(), False
+        while seen.status != "refunded" and not self._was_taken(seen):
+            if workflow.now() - since >= 2 * LATE_AUTHORISATION or seen.status == "captured":
+                overdue = True
+                show(attention=True)
             waiting(
-                f"the gateway to release {seen.id} (`{reason}`)",
+                f"the gateway to release {seen.id} (`{reason}`): {seen.status}, {seen.amount} paise",
                 since=since,
-                otherwise="after six days finance asks the gateway",
-                who="nobody needs to",
+                otherwise="after six days finance asks the gateway; we read it on, twice a day",
+                who="finance, with the gateway's support" if overdue else "nobody needs to",
             )
             await self.hinted(timedelta(hours=12))
             seen = await self.read() or seen
-        if seen.status == "captured" and seen.amount == self.amount:
+        if overdue:
+            show(attention=False)
+        if self._was_taken(seen):
             await self.return_taken(seen, "gateway", reason)
-        elif seen.status == "captured":
-            show(attention=True)
-            working(f"`{reason}`: {seen.id} was captured with another amount; finance asks the gateway")
-        elif seen.status != "refunded":
-            show(attention=True)
-            working(f"`{reason}`: {seen.id} is not released in six days; finance asks the gateway")
+        else:
+            working(f"`{reason}`: {seen.id} went back")
         return seen
+
+    def _was_taken(self, seen: GatewayPayment) -> bool:
+        """Captured with our amount. Any other is no sale of ours: a person gives it back at the gateway."""
+        return seen.status == "captured" and seen.amount == self.amount
 
     async def return_taken(self, seen: GatewayPayment, source: str, reason: str) -> BookedCapture:
         """Books money that was taken and buys nothing, and gives it back."""
@@ -86,7 +91,3 @@ class Unwanted:
         except ChildWorkflowError:
             show(attention=True)
             working(f"the refund {refund_id} could not be started; finance starts it by hand")
-
-
-def _over(seen: GatewayPayment) -> bool:
-    return seen.status in ("refunded", "captured")
