@@ -24,7 +24,7 @@ from models.messages.subscriptions import (
     Withdraw,
 )
 from providers.razorpay_mandates import RazorpayMandates
-from store import fees, identity_users, payments, references, subscriptions
+from store import fees, identity_consents, identity_users, payments, references, subscriptions
 from store.database import Connection, Database
 from store.vault import Vault
 from workflows.ports.subscriptions import DebitsPort
@@ -41,13 +41,14 @@ class DebitActivities(DebitsPort):
         """Repeatable by the derived payment id: it is the order's receipt and the row's key.
 
         Raises:
-            Rejected: the gateway does not take a notice for this mandate; `fee_cap_reached`.
+            Rejected: the gateway does not take a notice for this mandate; `fee_cap_reached`,
+                `consent_required`.
         """
         state, mandate = notice.state, notice.state.mandate
         if mandate is None:
             raise Rejected("mandate_missing")
         async with self._database.transaction() as connection:
-            await self._within_cap(connection, notice)
+            await self._may_charge(connection, notice)
         payment_id = debit_payment_id(state.subscription_id, notice.period, notice.attempt)
         order_id = await in_thread(
             lambda: self._gateway.announce(
@@ -71,7 +72,7 @@ class DebitActivities(DebitsPort):
         message_id = notice_message_id(state.subscription_id, notice.period, notice.attempt)
         async with self._database.transaction() as connection:
             # Again, now that others of the family see this one: of two at once the second is refused.
-            await self._within_cap(connection, notice)
+            await self._may_charge(connection, notice)
             await subscriptions.announce(connection, state.subscription_id, debit, message_id, notice.as_of)
             await tell(connection, self._vault, state.user_id, message_id, notice_mail(notice))
         return debit
@@ -181,10 +182,12 @@ class DebitActivities(DebitsPort):
 
     # --- parts ---------------------------------------------------------------------------------------
 
-    async def _within_cap(self, connection: Connection, notice: Notice) -> None:
+    async def _may_charge(self, connection: Connection, notice: Notice) -> None:
         state, terms = notice.state, notice.state.renewal_terms()
         if not terms.research_services:
             return
+        if not await identity_consents.holds(connection, state.user_id, "research_services", "mitc"):
+            raise Rejected("consent_required")
         buyer = await references.buyer_of(connection, self._vault, state.user_id)
         if applies_to(buyer.gstin if buyer else None) and not await fees.within_cap(
             connection, state.user_id, state.subscription_id, notice.amount, notice.due_at

@@ -64,10 +64,10 @@ def mail_of(given: Tell) -> tuple[str, Mail]:
     match given.topic:
         case Topic.TRIAL_ENDS:
             return trial_message_id(given.state.subscription_id), _trial_mail(given.state)
-        case Topic.FEE_CAP_REACHED:
+        case Topic.FEE_CAP_REACHED | Topic.CONSENT_REQUIRED:
             state = given.state
             key = held_message_id(state.subscription_id, state.period + 1, state.attempt)
-            return key, _cap_mail(state)
+            return key, _cap_mail(state) if given.topic is Topic.FEE_CAP_REACHED else _consent_mail(state)
 
 
 def _trial_mail(state: SubscriptionState) -> Mail:
@@ -88,4 +88,13 @@ def _cap_mail(state: SubscriptionState) -> Mail:
         f"With the renewal of your plan {name} your family would pay more for research services in a year "
         "than SEBI allows. Nothing is debited. You keep what is paid for, and can resume the plan in your "
         "account when a year has passed since your earlier payments, or change to another plan.",
+    )
+
+
+def _consent_mail(state: SubscriptionState) -> Mail:
+    name = state.renewal_terms().name
+    return (
+        f"Your {name} plan is not renewed",
+        f"You have withdrawn your consent to the terms of research services, which your plan {name} carries. "
+        "Nothing is debited. You keep what is paid for; to go on, consent again and resume the plan.",
     )

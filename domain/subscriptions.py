@@ -71,6 +71,8 @@ class Reason(StrEnum):
 
     FEE_CAP_REACHED = "fee_cap_reached"
     """The renewal would pass what a family may pay in a year (`domain/fee_cap.py`)."""
+    CONSENT_REQUIRED = "consent_required"
+    """The consent to the terms of research services was withdrawn: it precedes every fee (SEBI)."""
 
 
 def may(action: Action, status: Status) -> bool:

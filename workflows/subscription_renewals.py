@@ -85,16 +85,16 @@ class SubscriptionRenewals(SubscriptionCommands):
                 state.series_from += 1
 
     async def _not_announced(self, notice: Notice, code: str) -> None:
-        """The family's fees of the year are spent, or the gateway takes no notice for this mandate, for
-        instance because it was ended at the bank."""
+        """The family's fees of the year are spent, the consent is withdrawn, or the gateway takes no notice
+        for this mandate, for instance because it was ended at the bank."""
         state = self._state
         async with self._writing:
             if state.status not in COLLECTING or notice.period != state.period + 1:
                 # A pause, a cancel or another plan came meanwhile, and stands.
                 return
-            if code == Reason.FEE_CAP_REACHED:
-                state.withhold(Reason.FEE_CAP_REACHED, workflow.now())
-                await self._tell(Topic.FEE_CAP_REACHED)
+            if code in list(Reason):
+                state.withhold(Reason(code), workflow.now())
+                await self._tell(Topic(code))
                 await self._save()
                 return
             state.first_due_at = state.first_due_at or notice.due_at

@@ -93,6 +93,7 @@ class Topic(StrEnum):
 
     TRIAL_ENDS = "trial_ends"
     FEE_CAP_REACHED = "fee_cap_reached"
+    CONSENT_REQUIRED = "consent_required"
 
 
 class Tell(BaseModel):

@@ -10,7 +10,7 @@ import pytest
 from cli.embedded import EmbeddedEngines
 from domain.billing_calendar import is_bank_day, ist_date
 from models.messages.disputes import PaymentDisputed
-from store import identity_profiles
+from store import identity_consents, identity_profiles
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
 COSTLY = "pln_test_costly"
@@ -56,6 +56,18 @@ async def test_a_renewal_beyond_the_years_fees_is_not_debited_and_goes_on_when_t
     await place.forward(one, timedelta(days=3))
     row = await place.status(one, "active")
     assert (row["period"], row["reason_code"]) == (12, None)
+
+
+async def test_nothing_is_debited_for_research_services_once_the_consent_is_withdrawn(place: Town) -> None:
+    one = await place.active()
+    async with place.database.transaction() as connection:
+        await identity_consents.withdraw(
+            connection, one.user_id, "research_services", None, None, datetime.now(UTC)
+        )
+    await place.forward(one, timedelta(days=33))
+    row = await place.status(one, "paused")
+    assert (row["period"], row["reason_code"]) == (1, "consent_required")
+    assert await place.debits(one) == []
 
 
 async def test_a_family_pays_no_more_together(place: Town) -> None:

@@ -81,7 +81,8 @@ class DebitsPort:
         """Tells the customer and the gateway of a debit, once an attempt (its derived payment id).
 
         Raises:
-            Rejected: the gateway takes no notice for this mandate; `fee_cap_reached`: nothing was announced.
+            Rejected: the gateway takes no notice for this mandate; `fee_cap_reached`, `consent_required`:
+                nothing may be debited.
         """
         ...
 
