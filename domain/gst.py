@@ -33,6 +33,10 @@ SAC_RESEARCH = RESEARCH_SACS[-1][1]
 """Management consulting and financial advice. Which code the fees of research analysts
 carry is not established (`india.md`), so it is a column of the plan: this is what a plan gets at first."""
 
+ADDRESS_FROM = ((date(2017, 7, 1), 50_000_00),)
+"""Paise, by the day since which it holds: from this value an invoice names the address of an unregistered
+buyer too (CGST Rule 46(e))."""
+
 MAX_NUMBER = 16
 """Rule 46(b): at most sixteen characters: letters, digits, hyphen, slash."""
 
@@ -139,6 +143,11 @@ def rate_on(day: date) -> int:
         if since <= day:
             return rate
     raise ValueError("no rate before 1 July 2017")
+
+
+def needs_address(total: int, day: date) -> bool:
+    """Whether an invoice of that day over `total` paise names an unregistered buyer's address."""
+    return any(since <= day and total >= value for since, value in ADDRESS_FROM)
 
 
 def state_of(text: str) -> str | None:

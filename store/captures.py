@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from domain.gst import india_date, place_of_supply
+from domain.gst import india_date, needs_address, place_of_supply
 from domain.ledger import capture_entry
 from models.messages.billing import GatewayPayment
-from store import attempts, invoices, ledger, payments
+from store import attempts, invoices, ledger, onboarding_submissions, payments
 from store.database import Connection
-from store.references import buyer_of
+from store.references import Buyer, buyer_of
 from store.vault import Vault
 
 
@@ -64,9 +65,19 @@ async def book(
         place_of_supply=place_of_supply(buyer.state, buyer.gstin) if buyer else row["place_of_supply"],
         buyer_name=buyer.name if buyer else "",
         buyer_gstin=buyer.gstin if buyer else None,
-        buyer_address=buyer.address if buyer else None,
+        buyer_address=await _address(connection, vault, row, buyer, now) if buyer else None,
     )
     issued = await invoices.issue(connection, vault, supplier, sale, now)
     references = (gateway.id, issued.invoice_id, issued.number)
     await ledger.post(connection, capture_entry(payment_id, india_date(now), issued.price, references), now)
     return Booked("captured", now, issued.invoice_id, issued.number)
+
+
+async def _address(
+    connection: Connection, vault: Vault, payment: dict[str, Any], buyer: Buyer, now: datetime
+) -> dict[str, Any] | None:
+    """The buyer's, or the one that KYC holds where the law wants one on the invoice and none was given."""
+    if buyer.address is not None or buyer.gstin or not needs_address(payment["amount"], india_date(now)):
+        return buyer.address
+    known = await onboarding_submissions.address_of(connection, vault, payment["user_id"])
+    return known.model_dump() if known else None

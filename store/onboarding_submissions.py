@@ -124,6 +124,18 @@ async def read(connection: Connection, vault: Vault, submission_id: str) -> Subm
     )
 
 
+async def address_of(connection: Connection, vault: Vault, user_id: str) -> Address | None:
+    """The address that the person handed in last; None where nothing was. Raises PersonForgotten."""
+    cursor = await connection.execute(
+        """SELECT submission_id FROM user_management.kyc_submissions WHERE user_id = %s
+           ORDER BY made_at DESC, submission_id DESC LIMIT 1""",
+        (user_id,),
+    )
+    row = await cursor.fetchone()
+    found = await read(connection, vault, row["submission_id"]) if row else None
+    return found.facts.address if found else None
+
+
 async def aadhaar_file(connection: Connection, vault: Vault, given: Submission) -> bytes:
     cursor = await connection.execute(
         "SELECT aadhaar_file FROM user_management.kyc_submissions WHERE submission_id = %s",

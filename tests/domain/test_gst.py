@@ -15,10 +15,13 @@ from domain.gst import (
     DocumentKind,
     credit_note_kind,
     credit_split,
+    credit_until,
     document_number,
     financial_year,
     india_date,
+    needs_address,
     place_of_supply,
+    rate_on,
     split,
     state_of,
 )
@@ -135,3 +138,21 @@ def test_an_entry_that_does_not_balance_cannot_be_made() -> None:
         ledger.Entry(business_key="x", date=date(2026, 11, 23), lines=lines)
     with pytest.raises(ValueError, match="positive"):
         ledger.Line(account=ledger.Account.BANK, debit=1, credit=1)
+
+
+def test_from_fifty_thousand_rupees_an_invoice_names_the_address() -> None:
+    assert needs_address(50_000_00, date(2026, 11, 23))
+    assert not needs_address(49_999_99, date(2026, 11, 23))
+
+
+def test_there_is_no_rate_before_the_tax() -> None:
+    assert rate_on(date(2017, 7, 1)) == 18
+    with pytest.raises(ValueError, match="2017"):
+        rate_on(date(2017, 6, 30))
+
+
+def test_the_annual_return_ends_the_time_only_where_it_is_earlier() -> None:
+    invoiced = date(2026, 11, 23)
+    assert credit_until(invoiced, {}) == date(2027, 11, 30)
+    assert credit_until(invoiced, {2026: date(2027, 9, 10)}) == date(2027, 9, 10)
+    assert credit_until(invoiced, {2026: date(2027, 12, 31), 2025: date(2026, 1, 1)}) == date(2027, 11, 30)

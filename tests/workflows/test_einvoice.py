@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,14 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
+from domain.kyc import Tier
 from models.contracts.assertions import LIFETIME, Assertion, sign
+from models.contracts.identifiers import Prefix, mint
 from models.contracts.search_attributes import Attribute
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.einvoices import Correct
 from relay.einvoices import EInvoiceStarter
-from store import identity_profiles, voids
+from store import identity_profiles, invoices, onboarding_submissions, voids
 from tests.workflows.shop import Purchase, Shop, eventually, refusal, shop
 
 MUMBAI = {"line1": "1 Marine Drive", "city": "Mumbai", "state": "MH", "pincode": "400020"}
@@ -295,3 +297,31 @@ async def _state(handle: WorkflowHandle[Any, Any]) -> str | None:
         return (await handle.describe()).typed_search_attributes.get(Attribute.STATE.value)
     except RPCError:
         return None
+
+
+async def test_a_dear_invoice_names_the_address_that_kyc_holds(place: Shop) -> None:
+    """Rule 46(e): from ₹50,000 an unregistered buyer's too; below, only one that was given for it."""
+    address = onboarding_submissions.Address(**MUMBAI)
+    shown = []
+    for amount in (49_999_00, 50_000_00):
+        one = await place.purchase(amount=amount)
+        await place.rows(
+            "UPDATE user_management.kyc_status SET tier = 'advanced' WHERE user_id = %s RETURNING 1",
+            one.user_id,
+        )
+        facts = onboarding_submissions.Facts(
+            full_name="Asha Verma", date_of_birth=date(1990, 1, 1), pan="AAAPL1234C", address=address,
+            share_code="1234",
+        )  # fmt: skip
+        async with place.database.transaction() as connection:
+            await onboarding_submissions.write(
+                connection, place.vault, submission_id=mint(Prefix.ONBOARDING), user_id=one.user_id,
+                tier=Tier.BASIC, facts=facts, aadhaar_file=b"", documents=[], consent_version="1",
+                now=datetime.now(UTC),
+            )  # fmt: skip
+        await place.confirm(await place.open(one), await place.pay(one))
+        [document] = await place.documents(one)
+        async with place.database.transaction() as connection:
+            billed = await invoices.recipient(connection, place.vault, document)
+        shown.append(billed.address and billed.address["line1"])
+    assert shown == [None, "1 Marine Drive"]
