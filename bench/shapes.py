@@ -1,6 +1,8 @@
-"""Two workflows of one event shape: with the platform's parts, and bare."""
+"""Workflows of one event shape: with the platform's parts, and bare."""
 
+import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio import activity, workflow
 
@@ -78,3 +80,64 @@ class Shape:
         await workflow.execute_activity_method(PlatformSteps.write, args=[job, 2], **BOOK.options())
         last = await workflow.execute_activity_method(PlatformSteps.write, args=[job, 3], **BOOK.options())
         return last.version
+
+
+class BarePaymentSteps:
+    """What a captured payment's process does, doing nothing; `booked` tells who waits for the last step."""
+
+    def __init__(self) -> None:
+        self.booked: dict[str, asyncio.Event] = {}
+
+    @activity.defn(name="bench.read")
+    async def read(self, job: Job) -> Written:
+        return Written(version=0)
+
+    @activity.defn(name="bench.advance")
+    async def advance(self, job: Job) -> Written:
+        return Written(version=1)
+
+    @activity.defn(name="bench.capture")
+    async def capture(self, job: Job) -> Written:
+        return Written(version=2)
+
+    @activity.defn(name="bench.book")
+    async def book(self, job: Job) -> Written:
+        self.booked.pop(job.job_id).set()
+        return Written(version=3)
+
+
+@workflow.defn(name="BenchPayment")
+class BarePayment:
+    """The events of a payment from its webhook on: read, advance, the capture, book."""
+
+    def __init__(self) -> None:
+        self._hinted = False
+
+    @workflow.signal
+    def hint(self) -> None:
+        self._hinted = True
+
+    @workflow.run
+    async def run(self, job: Job) -> int:
+        await workflow.wait_condition(lambda: self._hinted)
+        for step in (BarePaymentSteps.read, BarePaymentSteps.advance):
+            await workflow.execute_local_activity_method(step, job, **BOOK.local())
+        await workflow.execute_activity_method(BarePaymentSteps.capture, job, **READ_PROVIDER.options())
+        last = await workflow.execute_local_activity_method(BarePaymentSteps.book, job, **BOOK.local())
+        return last.version
+
+
+@workflow.defn(name="BenchBuyer")
+class BenchBuyer:
+    """Stands where the reference's process stands: it waits until it is told that the money is there."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    @workflow.signal
+    def payment_captured(self, _: dict[str, Any]) -> None:
+        self._told = True
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: self._told)
