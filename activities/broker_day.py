@@ -1,13 +1,16 @@
 """An account's trading day held against the broker's book; what it brought is kept beside it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio import activity
+from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
 from activities.day_books import DayBooks
+from activities.foreign_orders import look_for_foreign_orders
 from activities.pacing import Bucket
 from domain.broker_day import (
     BreakKind,
@@ -22,6 +25,7 @@ from domain.broker_day import (
 )
 from domain.errors import Rejected
 from domain.market_calendar import trading_date
+from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_days import (
     Charge,
     CompareDay,
@@ -35,7 +39,7 @@ from models.messages.broker_days import (
     Executed,
     Holding,
 )
-from models.messages.trading import BrokerTrade
+from models.messages.trading import BrokerEvent, BrokerTrade
 from store import broker_breaks, broker_days
 from store.broker_days import Shown
 from store.database import Connection, Database
@@ -156,7 +160,9 @@ class BrokerDayActivities(BrokerDayPort):
                 "positions": len(read.positions),
             }
             compared = DayCompared(account_id=account, day=day, differences=len(found), **figures)
-            if found and not command.final:
+            if (found or elsewhere) and not command.final:
+                # What the customer did elsewhere is followed as orders of ours where we trade in such.
+                await _hint(session)
                 return compared
             if await broker_days.find(connection, account, day) is None:
                 await broker_days.settle(connection, account, day, DayStatus.WAITING)
@@ -184,9 +190,13 @@ class BrokerDayActivities(BrokerDayPort):
         tags = [order.tag for order in theirs.orders if order.tag]
         await broker_days.open_with(connection, account, day, read.positions)
         foreign = theirs.elsewhere(await broker_days.ours(connection, account, day, shown, tags))
-        names = {(trade.exchange, trade.trade_id) for trade in foreign}
-        taken = [trade for trade in read.trades if (trade.exchange, trade.trade_id) in names]
-        await broker_days.take_over(connection, account, day, taken)
+        if command.final:
+            followed = {order.broker_order_id for order in read.orders if order.followed}
+            names = {
+                (trade.exchange, trade.trade_id) for trade in foreign if trade.broker_order_id not in followed
+            }
+            taken = [trade for trade in read.trades if (trade.exchange, trade.trade_id) in names]
+            await broker_days.take_over(connection, account, day, taken)
         ours = await broker_days.ours(connection, account, day, shown, tags)
         return differences(ours, theirs), len(foreign)
 
@@ -225,3 +235,14 @@ class BrokerDayActivities(BrokerDayPort):
 
 def execution(trade: BrokerTrade) -> Execution:
     return Execution(trade.exchange, trade.trade_id, trade.broker_order_id, trade.quantity, trade.price)
+
+
+async def _hint(session: Session) -> None:
+    """Has the book looked at for orders made elsewhere, by the process that follows such."""
+    account, client = session.account, activity.client()
+    if account.broker == "paper":
+        return
+    with suppress(RPCError):  # a hint, no more: what nobody follows is taken over by the final look
+        await look_for_foreign_orders(client, account.account_id, account.user_id)
+        process = client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, account.account_id))
+        await process.signal("broker_event", BrokerEvent(event_number=0))

@@ -8,7 +8,7 @@ from domain.trading import BrokerStatus, Side
 from models.messages.broker_days import Charge, DayOrder, DayPosition, Executed, Holding
 from models.messages.trading import BrokerTrade
 from providers.broker import Reading
-from providers.kite import STATUSES, Kite, number, trade_of
+from providers.kite import STATUSES, Kite, number, order_of, trade_of
 
 T = TypeVar("T")
 
@@ -84,6 +84,7 @@ def day_order(row: dict[str, Any]) -> DayOrder:
         variety=row["variety"],
         filled_quantity=row["filled_quantity"],
         average_price=number(row["average_price"]),
+        followed=order_of(row).terms is not None,
     )
 
 

@@ -145,6 +145,8 @@ class DayOrder(BaseModel):
     variety: str
     filled_quantity: int
     average_price: Decimal
+    followed: bool = False
+    """Whether an order of ours can follow it, if it was made elsewhere: one that we could trade in too."""
 
 
 class DayPosition(BaseModel):
