@@ -18,8 +18,11 @@ OBJECTS = """
     FROM finance.invoices
     UNION ALL
     SELECT 'refund', refund_id, user_id, status, created_at,
-           array_remove(ARRAY[gateway_refund_id, utr, payment_id], NULL)
+           array_remove(ARRAY[gateway_refund_id, utr, arn, payment_id], NULL)
     FROM finance.refunds
+    UNION ALL
+    SELECT 'dispute', dispute_id, user_id, status, opened_at, ARRAY[payment_id]
+    FROM finance.disputes
     UNION ALL
     SELECT 'subscription', subscription_id, user_id, status, created_at, ARRAY[]::text[]
     FROM finance.user_subscriptions
@@ -75,7 +78,7 @@ async def by_number(connection: Connection, number: str) -> list[dict[str, Any]]
                 UNION SELECT invoice_id FROM finance.invoices WHERE invoice_id = %(q)s OR number = %(q)s
                 UNION SELECT invoice_id FROM finance.einvoices WHERE irn = %(q)s
                 UNION SELECT refund_id FROM finance.refunds
-                WHERE refund_id = %(q)s OR gateway_refund_id = %(q)s OR utr = %(q)s
+                WHERE refund_id = %(q)s OR gateway_refund_id = %(q)s OR utr = %(q)s OR arn = %(q)s
                 UNION SELECT order_id FROM trading.orders
                 WHERE order_id = %(q)s OR broker_order_id = %(q)s
                 UNION (SELECT p.payment_id FROM finance.settlements t

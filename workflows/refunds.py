@@ -133,23 +133,24 @@ class RefundWorkflow(BankPayout):
     async def _agree(self) -> bool:
         """Waits for as many people of finance as are due; False where one of them says no."""
         while self._status is RefundStatus.REQUESTED:
+            agreed = len(self._approvers)
             show(attention=True)
             waiting(
-                f"finance: {self._due - len(self._approvers)} more to agree",
+                f"finance: {self._due - agreed} more to agree",
                 since=workflow.info().start_time,
                 otherwise="nothing is paid back",
                 who="finance, not the requester, each person once",
                 link=f"POST /v1/finance/refunds/{self._given.refund_id}/approve",
             )
             await workflow.wait_condition(
-                lambda: self._rejected_by is not None or len(self._approvers) >= self._due
+                lambda: self._rejected_by is not None or len(self._approvers) > agreed  # noqa: B023
             )
             if self._rejected_by is not None:
                 await self._advance(RefundStatus.REJECTED, approver=self._rejected_by)
-            else:
+            elif len(self._approvers) >= self._due:
                 for person in self._approvers:
                     await self._advance(RefundStatus.APPROVED, approver=person)
-            show(state=self._status, attention=False)
+            show(state=self._status, attention=self._status is RefundStatus.REQUESTED)
         working(f"{self._status}")
         return self._status is not RefundStatus.REJECTED
 

@@ -50,6 +50,7 @@ CREATE TABLE finance.refund_timeline (
 );
 -- What the bank of the customer calls the refund, and when it sent the money back to the gateway.
 ALTER TABLE finance.refunds ADD COLUMN arn text, ADD COLUMN returned_at timestamptz;
+CREATE INDEX refunds_arn ON finance.refunds (arn) WHERE arn IS NOT NULL;
 
 CREATE OR REPLACE FUNCTION finance.reserve_refund() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
