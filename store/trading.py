@@ -272,7 +272,12 @@ async def show(connection: Connection, order_id: str) -> dict[str, Any] | None:
                    'status', l.status, 'filled_quantity', l.filled_quantity,
                    'average_price', trim_scale(l.average_price)::text, 'broker_order_id', l.broker_order_id,
                    'reason_code', l.reason_code) ORDER BY l.leg)
-               FROM trading.order_legs l WHERE l.order_id = o.order_id), '[]') AS slices
+               FROM trading.order_legs l WHERE l.order_id = o.order_id), '[]') AS slices,
+                  (SELECT jsonb_build_object('status', x.status, 'quantity', x.quantity,
+                   'target_price', trim_scale(x.target_price)::text,
+                   'stop_price', trim_scale(x.stop_price)::text, 'filled_quantity', x.filled_quantity,
+                   'reason_code', x.reason_code)
+               FROM trading.exits x WHERE x.order_id = o.order_id) AS exits
            FROM trading.orders o WHERE order_id = %s""",
         (order_id,),
     )

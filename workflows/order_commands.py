@@ -26,11 +26,16 @@ with workflow.unsafe.imports_passed_through():
     from workflows.order_board import await_openly, check_staff, until, view_of
     from workflows.order_steps import OrderSteps
 
+HEARD_WITHIN = timedelta(seconds=30)
+"""A step writes the record before this run hears of it, and a worker that dies between is noticed only after
+seconds: whoever reads `open` there may change the order, and waits for this run to hear it."""
 ANSWER_WITHIN = timedelta(seconds=2)
 """A command answers with the state reached by then; the rest is read with `wait`."""
 STAFF_ACTION = "resolve_order"
 
 S = OrderStatus
+BEFORE_BROKER = (S.QUEUED, S.SUBMITTING, S.UNKNOWN)
+"""As this run knows it; its record may be ahead."""
 Change = Callable[[], Awaitable[object]]
 
 
@@ -100,15 +105,14 @@ class OrderCommands:
     async def modify(self, command: Modify) -> OrderView:
         """Changes a live order at the broker, at most 25 times."""
         if self._at.status not in AT_BROKER:
-            # A step writes the record before this run hears of it: who reads `open` there may be early here.
-            await until(lambda: self._over or self._at.status in AT_BROKER, ANSWER_WITHIN)
+            await until(lambda: self._over or self._at.status not in BEFORE_BROKER, HEARD_WITHIN)
             self._must_be_live()
         await self._ask(lambda: self._steps.modify(command))
         return self._view()
 
     @modify.validator
     def _may_modify(self, command: Modify) -> None:
-        if self._at.status not in (S.QUEUED, S.SUBMITTING, S.UNKNOWN):
+        if self._at.status not in BEFORE_BROKER:
             self._must_be_live()
 
     def _must_be_live(self) -> None:

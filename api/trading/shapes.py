@@ -7,6 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.pretrade import (
+    DEFAULT_MAX_DAILY_LOSS,
+    DEFAULT_MAX_OPEN_POSITIONS,
+    DEFAULT_MAX_ORDER_VALUE,
+    DEFAULT_MAX_SYMBOL_EXPOSURE,
+)
 from domain.trading import BrokerName, Exchange, OrderType, Product, Side, Validity, Variety
 from models.messages.trading import Modify, OrderTerms
 
@@ -67,6 +73,18 @@ class DayBody(Body):
     """Today in India where it is missing."""
 
 
+class SettingsBody(Body):
+    """What is missing stays as it is. A limit of the customer's own may be below the firm's, never above."""
+
+    session_reminders: Annotated[bool, Field(strict=True)] | None = None
+    max_order_value: Annotated[int, Field(gt=0, le=DEFAULT_MAX_ORDER_VALUE, strict=True)] | None = None
+    max_symbol_exposure: Annotated[int, Field(gt=0, le=DEFAULT_MAX_SYMBOL_EXPOSURE, strict=True)] | None = (
+        None
+    )
+    max_open_positions: Annotated[int, Field(gt=0, le=DEFAULT_MAX_OPEN_POSITIONS, strict=True)] | None = None
+    max_daily_loss: Annotated[int, Field(gt=0, le=DEFAULT_MAX_DAILY_LOSS, strict=True)] | None = None
+
+
 class EmptyBody(Body):
     pass
 
@@ -105,7 +123,7 @@ def order(row: dict[str, Any]) -> dict[str, Any]:
     }
     shown |= {"created_at": instant(row["made_at"]), "updated_at": instant(row["changed_at"])}
     if "events" in row:
-        shown |= {"events": row["events"], "slices": row["slices"]}
+        shown |= {"events": row["events"], "slices": row["slices"], "exits": row["exits"]}
     return shown
 
 

@@ -27,6 +27,7 @@ LINES = (
     ("reviewed", "late"),
     ("course", "edits", "signals", "unpaid"),
     ("orders", "lost_order", "unsent_order"),
+    ("elsewhere", "kept"),
 )
 """Journeys side by side: those of one line meet the same pool, and wait for one another anyway."""
 

@@ -27,6 +27,7 @@ from tests.faults import (  # noqa: F401  (add their journeys)
     journeys_disputes,
     journeys_einvoices,
     journeys_ledger,
+    journeys_orders,
     journeys_payments,
     journeys_subscriptions,
 )

@@ -1,0 +1,83 @@
+"""Ways through an order made elsewhere, and through the target and stop of one that answered a signal."""
+
+from time import monotonic, sleep
+from typing import Any
+
+from cli.demo.stage import BrokenPromise, Person, Stage
+from tests.faults import journeys
+
+SECONDS = 120.0
+SYMBOL, ENTRY, TARGET, STOP = "ICICIBANK", 1380.0, 1400.0, 1360.0
+"""A share that no other journey trades in: its price is moved here."""
+
+
+def elsewhere(stage: Stage) -> None:
+    """An order that the customer makes in the broker's own app: followed as ours are."""
+    person = journeys.verified(stage)
+    account = journeys.connected(stage, person)
+    wanted = {
+        "exchange": "NSE", "tradingsymbol": "NIFTYBEES", "transaction_type": "BUY", "quantity": 3,
+        "order_type": "LIMIT", "price": 280, "product": "CNC",
+    }  # fmt: skip
+    stage.control("kite/order", user_id=f"ZD{person.pan[5:9]}", **wanted)
+
+    def held(seen: dict[str, Any]) -> bool:
+        mine = [each for each in seen["items"] if each["account_id"] == account]
+        return [each["quantity"] for each in mine] == [3]
+
+    until(stage, "/trading/positions", person, held, "an order made elsewhere is in the position")
+
+
+def kept(stage: Stage) -> None:
+    """An order on a signal whose trigger's answer is lost; its target is touched and filled."""
+    stage.control("kite/market", symbol=SYMBOL, price=ENTRY, manual=False)
+    analyst = stage.staff("analyst")
+    signal = str(stage.call("POST", "/signals", analyst, expect=201, json=draft())["signal_id"])
+    stage.call("POST", f"/signals/{signal}/publish", analyst, json={})
+    person = journeys.verified(stage)
+    account = journeys.connected(stage, person)
+    stage.control("faults", target="kite", match="/gtt/triggers", fault="timeout_after", times=1, seconds=0.1)
+    terms = {
+        "account_id": account, "exchange": "NSE", "symbol": SYMBOL, "side": "BUY", "quantity": 2,
+        "order_type": "LIMIT", "price": f"{ENTRY:.2f}", "product": "CNC", "signal_id": signal,
+    }  # fmt: skip
+    order = str(stage.call("POST", "/trading/orders", person, expect=201, json=terms)["order_id"])
+    journeys.waits(stage, person, order, "filled")
+    exits(stage, person, order, "active")
+    stage.control("kite/market", symbol=SYMBOL, price=TARGET)
+    exits(stage, person, order, "filled")
+
+
+def exits(stage: Stage, person: Person, order: str, status: str) -> None:
+    def reached(seen: dict[str, Any]) -> bool:
+        return bool(seen["exits"]) and seen["exits"]["status"] == status
+
+    until(stage, f"/trading/orders/{order}", person, reached, f"target and stop are {status}")
+
+
+def draft() -> dict[str, Any]:
+    return {
+        "exchange": "NSE",
+        "symbol": SYMBOL,
+        "action": "buy",
+        "timeframe": "1d",
+        "entry_price": f"{ENTRY:.2f}",
+        "target_price": f"{TARGET:.2f}",
+        "stop_loss": f"{STOP:.2f}",
+        "confidence": 80,
+        "expires_at": "2030-01-01T00:00:00Z",
+        "rationale": "Drawn up for a test of what is kept at the broker.",
+        "disclosure": "No holding in this security. Synthetic prices.",
+    }
+
+
+def until(stage: Stage, path: str, person: Person, holds: Any, what: str) -> None:
+    """Reads until it holds: what these paths show has no version of its own that would move."""
+    deadline = monotonic() + SECONDS
+    while not holds(seen := stage.call("GET", path, person)):
+        if monotonic() > deadline:
+            raise BrokenPromise(f"{what}: not so after {SECONDS:.0f} s; last seen {str(seen)[:300]}")
+        sleep(0.1)
+
+
+journeys.JOURNEYS |= {journey.__name__: journey for journey in (elsewhere, kept)}
