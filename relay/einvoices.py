@@ -29,8 +29,16 @@ class EInvoiceStarter:
     async def start_einvoices(self) -> None:
         """Documents whose registration is pending and due to be started. One that runs is found running; one
         whose run failed or was ended by hand is begun again, which the portal makes harmless."""
+        due = await self._due()
+        while due and await self._start(due):
+            due = await self._due()
+
+    async def _due(self) -> list[einvoices.Start]:
         async with self._database.transaction() as connection:
-            due = await einvoices.due(connection, datetime.now(UTC))
+            return await einvoices.due(connection, datetime.now(UTC))
+
+    async def _start(self, due: list[einvoices.Start]) -> bool:
+        """Whether the server took them all; what it did not is due again in a few seconds."""
         for one in due:
             given = EInvoiceInput(**vars(one), assertion_public_key=self._key)
             try:
@@ -49,4 +57,5 @@ class EInvoiceStarter:
                 continue
             except RPCError as error:
                 log.warning("einvoice_delayed", invoice=one.invoice_id, status=error.status.name)
-                return
+                return False
+        return True

@@ -206,6 +206,8 @@ class EInvoice:
             raise refuse("assertion_invalid") from None
         if inside.role != "finance":
             raise refuse("assertion_invalid")
+        if inside.subject == self._given.user_id:
+            raise refuse("own_case")
         if self._asked is not None:
             raise refuse("correction_running")
         possible = {

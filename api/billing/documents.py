@@ -9,6 +9,7 @@ import segno
 import typst
 
 from api.signing import Signer
+from domain.einvoices import needs_dynamic_qr
 from domain.gst import IST, STATES, DocumentKind, state_of
 from domain.money import in_words, rupees
 from store.invoices import Recipient
@@ -20,22 +21,27 @@ TITLES = {
     DocumentKind.FINANCIAL_CREDIT_NOTE: "Financial Credit Note",
 }
 INCLUDED_NOTE = "Prices include GST."
+PAID_NOTE = "Paid by electronic means before this invoice was issued (Circular 156/12/2021-GST)."
 CREDIT_NOTE = "Issued under section 34 of the CGST Act, 2017: the tax on the invoice is reduced by this note."
 FINANCIAL_NOTE = "Issued after the time limit of section 34(2) of the CGST Act: output tax is not reduced."
 LINE_OF_LINK = 46
 
 
-def render(invoice: dict[str, Any], billed: Recipient, link: str, signer: Signer | None) -> bytes:
+def render(
+    invoice: dict[str, Any], billed: Recipient, link: str, signer: Signer | None, turnover: int
+) -> bytes:
     """The PDF of a row of `store.invoices.find`. Blocking, some 200 ms of processor time.
 
-    `link`: where anyone can check the document.
+    `link`: where anyone can check the document; `turnover`: the supplier's, in rupees.
     """
-    data = json.dumps(_data(invoice, billed, link, signer is not None), default=str)
+    data = json.dumps(_data(invoice, billed, link, signer is not None, turnover), default=str)
     content = bytes(typst.compile(TEMPLATE, format="pdf", sys_inputs={"data": data}))
     return signer.sign(content) if signer else content
 
 
-def _data(invoice: dict[str, Any], billed: Recipient, link: str, signed: bool) -> dict[str, Any]:
+def _data(
+    invoice: dict[str, Any], billed: Recipient, link: str, signed: bool, turnover: int
+) -> dict[str, Any]:
     kind = DocumentKind(invoice["kind"])
     supplier = invoice["supplier"]
     is_note = kind is not DocumentKind.INVOICE
@@ -63,8 +69,7 @@ def _data(invoice: dict[str, Any], billed: Recipient, link: str, signed: bool) -
         "total_label": "Total credited" if is_note else "Total paid",
         "total": rupees(invoice["total"]),
         "words": in_words(invoice["total"]),
-        "notes": [_note(kind)],
-        # Where a dynamic QR is due, the payment before the invoice stands for it (Circular 156/12/2021).
+        "notes": _notes(invoice, kind, turnover),
         "payment": invoice["payment_id"],
         "einvoice": _einvoice(invoice),
         "signed": signed,
@@ -116,10 +121,11 @@ def _totals(invoice: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _note(kind: DocumentKind) -> str:
-    if kind is DocumentKind.INVOICE:
-        return INCLUDED_NOTE
-    return CREDIT_NOTE if kind is DocumentKind.CREDIT_NOTE else FINANCIAL_NOTE
+def _notes(invoice: dict[str, Any], kind: DocumentKind, turnover: int) -> list[str]:
+    if kind is not DocumentKind.INVOICE:
+        return [CREDIT_NOTE if kind is DocumentKind.CREDIT_NOTE else FINANCIAL_NOTE]
+    private = invoice["buyer_gstin"] is None and needs_dynamic_qr(invoice["issued_on"], turnover)
+    return [INCLUDED_NOTE, PAID_NOTE] if private else [INCLUDED_NOTE]
 
 
 def _einvoice(invoice: dict[str, Any]) -> dict[str, str] | None:

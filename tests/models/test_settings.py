@@ -1,5 +1,7 @@
 """Settings refuse what must not be."""
 
+from datetime import date
+
 import pytest
 from pydantic import ValidationError
 
@@ -31,3 +33,10 @@ def test_a_key_ring_keeps_its_order_and_refuses_a_short_key() -> None:
     assert list(ring) == ["new", "old"]
     with pytest.raises(ValueError, match="32 bytes"):
         config.ring(["k1:QUJD"])
+
+
+def test_the_days_of_annual_returns_are_read_or_refused() -> None:
+    config = Settings(annual_returns=["2025:2026-10-15", "2026:2027-12-31"])
+    assert config.filed_annual_returns == {2025: date(2026, 10, 15), 2026: date(2027, 12, 31)}
+    with pytest.raises(ValueError, match="isoformat"):
+        _ = Settings(annual_returns=["2025"]).filed_annual_returns
