@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ PAID_NOTE = "Paid by electronic means before this invoice was issued (Circular 1
 CREDIT_NOTE = "Issued under section 34 of the CGST Act, 2017: the tax on the invoice is reduced by this note."
 FINANCIAL_NOTE = "Issued after the time limit of section 34(2) of the CGST Act: output tax is not reduced."
 LINE_OF_LINK = 46
+LONGEST_WORD = 18
 
 
 def render(
@@ -52,14 +54,14 @@ def _data(
         "number": invoice["number"],
         "supplier": {"address": "", **supplier, "state_name": _state(supplier["state"])},
         "buyer": {
-            "name": billed.name,
+            "name": _breakable(billed.name),
             "gstin": invoice["buyer_gstin"],
             "lines": _address(invoice, billed.address),
         },
         "to_label": "Credited to" if is_note else "Billed to",
         "facts": _facts(invoice, is_note),
         "line": {
-            "description": invoice["description"],
+            "description": _breakable(invoice["description"]),
             "sac": invoice["sac"],
             "taxable": rupees(invoice["taxable"]),
             "tax": rupees(invoice["total"] - invoice["taxable"]),
@@ -93,7 +95,7 @@ def _address(invoice: dict[str, Any], address: dict[str, Any] | None) -> list[st
     state = state_of(address.get("state") or "") or invoice["place_of_supply"]
     place = " ".join(part for part in (address.get("city"), address.get("pincode")) if part)
     given = [address.get("line1"), address.get("line2"), place, f"{_state(state)}, India"]
-    return [line for line in given if line]
+    return [_breakable(line) for line in given if line]
 
 
 def _facts(invoice: dict[str, Any], is_note: bool) -> list[tuple[str, str]]:
@@ -137,6 +139,11 @@ def _einvoice(invoice: dict[str, Any]) -> dict[str, str] | None:
         "ack_at": invoice["ack_at"].astimezone(IST).strftime("%d %b %Y, %H:%M IST"),
         "qr": _qr(invoice["signed_qr"], "l"),
     }
+
+
+def _breakable(text: str) -> str:
+    """The same to the eye: a word longer than a line may be broken anywhere (zero-width spaces)."""
+    return re.sub(rf"(\S{{{LONGEST_WORD}}})(?=\S)", "\\1\u200b", text)
 
 
 def _state(code: str) -> str:

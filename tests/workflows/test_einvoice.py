@@ -325,3 +325,17 @@ async def test_a_dear_invoice_names_the_address_that_kyc_holds(place: Shop) -> N
             billed = await invoices.recipient(connection, place.vault, document)
         shown.append(billed.address and billed.address["line1"])
     assert shown == [None, "1 Marine Drive"]
+
+
+async def test_a_refund_after_the_buyer_was_erased_still_has_its_note(place: Shop) -> None:
+    """Who is billed stays on the documents (CGST s.36) when the person's own key is gone."""
+    one = await place.bought()
+    async with place.database.transaction() as connection:
+        await place.vault.forget(connection, one.user_id)
+    refund_id, _ = await place.refund(one, "finance", "usr_finance")
+    await place.refund_row(refund_id, "processed")
+    [note] = await _notes(place, refund_id)
+    async with place.database.transaction() as connection:
+        billed = await invoices.recipient(connection, place.vault, note)
+    assert billed.name == "Asha Verma"
+    assert note["total"] == (await place.payment(one))["amount"]
