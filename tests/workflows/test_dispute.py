@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import WorkflowHandle
 
@@ -213,3 +214,39 @@ async def test_a_dispute_of_which_no_webhook_told_is_found(place: Shop) -> None:
         handle = place.client.get_workflow_handle(workflow_id(Kind.DISPUTE, told_by))
         await place.hint(handle)
         await handle.result()
+
+
+async def test_evidence_is_with_the_bank_until_it_decides(place: Shop) -> None:
+    one = await bought(place)
+    dispute_id, handle = await disputed(place, one)
+    await row(place, dispute_id, "open")
+    keys = (await place.http.get("/_control/credentials")).json()["razorpay"]
+    contested = await place.http.patch(
+        f"/razorpay/v1/disputes/{dispute_id}/contest",
+        json={"summary": "the lessons were opened", "action": "submit"},
+        auth=httpx.BasicAuth(keys["key_id"], keys["key_secret"]),
+    )
+    assert contested.status_code == 200, contested.text
+    await place.hint(handle)
+    await row(place, dispute_id, "under_review")
+    run = await eventually(
+        handle.describe, lambda run: run.search_attributes.get("TreumNeedsAttention") == [False]
+    )
+    assert run.search_attributes["TreumState"] == ["under_review"]
+    giving = handle.execute_update("accept", giving_in(place, dispute_id, "usr_finance"))
+    assert await refusal(giving) == "dispute_not_open"
+    assert (await place.payment(one))["status"] == "disputed"
+    await phase(place, one, "won")
+    await place.hint(handle)
+    assert (await handle.result())["status"] == "won"
+
+
+async def test_giving_in_finds_that_the_bank_has_decided_already(place: Shop) -> None:
+    one = await bought(place)
+    dispute_id, handle = await disputed(place, one)
+    await row(place, dispute_id, "open")
+    await phase(place, one, "won")
+    await handle.execute_update("accept", giving_in(place, dispute_id, "usr_finance"))
+    assert (await handle.result())["status"] == "won"
+    assert await place.effects("lost", dispute_id) == []
+    assert await place.rows("SELECT 1 FROM finance.attempts WHERE object_id = %s", dispute_id) == []
