@@ -28,6 +28,7 @@ from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus
 from domain.closing import PERIOD_NEXT, PeriodStatus
 from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
+from domain.vouchers import VOUCHER_FIRST, VOUCHER_NEXT
 from workers.run import POOLS, pool_named
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "processes.md"
@@ -47,6 +48,7 @@ STATES: dict[str, Drawn] = {
     "Reconciliation": (DAY_NEXT, (DayStatus.RUNNING,), "store/reconciliation.py"),
     "ReconciliationBreak": (BREAK_NEXT, (BreakStatus.OPEN,), "store/breaks.py"),
     "PeriodClose": (PERIOD_NEXT, (PeriodStatus.OPEN,), "store/periods.py"),
+    "Voucher": (VOUCHER_NEXT, VOUCHER_FIRST, "store/vouchers.py"),
     "CourseEnrollment": (
         progression.FOLLOWS, (progression.EnrollmentStatus.AWAITING_PAYMENT,),
         "store/education_enrollments.py",

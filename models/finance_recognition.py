@@ -1,9 +1,11 @@
-"""Tables of the schema `finance`: what is earned over time, the runs that post it, and closed months."""
+"""Tables of the schema `finance`: what is earned over time, its runs, closed months, postings by hand."""
 
 from datetime import date as Day
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Date, Text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import BigInteger, Field, SQLModel
 
 from models.platform import instant
@@ -73,3 +75,23 @@ class Period(SQLModel, table=True):
     book_hash: str = Field(sa_type=Text)
     documents: int = Field(sa_type=BigInteger)
     documents_hash: str = Field(sa_type=Text)
+
+
+class VoucherRow(SQLModel, table=True):
+    """A posting by hand; above ₹50,000 two people stand on it."""
+
+    __tablename__ = "vouchers"
+    __table_args__ = {"schema": "finance"}
+
+    voucher_id: str = Field(primary_key=True, sa_type=Text)
+    status: str = Field(sa_type=Text)
+    date: Day = Field(sa_type=Date)
+    lines: list[dict[str, Any]] = Field(sa_type=JSONB)
+    amount: int = Field(sa_type=BigInteger)
+    note_id: str = Field(sa_type=Text)
+    first_by: str = Field(sa_type=Text)
+    second_by: str | None = Field(default=None, sa_type=Text)
+    entry_id: str | None = Field(default=None, sa_type=Text)
+    opened_at: datetime = Field(sa_column=instant())
+    ended_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    version: int = Field(sa_type=BigInteger)

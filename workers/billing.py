@@ -12,6 +12,7 @@ from activities.recognition import RecognitionActivities
 from activities.reconciliation import ReconciliationActivities
 from activities.refunds import RefundActivities, RefundGatewayActivities
 from activities.subscriptions import SubscriptionActivities
+from activities.vouchers import VoucherActivities
 from models.contracts.queues import Queue
 from providers.irp import HttpIrp
 from providers.razorpay import Razorpay
@@ -32,6 +33,7 @@ from workflows.reconciliation import DailyReconciliation, Reconciliation, Reconc
 from workflows.refunds import RefundWorkflow
 from workflows.returned_refunds import ReturnedRefundWorkflow
 from workflows.subscriptions import Subscription
+from workflows.vouchers import Voucher
 
 
 def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
@@ -114,8 +116,14 @@ def _reconciliation(parts: Parts) -> ReconciliationActivities:
 
 
 def _months(parts: Parts) -> Sequence[Callable[..., Any]]:
-    """What a day has earned, and the close of a month: transactions of our own that may take minutes."""
-    return [RecognitionActivities(parts.database).recognise, ClosingActivities(parts.database).close]
+    """What a day has earned and the close of a month, which may take minutes; what people post by hand."""
+    vouchers = VoucherActivities(parts.database)
+    return [
+        RecognitionActivities(parts.database).recognise,
+        ClosingActivities(parts.database).close,
+        vouchers.take,
+        vouchers.decide,
+    ]
 
 
 WORKFLOWS = [
@@ -133,6 +141,7 @@ WORKFLOWS = [
     RevenueRecognition,
     DailyRevenue,
     PeriodClose,
+    Voucher,
 ]
 
 POOL = Pool(

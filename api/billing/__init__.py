@@ -15,6 +15,7 @@ from api.billing import (
     refunds,
     series,
     subscriptions,
+    vouchers,
     webhooks,
 )
 
@@ -22,7 +23,7 @@ router = APIRouter()
 # In the order in which paths are matched.
 PARTS = (
     *(payments, subscriptions, refunds, invoices, webhooks, reconciliation, disputes, finance, ledger, gst),
-    *(periods, monitoring, series),
+    *(periods, vouchers, monitoring, series),
 )
 for part in PARTS:
     router.include_router(part.router)

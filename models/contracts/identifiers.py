@@ -25,6 +25,7 @@ class Prefix(StrEnum):
     INVOICE = "inv"
     JOURNAL = "jrn"
     BREAK = "brk"
+    VOUCHER = "vch"
     COURSE = "crs"
     MODULE = "mod"
     LESSON = "les"

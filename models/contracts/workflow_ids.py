@@ -20,6 +20,7 @@ class Kind(StrEnum):
     BREAK = "break"
     REVENUE = "revenue"
     CLOSE = "close"
+    VOUCHER = "voucher"
     ENROLLMENT = "enrollment"
     COURSE_EDIT = "course-edit"
     SIGNAL_RUN = "signal-run"

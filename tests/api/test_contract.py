@@ -99,6 +99,7 @@ SHARED = {
     "/v1/finance/reconciliations/{date}": "date",
     "/v1/finance/revenue/{date}": "date",
     "/v1/finance/periods/{period}": "period",
+    "/v1/finance/vouchers/{voucher_id}/": "voucher_id",
     "/v1/kyc/reviews/{case_id}/": "case_id",
     "/v1/webhooks/kite/{app_secret}": "app_secret",
     "/v1/certificates/keys/{thumbprint}": "thumbprint",

@@ -164,3 +164,60 @@ async def test_only_finance_closes(office: Office) -> None:
         person = await office.api.staff(*roles)
         assert (await office.post("periods/2017-02/close", person)).status_code == 403
         assert (await office.post("revenue", person, date="2017-02-01")).status_code == 403
+
+
+def _voucher(amount: int, account: str = "tds_receivable", day: str = "2019-06-03") -> dict[str, Any]:
+    lines = [{"account": account, "debit": amount}, {"account": "bank", "credit": amount}]
+    return {"date": day, "lines": lines, "note": "income tax withheld, certificate 16A of 3 June"}
+
+
+async def test_a_small_voucher_is_posted_by_one_person_and_a_large_one_by_two(office: Office) -> None:
+    small = await office.post("vouchers", **_voucher(50_000_00))
+    assert (small.status_code, small.json()["status"]) == (201, "posted")
+    large = await office.post("vouchers", **_voucher(50_000_01))
+    assert (large.status_code, large.json()["status"]) == (202, "awaiting_second")
+    path = f"vouchers/{large.json()['voucher_id']}/approve"
+    assert (await office.post(path)).json()["code"] == "same_person"
+    second = await office.api.staff("finance")
+    for _ in range(2):
+        agreed = await office.post(path, second)
+        assert agreed.status_code in (200, 409)
+    listed = (await office.read("vouchers"))["items"]
+    assert [(row["status"], row["amount"], row["second_by"]) for row in listed] == [
+        ("posted", 50_000_01, second.user_id),
+        ("posted", 50_000_00, None),
+    ]
+    assert listed[0]["note"].endswith("16A of 3 June")
+    statement = await office.read("ledger?account=tds_receivable&from=2019-06-01&to=2019-06-30")
+    assert sorted(line["debit"] for line in statement["items"]) == [50_000_00, 50_000_01]
+    assert len(await office.lines("vouchers")) == 2
+
+
+async def test_a_voucher_that_is_rejected_posts_nothing(office: Office) -> None:
+    asked = (await office.post("vouchers", **_voucher(90_000_00))).json()
+    rejected = await office.post(f"vouchers/{asked['voucher_id']}/reject")
+    assert (rejected.status_code, rejected.json()["status"]) == (200, "rejected")
+    assert (await office.read(f"ledger?reference={asked['voucher_id']}"))["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"lines": [{"account": "bank", "debit": 5}, {"account": "deferred_revenue", "credit": 5}]},
+         "account_not_by_hand"),
+        ({"lines": [{"account": "bank", "debit": 5}, {"account": "bad_debt", "credit": 4}]}, "unbalanced"),
+        ({"lines": [{"account": "bank", "debit": 5, "credit": 5}, {"account": "bank"}]}, "one_side"),
+        ({"date": "2099-01-01"}, "date_ahead"),
+    ],
+)  # fmt: skip
+async def test_a_voucher_keeps_to_its_accounts_and_balances(
+    office: Office, change: dict[str, Any], code: str
+) -> None:
+    refused = await office.post("vouchers", **{**_voucher(100), **change})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, code)
+
+
+async def test_a_voucher_of_a_closed_month_is_dated_in_the_open_one(office: Office) -> None:
+    assert (await office.post("periods/2017-07/close")).status_code == 200
+    answer = await office.post("vouchers", **_voucher(100, day="2017-07-04"))
+    assert answer.json()["date"] == "2017-08-01"

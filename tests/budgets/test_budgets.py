@@ -19,7 +19,7 @@ from tests.faults.whole import Whole, played
 BUDGETS: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "budgets.json").read_text())
 MAIN_PATHS = (
     *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "reconciled")),
-    ("disputed", "returned", "closed"),
+    ("disputed", "returned", "closed", "posted"),
     ("einvoiced",),
     ("late",),
 )

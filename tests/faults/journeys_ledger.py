@@ -1,4 +1,4 @@
-"""Ways through a day's revenue and through the close of a month, over HTTP."""
+"""Ways through a day's revenue, the close of a month and postings by hand, over HTTP."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -33,6 +33,23 @@ def closed(stage: Stage) -> None:
     promise(stage.call("GET", path, finance)["status"] == "closed", "a month is closed")
 
 
+def posted(stage: Stage) -> None:
+    """A small voucher, posted by one person; a large one, taken back before a second person has agreed."""
+    finance = stage.staff("finance")
+    small = stage.call("POST", "/finance/vouchers", finance, expect=201, json=_voucher(100))
+    large = stage.call("POST", "/finance/vouchers", finance, expect=202, json=_voucher(50_000_01))
+    path = f"/finance/vouchers/{large['voucher_id']}/reject"
+    promise(stage.call("POST", path, finance)["status"] == "rejected", "a voucher is taken back")
+    seen = stage.call("GET", f"/finance/ledger?reference={small['voucher_id']}", finance)["items"]
+    promise(len(seen) == 2, "a voucher stands in the book once")
+
+
+def _voucher(amount: int) -> dict[str, Any]:
+    lines = [{"account": "tds_receivable", "debit": amount}, {"account": "bank", "credit": amount}]
+    day = datetime.now(IST).date().isoformat()
+    return {"date": day, "lines": lines, "note": "tax that a customer withheld, by his certificate"}
+
+
 def _asked(stage: Stage, who: Person, path: str, reached: str, body: dict[str, Any] | None) -> None:
     """Asks until the process answers with what it has reached, not with what it is about to do."""
     deadline = monotonic() + SECONDS
@@ -46,4 +63,4 @@ async def _daily(stage: Stage) -> None:
     await client.get_schedule_handle(REVENUE).trigger()
 
 
-journeys.JOURNEYS |= {"closed": closed}
+journeys.JOURNEYS |= {"closed": closed, "posted": posted}

@@ -22,7 +22,7 @@ LINES = (
     ("plan", "paused", "missed"),
     ("upgraded", "tried"),
     ("refund", "lost_answers", "unsent", "reconciled"),
-    ("disputed", "returned", "closed"),
+    ("disputed", "returned", "closed", "posted"),
     ("einvoiced", "refused_einvoice"),
     ("reviewed", "late"),
     ("course", "edits", "signals", "unpaid"),

@@ -116,7 +116,29 @@ CREATE TRIGGER invoices_in_open_period BEFORE INSERT ON finance.invoices
     FOR EACH ROW EXECUTE FUNCTION finance.refuse_closed_period('issued_on');
 """
 
+VOUCHERS = """
+CREATE TABLE finance.vouchers (
+    voucher_id text PRIMARY KEY,
+    status text NOT NULL CHECK (status IN ('awaiting_second', 'posted', 'rejected')),
+    date date NOT NULL,
+    lines jsonb NOT NULL,
+    amount bigint NOT NULL CHECK (amount > 0),
+    note_id text NOT NULL,
+    first_by text NOT NULL,
+    second_by text,
+    entry_id text UNIQUE REFERENCES finance.journal_entries,
+    opened_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    version bigint NOT NULL,
+    CHECK ((status = 'posted') = (entry_id IS NOT NULL)),
+    CHECK ((status = 'awaiting_second') = (ended_at IS NULL)),
+    -- Above fifty thousand rupees no one person posts.
+    CHECK (status <> 'posted' OR amount <= 5000000 OR second_by <> first_by AND second_by IS NOT NULL)
+);
+"""
+
 DOWN = """
+DROP TABLE finance.vouchers;
 DROP TRIGGER invoices_in_open_period ON finance.invoices;
 DROP TRIGGER journal_entries_in_open_period ON finance.journal_entries;
 DROP FUNCTION finance.refuse_closed_period, finance.open_day;
@@ -128,7 +150,7 @@ DROP TABLE finance.revenue_segments, finance.revenue_runs, finance.revenue_plans
 
 
 def upgrade() -> None:
-    for part in (RECOGNITION, PERIODS):
+    for part in (RECOGNITION, PERIODS, VOUCHERS):
         op.get_bind().exec_driver_sql(part)
 
 
