@@ -1,0 +1,110 @@
+"""The gate of an account's order calls in Postgres: second, minute and day, whoever calls at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from domain.trading import AttemptStatus, tag_of
+from store import trading_attempts
+from store.database import Database
+from store.trading_attempts import PER_DAY, PER_MINUTE, PER_SECOND, Begun, Pace
+
+NOON = datetime(2026, 11, 23, 6, 30, tzinfo=UTC)
+TODAY = date(2026, 11, 23)
+
+
+class Account:
+    """One account with as many orders as are asked for."""
+
+    def __init__(self, database: Database, account_id: str) -> None:
+        self._database, self._account_id, self._orders = database, account_id, 0
+
+    async def open(self) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                """INSERT INTO trading.accounts (account_id, user_id, broker, status, access_token, made_at)
+                   VALUES (%s, 'usr_pace', 'kite', 'connected', ''::bytea, %s)""",
+                (self._account_id, NOON),
+            )
+
+    async def order(self) -> str:
+        self._orders += 1
+        order_id = f"ord_{self._account_id}_{self._orders}"
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                """INSERT INTO trading.orders (order_id, user_id, account_id, exchange, symbol, side,
+                       quantity, order_type, product, validity, variety, status, made_at, changed_at)
+                   VALUES (%s, 'usr_pace', %s, 'NSE', 'INFY', 'BUY', 1, 'MARKET', 'CNC', 'DAY', 'regular',
+                       'queued', %s, %s)""",
+                (order_id, self._account_id, NOON, NOON),
+            )
+            await trading_attempts.queue(connection, (order_id, 1, 1))
+        return order_id
+
+    async def begin(self, order_id: str, now: datetime = NOON) -> Begun:
+        key = (order_id, 1, 1)
+        async with self._database.reading() as connection:
+            begun = await trading_attempts.begin(
+                connection, key, self._account_id, flattens=None, day=TODAY, now=now
+            )
+            await trading_attempts.unlock(connection, tag_of(*key))
+        return begun
+
+    async def called(self, *ago: timedelta, used: int | None = None) -> None:
+        """As if calls had left so long ago."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                """INSERT INTO trading.pace (account_id, kind, starts_at, used, recent)
+                   VALUES (%(account)s, 'day', '2026-11-22T18:30:00Z', %(used)s,
+                           ARRAY(SELECT clock_timestamp() - each FROM unnest(%(ago)s::interval[]) AS each))
+                   ON CONFLICT (account_id, kind)
+                   DO UPDATE SET recent = excluded.recent, used = excluded.used""",
+                {"account": self._account_id, "used": len(ago) if used is None else used, "ago": list(ago)},
+            )
+
+
+@pytest.fixture
+async def account(database: str, request: pytest.FixtureRequest) -> AsyncIterator[Account]:
+    async with Database(database) as opened:
+        account = Account(opened, f"acc_{request.node.name}")
+        await account.open()
+        yield account
+
+
+async def test_ten_leave_in_a_second_however_many_ask_at_once(account: Account) -> None:
+    orders = [await account.order() for _ in range(2 * PER_SECOND)]
+    begun = await asyncio.gather(*(account.begin(order) for order in orders))
+    assert Counter(each.pace for each in begun) == {Pace.GRANTED: PER_SECOND, Pace.SECOND: PER_SECOND}
+    assert sum(each.began for each in begun) == PER_SECOND
+    assert all(each.status_before is AttemptStatus.QUEUED for each in begun)
+
+
+async def test_what_was_refused_uses_nothing_up(account: Account) -> None:
+    await account.called(*[timedelta(milliseconds=1050)] * PER_SECOND)
+    order = await account.order()
+    begun = await account.begin(order)
+    while begun.pace is Pace.SECOND:
+        begun = await account.begin(order)
+    assert begun.began, "asking again and again must not keep an account waiting"
+
+
+async def test_the_minute_slides(account: Account) -> None:
+    order = await account.order()
+    old = [timedelta(seconds=60)] * (PER_MINUTE - 1)
+    await account.called(*old, timedelta(seconds=5))
+    begun = await account.begin(order)
+    assert (begun.began, begun.pace) == (False, Pace.MINUTE)
+    assert 0 < begun.minute_left <= 1.0
+    await account.called(*[timedelta(seconds=62)] * (PER_MINUTE - 1), timedelta(seconds=5))
+    assert (await account.begin(order)).began
+
+
+async def test_the_day_is_the_brokers_and_ends_at_midnight_in_india(account: Account) -> None:
+    order = await account.order()
+    await account.called(used=PER_DAY)
+    begun = await account.begin(order, datetime(2026, 11, 23, 18, 29, tzinfo=UTC))
+    assert (begun.began, begun.pace) == (False, Pace.DAY)
+    assert (await account.begin(order, datetime(2026, 11, 23, 18, 31, tzinfo=UTC))).began
