@@ -27,6 +27,7 @@ from domain import complaints, einvoices, kyc, payments, progression, signals, s
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.closing import PERIOD_NEXT, PeriodStatus
 from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
+from domain.exits import EXIT_FIRST, EXIT_NEXT
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
 from domain.vouchers import VOUCHER_FIRST, VOUCHER_NEXT
 from workers.run import POOLS, pool_named
@@ -55,6 +56,7 @@ STATES: dict[str, Drawn] = {
     ),
     "SignalLifecycle": (signals.MOVES, (signals.Status.DRAFT,), "store/signals.py"),
     "Order": (trading.NEXT, trading.FIRST, "store/trading.py"),
+    "ExitOrders": (EXIT_NEXT, EXIT_FIRST, "store/trading_exits.py"),
     "TradingSession": (
         ACCOUNT_NEXT, (AccountStatus.AWAITING_LOGIN, AccountStatus.CONNECTED), "store/trading_accounts.py",
     ),

@@ -41,6 +41,8 @@ EXIT_NEXT: dict[ExitStatus, frozenset[ExitStatus]] = {
 }
 """Every step that exists; held by `store/trading_exits.py`."""
 
+EXIT_FIRST = (X.PLACING,)
+
 STOP_SLACK = Decimal("0.01")
 """How far beyond the stop its limit lies, so that it fills in a market that runs away (own rule, 2026)."""
 TRY_AGAIN = timedelta(minutes=5)

@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from domain.exits import EXIT_NEXT, ExitStatus
+from domain.exits import EXIT_FIRST, EXIT_NEXT, ExitStatus
 from domain.moves import begun, sources
 from models.messages.exits import ExitInput, ExitStanding
 from store.database import Connection
 from store.outbox import emit
 
 TOPIC = "user-events"
-FIRST = (ExitStatus.PLACING, ExitStatus.CANCELLED)
 
 
 async def open_exit(
@@ -23,7 +22,7 @@ async def open_exit(
            VALUES (%(order_id)s, %(account_id)s, %(user_id)s, %(exchange)s, %(symbol)s, %(product)s, %(side)s,
                %(quantity)s, %(target_price)s, %(stop_price)s, %(status)s, %(reason)s, %(now)s)
            ON CONFLICT (order_id) DO UPDATE SET order_id = excluded.order_id RETURNING *""",
-        {**given.model_dump(), "status": begun(FIRST, status), "reason": reason, "now": now},
+        {**given.model_dump(), "status": begun(EXIT_FIRST, status), "reason": reason, "now": now},
     )
     row = await cursor.fetchone()
     if row is None:

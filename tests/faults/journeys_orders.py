@@ -29,14 +29,24 @@ def elsewhere(stage: Stage) -> None:
 
 
 def kept(stage: Stage) -> None:
-    """An order on a signal whose trigger's answer is lost; its target is touched and filled."""
+    """An order on a signal; its target is touched and filled."""
+    _acted(stage)
+
+
+def lost_trigger(stage: Stage) -> None:
+    """The same, where the broker's answer to the trigger is lost: found in its book."""
+    _acted(stage, "timeout_after")
+
+
+def _acted(stage: Stage, fault: str = "") -> None:
     stage.control("kite/market", symbol=SYMBOL, price=ENTRY, manual=False)
     analyst = stage.staff("analyst")
     signal = str(stage.call("POST", "/signals", analyst, expect=201, json=draft())["signal_id"])
     stage.call("POST", f"/signals/{signal}/publish", analyst, json={})
     person = journeys.verified(stage)
     account = journeys.connected(stage, person)
-    stage.control("faults", target="kite", match="/gtt/triggers", fault="timeout_after", times=1, seconds=0.1)
+    if fault:
+        stage.control("faults", target="kite", match="/gtt/triggers", fault=fault, times=1, seconds=0.1)
     terms = {
         "account_id": account, "exchange": "NSE", "symbol": SYMBOL, "side": "BUY", "quantity": 2,
         "order_type": "LIMIT", "price": f"{ENTRY:.2f}", "product": "CNC", "signal_id": signal,
@@ -80,4 +90,4 @@ def until(stage: Stage, path: str, person: Person, holds: Any, what: str) -> Non
         sleep(0.1)
 
 
-journeys.JOURNEYS |= {journey.__name__: journey for journey in (elsewhere, kept)}
+journeys.JOURNEYS |= {journey.__name__: journey for journey in (elsewhere, kept, lost_trigger)}

@@ -27,7 +27,7 @@ LINES = (
     ("reviewed", "late"),
     ("course", "edits", "signals", "unpaid"),
     ("orders", "lost_order", "unsent_order"),
-    ("elsewhere", "kept", "day_end"),
+    ("elsewhere", "kept", "lost_trigger", "day_end"),
 )
 """Journeys side by side: those of one line meet the same pool, and wait for one another anyway."""
 
