@@ -21,6 +21,8 @@ from models.messages.broker_accounts import (
     LoginBegun,
     OpenLogin,
     SessionGranted,
+    SettingsStand,
+    StoreSettings,
     WaitingOrders,
 )
 from models.messages.trading import Recorded, SessionOpened
@@ -145,6 +147,11 @@ class SessionActivities(SessionPort):
                     connection, command.account_id, close=command.close, expires_at=command.expires_at
                 )
         return Recorded(version=0)
+
+    @activity.defn(name="trading.store_settings")
+    async def store_settings(self, command: StoreSettings) -> SettingsStand:
+        async with self._database.transaction() as connection:
+            return await trading_accounts.store_settings(connection, command.account_id, command.settings)
 
     @activity.defn(name="trading.wake_orders")
     async def wake_orders(self, account_id: str) -> WaitingOrders:

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from domain.broker_accounts import ACCOUNT_NEXT, AccountStatus
 from domain.errors import Rejected
 from domain.moves import sources
+from models.messages.broker_accounts import AccountSettings, SettingsStand
 from store.changes import touch
 from store.database import Connection
 from store.vault import Vault
@@ -186,6 +187,29 @@ async def end_session(
     return ended
 
 
+async def store_settings(connection: Connection, account_id: str, settings: AccountSettings) -> SettingsStand:
+    """What is given replaces what stands; the same again changes nothing.
+
+    Raises:
+        Rejected: `account_closed`, which an account that is none of ours is too.
+    """
+    given = settings.model_dump(exclude_none=True)
+    sets = "".join(f"{name} = %({name})s, " for name in given)
+    differs = " OR ".join(f"{name} IS DISTINCT FROM %({name})s" for name in given) or "false"
+    cursor = await connection.execute(
+        f"""UPDATE trading.accounts SET {sets} version = version + CASE WHEN {differs} THEN 1 ELSE 0 END
+            WHERE account_id = %(account)s AND status <> 'closed'
+            RETURNING account_id, session_reminders, max_order_value, max_symbol_exposure,
+                max_open_positions, max_daily_loss, version""",  # noqa: S608  # names of the model's fields
+        {**given, "account": account_id},
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise Rejected("account_closed")
+    await touch(connection, account_id)
+    return SettingsStand(**row)
+
+
 async def open_account_of(connection: Connection, user_id: str, broker: str) -> str | None:
     """The user's account at that broker that is not closed, the newest."""
     cursor = await connection.execute(
@@ -222,10 +246,31 @@ async def list_of(
     """A page of the user's accounts, newest first, `limit + 1` rows."""
     cursor = await connection.execute(
         """SELECT account_id, broker, status, session_expires_at AS expires_at, connected_at, mode,
-                  blocked_by IS NOT NULL AS blocked, version
+                  blocked_by IS NOT NULL AS blocked, session_reminders, max_order_value,
+                  max_symbol_exposure, max_open_positions, max_daily_loss, version
            FROM trading.accounts WHERE user_id = %(user)s
              AND (%(after)s::text IS NULL OR account_id < %(after)s)
            ORDER BY account_id DESC LIMIT %(limit)s""",
         {"user": user_id, "after": after, "limit": limit + 1},
+    )
+    return await cursor.fetchall()
+
+
+async def without_session(
+    connection: Connection, now: datetime, after: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Accounts at a real broker that have no session now and whose customer misses it: orders wait for it,
+    or the customer wants to be reminded. `waiting` orders; `user_id`."""
+    cursor = await connection.execute(
+        """SELECT * FROM (
+               SELECT a.account_id, a.user_id, a.session_reminders,
+                      (SELECT count(*) FROM trading.orders o WHERE o.account_id = a.account_id
+                         AND o.status IN ('awaiting_session', 'awaiting_market')) AS waiting
+               FROM trading.accounts a
+               WHERE a.broker <> 'paper' AND a.status <> 'closed'
+                 AND (a.status <> 'connected' OR a.session_expires_at <= %(now)s)
+                 AND (%(after)s::text IS NULL OR a.account_id > %(after)s)) missing
+           WHERE session_reminders OR waiting > 0 ORDER BY account_id LIMIT %(limit)s""",
+        {"now": now, "after": after, "limit": limit},
     )
     return await cursor.fetchall()

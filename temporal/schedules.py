@@ -17,7 +17,7 @@ from temporalio.client import (
 
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.broker_days import BrokerDaysInput
+from models.messages.broker_days import BrokerDaysInput, RemindersInput
 from models.messages.disputes import WatchInput
 from models.messages.onboarding import RescreenRound
 from models.messages.recognition import DailyRevenueInput
@@ -29,6 +29,7 @@ REVENUE = "daily-revenue"
 DISPUTES = "dispute-watch"
 RESCREENING = "rescreening"
 BROKER_DAYS = "broker-days"
+REMINDERS = "session-reminders"
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
@@ -43,6 +44,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
         DISPUTES: _dispute_watch(settings),
         RESCREENING: _rescreening(),
         BROKER_DAYS: _broker_days(settings),
+        REMINDERS: _session_reminders(),
     }
     for name, schedule in wanted.items():
         try:
@@ -138,4 +140,19 @@ def _broker_days(settings: Settings) -> Schedule:
             cron_expressions=["CRON_TZ=Asia/Kolkata 0 16 * * *", "CRON_TZ=Asia/Kolkata 45 23 * * *"]
         ),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=6)),
+    )
+
+
+def _session_reminders() -> Schedule:
+    """Half an hour before the shares open: later than the opening a reminder helps nobody."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            "SessionReminders",
+            RemindersInput(),
+            id="session-reminders",
+            task_queue=Queue.TRADING,
+            static_summary="Reminds customers of the broker's login before the opening",
+        ),
+        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 45 8 * * *"]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=30)),
     )

@@ -9,6 +9,7 @@ from activities.brokers import Brokers
 from activities.exits import ExitActivities
 from activities.foreign_orders import ForeignOrderActivities
 from activities.kill_switch import KillSwitchActivities
+from activities.session_reminders import ReminderActivities
 from activities.trading import OrderActivities
 from models.contracts.queues import Queue
 from workers.parts import Parts
@@ -18,6 +19,7 @@ from workflows.exits import ExitOrders
 from workflows.foreign_orders import ForeignOrders
 from workflows.kill_switch import KillSwitch
 from workflows.orders import Order
+from workflows.session_reminders import SessionReminders
 from workflows.sessions import TradingSession
 
 
@@ -26,6 +28,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
     brokers = Brokers(parts.settings, parts.database, parts.vault, parts.redis)
     orders = OrderActivities(parts.database, brokers)
     sessions = SessionActivities(parts.database, parts.vault, brokers, parts.client)
+    reminders = ReminderActivities(parts.database, parts.vault)
     days = BrokerDayActivities(parts.database, parts.vault, brokers)
     exits = ExitActivities(parts.database, brokers, parts.client)
     foreign = ForeignOrderActivities(parts.database, brokers, parts.client)
@@ -60,6 +63,8 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         stops.flattening,
         stops.lift_block,
         stops.report_stop,
+        reminders.remind_sessions,
+        sessions.store_settings,
         days.days_due,
         days.compare_day,
         days.decide_break,
@@ -80,6 +85,7 @@ POOL = Pool(
                 BrokerDays,
                 BrokerDay,
                 BrokerBreak,
+                SessionReminders,
             ],
             activities=activities,
         ),

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_BROKER
     from models.contracts.queues import Queue
     from models.messages.broker_accounts import (
+        AccountSettings,
         BeginLogin,
         CloseAccount,
         CompleteLogin,
@@ -21,6 +22,8 @@ with workflow.unsafe.imports_passed_through():
         LoginCompleted,
         OpenLogin,
         SessionInput,
+        SettingsStand,
+        StoreSettings,
     )
     from workflows.failures import outcome, refuse
     from workflows.ports.trading import SessionPort
@@ -103,6 +106,12 @@ class TradingSession:
     def _may_complete(self, command: CompleteLogin) -> None:
         if self._status is Status.CLOSED:
             raise refuse("account_closed")
+
+    @workflow.update(name="settings")
+    async def settings(self, command: AccountSettings) -> SettingsStand:
+        """The customer's own limits, and whether to be reminded of the login before each opening."""
+        asked = StoreSettings(account_id=self._session.account_id, settings=command)
+        return await workflow.execute_local_activity_method(SessionPort.store_settings, asked, **BOOK.local())
 
     @workflow.update(name="close")
     async def close(self, command: CloseAccount) -> LoginCompleted:

@@ -18,7 +18,13 @@ from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.broker_accounts import BeginLogin, CloseAccount, CompleteLogin, SessionInput
+from models.messages.broker_accounts import (
+    AccountSettings,
+    BeginLogin,
+    CloseAccount,
+    CompleteLogin,
+    SessionInput,
+)
 from store import trading_accounts
 
 router = APIRouter(prefix="/v1/trading", tags=["trading"])
@@ -97,6 +103,26 @@ async def accounts(principal: CurrentUser, query: Page, platform: PlatformDep) -
         rows = await trading_accounts.list_of(connection, principal.user_id, query.after, query.limit)
     shown, cursor = cut(rows, query, "account_id")
     return page([shapes.account(row) for row in shown], cursor)
+
+
+@router.put("/accounts/{account_id}")
+async def change(
+    account_id: str,
+    body: shapes.SettingsBody,
+    principal: CurrentUser,
+    commander: Commanding,
+    platform: PlatformDep,
+) -> JSONResponse:
+    """The customer's own limits (paise), and whether to be reminded of the broker's login before each
+    opening."""
+    async with platform.database.reading() as connection:
+        account = await trading_accounts.account_of(connection, account_id)
+    own(principal, account.user_id if account else None)
+    if account is None:
+        raise Problem(404)
+    argument = AccountSettings(**body.model_dump()).model_dump(mode="json")
+    drive = session_drive(account_id, account.user_id, account.broker, "settings", argument)
+    return await commander.run(account_id, lambda _: drive, status=200)
 
 
 @router.delete("/accounts/{account_id}")

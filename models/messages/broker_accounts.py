@@ -40,6 +40,33 @@ class LoginCompleted(BaseModel):
     expires_at: AwareDatetime | None = None
 
 
+class AccountSettings(BaseModel):
+    """What the customer sets for the account; None leaves as it is. Limits in paise, at most the firm's."""
+
+    session_reminders: bool | None = None
+    max_order_value: int | None = None
+    max_symbol_exposure: int | None = None
+    max_open_positions: int | None = None
+    max_daily_loss: int | None = None
+
+
+class SettingsStand(BaseModel):
+    """The account's settings as they stand; a limit of None is the firm's."""
+
+    account_id: str
+    session_reminders: bool
+    max_order_value: int | None
+    max_symbol_exposure: int | None
+    max_open_positions: int | None
+    max_daily_loss: int | None
+    version: int
+
+
+class StoreSettings(BaseModel):
+    account_id: str
+    settings: AccountSettings
+
+
 class CloseAccount(BaseModel):
     """The customer takes the connection back."""
 

@@ -207,8 +207,14 @@ class Charge(BaseModel):
 class RemindersInput(BaseModel):
     """Starts the SessionReminders process, which a schedule does before the opening."""
 
+    day: date | None = None
+    """None: the day on which the schedule fired."""
+
 
 class RemindSessions(BaseModel):
+    """Write to those whose session of `day` is missing at `as_of`."""
+
+    day: date
     as_of: AwareDatetime
 
 

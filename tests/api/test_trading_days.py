@@ -86,3 +86,18 @@ async def test_a_day_that_has_not_come_is_not_compared(desk: Desk) -> None:
     person, account_id, _ = await desk.trader()
     answer = await compare(desk, person, account_id, "2999-01-01")
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "date_ahead")
+
+
+async def test_a_customer_sets_limits_below_the_firms_and_reminders(desk: Desk) -> None:
+    person, account_id, _ = await desk.trader()
+    path = f"/v1/trading/accounts/{account_id}"
+    answer = await desk.api.put(path, json={"max_order_value": 5_000_00}, headers=person.headers)
+    assert (answer.status_code, answer.json()["max_order_value"]) == (200, 5_000_00), answer.text
+    (shown,) = (await desk.api.get("/v1/trading/accounts", headers=person.headers)).json()["items"]
+    assert (shown["max_order_value"], shown["session_reminders"]) == (5_000_00, False)
+    refused = await desk.place(person, account_id)
+    assert refused.json()["reason_code"] == "order_value_limit"
+    for body in ({"max_order_value": 10**12}, {"max_open_positions": 0}, {"unknown": 1}):
+        assert (await desk.api.put(path, json=body, headers=person.headers)).status_code == 422
+    stranger = await desk.customer()
+    assert (await desk.api.put(path, json={}, headers=stranger.headers)).status_code == 404

@@ -22,6 +22,8 @@ MAIN_PATHS = (
     ("disputed", "returned", "closed", "posted"),
     ("einvoiced",),
     ("late",),
+    ("day_end",),
+    ("kept",),
 )
 SLACK = 0.6
 NOT_ALWAYS = ("Rescreening",)

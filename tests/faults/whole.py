@@ -24,6 +24,7 @@ from cli.environment import ROOT
 from cli.verify import gather, judge
 from models.settings import settings
 from tests.faults import (  # noqa: F401  (add their journeys)
+    journeys_day,
     journeys_disputes,
     journeys_einvoices,
     journeys_ledger,

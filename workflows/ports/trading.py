@@ -15,6 +15,8 @@ from models.messages.broker_accounts import (
     LoginBegun,
     OpenLogin,
     SessionGranted,
+    SettingsStand,
+    StoreSettings,
     WaitingOrders,
 )
 from models.messages.trading import (
@@ -73,6 +75,9 @@ class SessionPort:
 
     @activity.defn(name="trading.end_session")
     async def end_session(self, command: EndSession) -> Recorded: ...
+
+    @activity.defn(name="trading.store_settings")
+    async def store_settings(self, command: StoreSettings) -> SettingsStand: ...
 
     @activity.defn(name="trading.wake_orders")
     async def wake_orders(self, account_id: str) -> WaitingOrders: ...
