@@ -11,6 +11,7 @@ import json
 import os
 import random
 import secrets
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -37,6 +38,12 @@ AT_ONCE = 10
 SETTLED_SECONDS = 150.0
 STUCK_SECONDS = 3.0
 """A payment that is not captured by then waits to be sure of an outcome: its own clock is put on."""
+
+PATIENCE = 60
+KILLED = ("worker-billing", "api", "temporal", "postgres")
+KILLS = 50
+KILLED_PATIENCE_SECONDS = 240.0
+"""How long a client asks again while engines die: longer than all the kills take."""
 
 CALLS = (
     ("/capture", "timeout_after"), ("/capture", "timeout_before"), ("/capture", "error_5xx"),
@@ -128,7 +135,9 @@ class Load:
         try:
             self._one(plan)
         except Exception as failure:  # noqa: BLE001  # told with its plan when all are done
-            return f"{plan}: {type(failure).__name__}: {failure}"
+            told = f"{plan}: {type(failure).__name__}: {failure}"
+            print(told)
+            return told
         return ""
 
     def _one(self, plan: Plan) -> None:
@@ -190,16 +199,24 @@ class Load:
             sleep(0.3)
 
     def rows(self) -> list[dict[str, Any]]:
-        with psycopg.connect(self.stage.endpoints["postgres"], row_factory=dict_row) as connection:
-            return connection.execute(STATES, [self.payments]).fetchall()
+        """Every payment as it stands; Postgres may be one of those that were killed."""
+        for _ in range(PATIENCE):
+            with (
+                suppress(psycopg.OperationalError),
+                psycopg.connect(self.stage.endpoints["postgres"], row_factory=dict_row) as connection,
+            ):
+                return connection.execute(STATES, [self.payments]).fetchall()
+            sleep(0.5)
+        raise AssertionError("Postgres did not come back")
 
     async def _hurry(self, payments: list[str]) -> None:
         endpoints = self.stage.endpoints
-        client = await Client.connect(endpoints["temporal"], namespace=endpoints["namespace"])
-        skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
-        for payment in payments:
-            with suppress(RPCError):  # it ended meanwhile
-                await skipper.fast_forward(client.get_workflow_handle(f"payment:{payment}"), SURELY)
+        with suppress(RPCError, RuntimeError):  # Temporal was just killed: the next round comes
+            client = await Client.connect(endpoints["temporal"], namespace=endpoints["namespace"])
+            skipper = TimeSkipper(client, config=TimeSkippingConfig(enabled=False))
+            for payment in payments:
+                with suppress(RPCError):  # it ended meanwhile
+                    await skipper.fast_forward(client.get_workflow_handle(f"payment:{payment}"), SURELY)
 
 
 def _names(brought: dict[str, Any]) -> dict[str, Any]:
@@ -225,9 +242,46 @@ def test_each_payment_is_captured_once_and_invoiced_once(whole: Whole, size: int
     print(f"{size} payments: made ready, played, settled in {[round(each, 1) for each in times]} s")
     assert failures == []
     assert len(rows) == size
+    judged(whole, rows)
+
+
+@pytest.mark.campaign
+def test_payments_survive_fifty_kills_at_random_moments(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL of billing worker, API, Temporal and Postgres in the middle of such a load, again and again."""
+    print(f"seed {SEED}")
+    monkeypatch.setattr("tests.faults.whole.PATIENCE_SECONDS", KILLED_PATIENCE_SECONDS)
+    chance, done = random.Random(SEED), threading.Event()
+    killed: Counter[str] = Counter()
+    loads = [Load(whole.clients, 40, SEED + number) for number in range(2)]
+
+    def kill() -> None:
+        for _ in range(KILLS):
+            sleep(chance.uniform(0.5, 2.5))
+            name = chance.choice(KILLED)
+            whole.kill(name)
+            killed[name] += 1
+        done.set()
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    failures = [failure for load in loads for failure in load.play()]
+    while not done.is_set():
+        # What is left of the kills falls into more of the same.
+        loads.append(Load(whole.clients, A_CUSTOMER, SEED + len(loads)))
+        failures += loads[-1].play()
+    killing.join()
+    print(f"{sum(len(load.payments) for load in loads)} payments, killed {dict(killed)}")
+    assert failures == []
+    for load in loads:
+        judged(whole, load.settled())
+
+
+def judged(whole: Whole, rows: list[dict[str, Any]]) -> None:
+    """One capture, one invoice and one posting each, by the gateway's journal, the books and the checker."""
     assert {row["payment_id"]: row["status"] for row in rows if row["status"] != "captured"} == {}
     assert {(row["documents"], row["amount"], row["amount_refunding"]) for row in rows} == {(1, PRICE, 0)}
-
     taken = Counter(
         call["effect"]["payment_id"]
         for call in whole.clients.journal("razorpay")
