@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.brokers import beating
 from domain.billing_calendar import ist_date, ist_midnight
 from domain.errors import Rejected, Unavailable
-from domain.reconciliation import capture_days, decide_by
+from domain.reconciliation import BreakStatus, Claim, capture_days, decide_by
 from models.messages.reconciliation import (
     Compare,
     Compared,
@@ -141,7 +141,9 @@ class ReconciliationActivities(ReconciliationPort):
             )
         if row["resolution"] is None:
             raise Rejected("break_unknown")
-        return Resolved.model_validate(row)
+        if row["claim"] == Claim.OPEN and row["claim_first_by"] is not None:
+            row = {**row, "status": BreakStatus.AWAITING_SECOND}
+        return Resolved.model_validate({**row, "resolution": row["claim_resolution"] or row["resolution"]})
 
     def _due(self, day: Day, settled_until: datetime | None) -> tuple[datetime, datetime | None]:
         """From when until when captures were due in this day's settlement.

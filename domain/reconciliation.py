@@ -48,6 +48,8 @@ class Claim(StrEnum):
     OPEN = "open"
     SETTLED = "settled"
     """A later line of a report has paid it."""
+    GIVEN_UP = "given_up"
+    """Finance expects nothing any more."""
 
 
 class DayStatus(StrEnum):

@@ -116,6 +116,11 @@ class BreakRow(SQLModel, table=True):
     """Paise that the decision moved off gateway clearing."""
     ended: str | None = Field(default=None, sa_type=Text)
     claim: str | None = Field(default=None, sa_type=Text)
+    claim_resolution: str | None = Field(default=None, sa_type=Text)
+    """Where a claim went that was given up."""
+    claim_note_id: str | None = Field(default=None, sa_type=Text)
+    claim_first_by: str | None = Field(default=None, sa_type=Text)
+    claim_second_by: str | None = Field(default=None, sa_type=Text)
     claim_line: str | None = Field(default=None, sa_type=Text)
     """The thing whose line paid the claim."""
     claim_settled_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))

@@ -124,7 +124,8 @@ async def decide(
 ) -> dict[str, Any]:
     """One person's decision: resolves the break with its ledger entry, or leaves it to a second person.
 
-    A repeat of the same note is the same decision.
+    A repeat of the same note is the same decision. A claim that the gateway does not pay may be given up by
+    any other resolution, by as many people.
 
     Raises:
         Rejected: `break_unknown`, `already_resolved`, `same_person`, `resolution_differs`.
@@ -132,10 +133,12 @@ async def decide(
     row = await find(connection, break_id, lock=True)
     if row is None:
         raise Rejected("break_unknown")
-    if row["note_id"] == note_id:
+    if note_id in (row["note_id"], row["claim_note_id"]):
         return row
     if row["status"] == BreakStatus.RESOLVED:
-        raise Rejected("already_resolved")
+        if row["claim"] != Claim.OPEN or resolution is Resolution.CLAIM_GATEWAY:
+            raise Rejected("already_resolved")
+        return await _give_up(connection, row, resolution, note_id, subject, now)
     first = row["status"] == BreakStatus.OPEN
     if not first and row["first_by"] == subject:
         raise Rejected("same_person")
@@ -172,6 +175,52 @@ async def decide(
     await emit(connection, reconciliation.TOPIC, break_id, "reconciliation.break_decided", body, now)
     await touch(connection, break_id)
     return await find(connection, break_id) or row
+
+
+async def _give_up(
+    connection: Connection,
+    row: dict[str, Any],
+    resolution: Resolution,
+    note_id: str,
+    subject: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Takes an unpaid claim off the account of claims, once as many people agree as a break takes."""
+    first = row["claim_first_by"] is None
+    if row["claim_first_by"] == subject:
+        raise Rejected("same_person")
+    if not first and row["claim_resolution"] != resolution:
+        raise Rejected("resolution_differs")
+    done = not (first and needs_second(row["difference"]))
+    await connection.execute(
+        """UPDATE finance.breaks SET claim = %(claim)s, claim_resolution = %(resolution)s,
+               claim_note_id = %(note)s, claim_first_by = coalesce(claim_first_by, %(subject)s),
+               claim_second_by = CASE WHEN %(first)s THEN NULL ELSE %(subject)s END, version = version + 1
+           WHERE break_id = %(id)s""",
+        {
+            "claim": Claim.GIVEN_UP if done else Claim.OPEN,
+            "resolution": resolution,
+            "note": note_id,
+            "subject": subject,
+            "first": first,
+            "id": row["break_id"],
+        },
+    )
+    if done:
+        entry = Entry(
+            business_key=f"claim-given-up:{row['break_id']}",
+            date=ist_date(now),
+            lines=(
+                *side(_account(resolution, row["booked"]), row["booked"]),
+                *side(Account.GATEWAY_CLAIMS, -row["booked"]),
+            ),
+            references=tuple(part for part in (row["break_id"], row["about"], row["payment_id"]) if part),
+        )
+        await ledger.post(connection, entry, now)
+    body = {"break_id": row["break_id"], "resolution": resolution.value, "resolved": done}
+    await emit(connection, reconciliation.TOPIC, row["break_id"], "reconciliation.claim_decided", body, now)
+    await touch(connection, row["break_id"])
+    return await find(connection, row["break_id"]) or row
 
 
 async def _book(connection: Connection, row: dict[str, Any], resolution: Resolution, now: datetime) -> None:

@@ -116,11 +116,15 @@ WHERE b.kind = 'missing_line' AND b.status <> 'resolved' AND b.date <> %(day)s A
 ORDER BY b.break_id FOR UPDATE
 """
 
-# Decided by somebody while the lines were being matched: the money was given up, or claimed and now paid.
+# Decided by somebody while the lines were being matched: the money was given up, or claimed, or no longer.
 OVERTAKEN = """
-SELECT FROM finance.settlement_lines l JOIN finance.breaks b ON b.about = l.entity_id
+SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.about = l.entity_id
 WHERE l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line') AND b.kind = 'missing_line'
-  AND b.ended = 'decided' AND l.matches IS DISTINCT FROM b.break_id LIMIT 1
+  AND b.ended = 'decided' AND l.matches IS DISTINCT FROM b.break_id
+UNION ALL
+SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.break_id = l.matches
+WHERE l.date = %(day)s AND l.verdict <> 'gone' AND l.matches LIKE 'brk_%%' AND b.claim = 'given_up'
+LIMIT 1
 """
 
 
@@ -132,8 +136,11 @@ async def match(connection: Connection, day: date, reading: int) -> None:
     await reconciliation.merge(connection, day, reading)
     await connection.execute(ARRIVED, {"day": day})
     await connection.execute(
-        "SELECT FROM finance.breaks WHERE date = %s AND status <> 'resolved' ORDER BY break_id FOR UPDATE",
-        (day,),
+        """SELECT FROM finance.breaks WHERE date = %(day)s AND status <> 'resolved'
+               OR break_id IN (SELECT matches FROM finance.settlement_lines
+                               WHERE date = %(day)s AND matches LIKE 'brk_%%')
+           ORDER BY break_id FOR UPDATE""",
+        {"day": day},
     )
     cursor = await connection.execute(OVERTAKEN, {"day": day})
     if await cursor.fetchone() is not None:

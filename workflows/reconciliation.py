@@ -74,7 +74,7 @@ class Reconciliation:
                 await asyncio.gather(*(self._tell(one) for one in page.breaks[first : first + AT_ONCE]))
             told, after = told + len(page.breaks), page.after
         self._compared = compared
-        show(state=compared.status, amount=compared.difference)
+        show(state=compared.status, amount=compared.difference, reference=compared.references)
         working(f"{compared.lines} lines, {compared.matched} matched, {compared.difference} paise open")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return compared
@@ -101,7 +101,6 @@ class Reconciliation:
                 if outcome(error).code != "report_incomplete":
                     raise
                 continue
-            show(reference=compared.references)
             return Telling(day=day, compared=compared, after="")
 
     @workflow.update
@@ -172,7 +171,7 @@ class ReconciliationBreak:
     @workflow.update
     async def resolve(self, asked: Resolve) -> Resolved:
         async with self._deciding:
-            if self._found.status is BreakStatus.RESOLVED:
+            if self._over():
                 raise refuse("already_resolved")
             who = self._checked(asked)
             decision = Decide(
@@ -224,8 +223,8 @@ class ReconciliationBreak:
                 f"the gateway's payment of the claim about {found.about}: {found.difference} paise",
                 since=workflow.now(),
                 otherwise="it stays on the account gateway_claims",
-                who="the gateway: a line of a later report pays it",
-                link="GET /v1/finance/breaks?claim=open",
+                who="the gateway, by a line of a later report; finance, to give it up",
+                link=f"POST /v1/finance/breaks/{found.break_id}/resolve",
             )
             return
         second = found.status is BreakStatus.AWAITING_SECOND

@@ -36,7 +36,8 @@ Finance = Annotated[Principal, Depends(require_role("finance"))]
 BREAKS = (
     "break_id", "date", "kind", "reference", "payment_id", "amount", "difference", "expected", "found",
     "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at", "overdue", "first_by",
-    "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_line", "claim_settled_at", "version",
+    "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_resolution",
+    "claim_first_by", "claim_second_by", "claim_line", "claim_settled_at", "version",
 )  # fmt: skip
 KNOWN = (
     "gateway_order_id", "user_id", "captured_at", "agreed_fee", "settled_at", "line_kind", "line_amount",
@@ -228,7 +229,7 @@ def _break(row: dict[str, Any]) -> dict[str, Any]:
         "overdue": waits and now > due_at,
         "who_acts": _who(row),
         "known": {name: row[name] for name in KNOWN if row[name] is not None},
-        "resolve": f"POST /v1/finance/breaks/{row['break_id']}/resolve" if waits else None,
+        "resolve": f"POST /v1/finance/breaks/{row['break_id']}/resolve" if _who(row) else None,
         "two_people": needs_second(row["difference"]),
     }
     names = (*BREAKS, "known", "resolve", "two_people")
@@ -238,5 +239,7 @@ def _break(row: dict[str, Any]) -> dict[str, Any]:
 def _who(row: dict[str, Any]) -> str | None:
     """Who acts next, in a word or two; None where nobody need."""
     if row["status"] == BreakStatus.RESOLVED:
-        return "the gateway" if row["claim"] == Claim.OPEN else None
+        if row["claim"] != Claim.OPEN:
+            return None
+        return "a second person in finance" if row["claim_first_by"] else "the gateway"
     return "a second person in finance" if row["status"] == BreakStatus.AWAITING_SECOND else "finance"

@@ -130,7 +130,7 @@ async def test_an_adjustment_pays_the_claim_and_ends_its_break(day: SettlementDa
 
     await eventually(claimed, "the break to wait for the gateway")
     assert await shown(handle, "TreumNeedsAttention") == [False]
-    assert await refusal(decide(day, found, "write_off", "usr_two")) == "already_resolved"
+    assert await refusal(decide(day, found, "claim_gateway", "usr_two")) == "already_resolved"
     following = day.after()
     for _ in range(2):
         # The second of the two belongs to nothing: a claim is paid once.
@@ -147,6 +147,29 @@ async def test_an_adjustment_pays_the_claim_and_ends_its_break(day: SettlementDa
     assert book["gateway_clearing"] == -1_999_00 - 499_00
     assert await following.reconcile() == paid.model_copy(update={"version": (await _version(following))})
     assert await net(day.town, day, following) == book
+
+
+async def test_a_claim_that_is_never_paid_is_given_up_by_two_people(day: SettlementDay) -> None:
+    one, _ = await day.paid(60_000_00), await day.paid()
+    await day.settle()
+    planted = await day.plant("missing_line", payment_id=one.id)
+    [found] = (await day.reconcile()).breaks
+    for subject in ("usr_one", "usr_two"):
+        await decide(day, found, "claim_gateway", subject)
+    assert (await decide(day, found, "write_off"))["status"] == "awaiting_second"
+    assert await refusal(decide(day, found, "write_off")) == "same_person"
+    assert await refusal(decide(day, found, "accept", "usr_two")) == "resolution_differs"
+    assert (await day.book())["gateway_claims"] == 60_000_00
+    answer = await decide(day, found, "write_off", "usr_two")
+    assert (answer["status"], answer["resolution"], answer["claim"]) == ("resolved", "write_off", "given_up")
+    assert await run_of(day, found).result() == "resolved"
+    book = await day.book()
+    assert (book["bad_debt"], book["gateway_clearing"]) == (60_000_00, -61_999_00)
+    assert "gateway_claims" not in book
+    # Nobody expects it any more: where it comes, finance is asked what it is.
+    following = day.after()
+    await day.town.control("/razorpay/line", date=following.date.isoformat(), line=planted["before"])
+    assert [each.kind for each in (await following.reconcile()).breaks] == ["extra_line"]
 
 
 async def _version(day: SettlementDay) -> int:

@@ -69,7 +69,12 @@ ALTER TABLE finance.breaks
     ADD COLUMN booked bigint NOT NULL DEFAULT 0,
     -- How it ended: somebody decided it, or a later report made it go away.
     ADD COLUMN ended text CHECK (ended IN ('decided', 'mended')),
-    ADD COLUMN claim text CHECK (claim IN ('open', 'settled')),
+    ADD COLUMN claim text CHECK (claim IN ('open', 'settled', 'given_up')),
+    -- Who gave the claim up, and where it went.
+    ADD COLUMN claim_resolution text CHECK (claim_resolution IN ('accept', 'post_adjustment', 'write_off')),
+    ADD COLUMN claim_note_id text,
+    ADD COLUMN claim_first_by text,
+    ADD COLUMN claim_second_by text,
     ADD COLUMN claim_line text,
     ADD COLUMN claim_settled_at timestamptz,
     -- The reading that last opened, changed or ended it: of which day, and its number there.
@@ -89,7 +94,9 @@ ALTER TABLE finance.breaks
     ADD CONSTRAINT breaks_two_people CHECK (status <> 'resolved' OR abs(difference) <= 5000000
         OR second_by IS NOT NULL OR ended = 'mended'),
     ADD CONSTRAINT breaks_ended CHECK ((status = 'resolved') = (ended IS NOT NULL)),
-    ADD CONSTRAINT breaks_claimed CHECK (claim IS NULL OR resolution = 'claim_gateway');
+    ADD CONSTRAINT breaks_claimed CHECK (claim IS NULL OR resolution = 'claim_gateway'),
+    ADD CONSTRAINT breaks_claim_given_up CHECK (claim <> 'given_up' OR claim_first_by <> claim_second_by
+        OR claim_first_by IS NOT NULL AND abs(difference) <= 5000000);
 -- One break at a time about one thing, whichever reading finds it.
 CREATE UNIQUE INDEX breaks_one_waiting ON finance.breaks (date, kind, about) WHERE status <> 'resolved';
 CREATE INDEX breaks_about ON finance.breaks (about);
@@ -102,9 +109,10 @@ DROP INDEX finance.breaks_one_waiting, finance.breaks_about, finance.breaks_seen
 DELETE FROM finance.breaks WHERE ended = 'mended';
 ALTER TABLE finance.breaks
     DROP CONSTRAINT breaks_decided_by_somebody, DROP CONSTRAINT breaks_two_people,
-    DROP CONSTRAINT breaks_ended, DROP CONSTRAINT breaks_claimed,
+    DROP CONSTRAINT breaks_ended, DROP CONSTRAINT breaks_claimed, DROP CONSTRAINT breaks_claim_given_up,
     DROP COLUMN about, DROP COLUMN settlement_id, DROP COLUMN utr, DROP COLUMN booked, DROP COLUMN ended,
-    DROP COLUMN claim, DROP COLUMN claim_line, DROP COLUMN claim_settled_at, DROP COLUMN seen_date,
+    DROP COLUMN claim, DROP COLUMN claim_resolution, DROP COLUMN claim_note_id, DROP COLUMN claim_first_by,
+    DROP COLUMN claim_second_by, DROP COLUMN claim_line, DROP COLUMN claim_settled_at, DROP COLUMN seen_date,
     DROP COLUMN seen_reading,
     ADD CONSTRAINT breaks_check CHECK (first_by IS NOT NULL OR status = 'open'),
     ADD CONSTRAINT breaks_check2
