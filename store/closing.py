@@ -31,8 +31,8 @@ async def missing(connection: Connection, period: str, today: date) -> list[Lack
     found: dict[Missing, list[str]] = {}
     earlier = await periods.earlier_open(connection, first)
     found[Missing.EARLIER_PERIOD_OPEN] = [earlier] if earlier else []
-    figures = await periods.figures(connection, first, following)
-    found[Missing.BOOK_UNBALANCED] = _amounts({"difference": figures["difference"]})
+    off = await periods.difference(connection, first, following)
+    found[Missing.BOOK_UNBALANCED] = _amounts({"difference": off})
     days = await periods.unreconciled(connection, first, following)
     found[Missing.DAYS_NOT_RECONCILED] = [day.isoformat() for day in days]
     found[Missing.BREAKS_OPEN] = await periods.open_breaks(connection, first, following)

@@ -81,6 +81,12 @@ async def listing(connection: Connection, period: str | None = None) -> list[dic
     return await (await connection.execute(LISTING, {"period": period})).fetchall()
 
 
+async def difference(connection: Connection, first: date, following: date) -> int:
+    """Debits less credits of a month, in paise."""
+    row = await (await connection.execute(FIGURES, {"first": first, "next": following})).fetchone()
+    return int(row["difference"]) if row else 0
+
+
 async def figures(connection: Connection, first: date, following: date) -> dict[str, Any]:
     """What a month holds: `entries`, `turnover`, `difference`, `book_hash`, `documents`, `documents_hash`."""
     values = {"first": first, "next": following}
