@@ -190,6 +190,19 @@ def verify_ledger(
 
 
 @app.command()
+def positions(
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Of an embedded platform; else TREUM_* decides.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Keep what was rebuilt.")] = False,
+) -> None:
+    """Rebuild every position from its trade events alone and say whether each is what it was."""
+    from cli.positions import main
+
+    raise typer.Exit(main(home, repair=repair))
+
+
+@app.command()
 def demo() -> None:
     """Drive the main job through HTTP and print each step."""
     from cli.demo.run import main

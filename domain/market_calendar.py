@@ -1,7 +1,7 @@
 """When an exchange takes orders, by its own clock. Days and hours are dated data, passed in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,17 +22,23 @@ class Hours:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Trading hours by exchange and the weekdays without trading. `moment` is always aware."""
+    """Trading hours by exchange, the weekdays without trading, and the days of special sessions, which have
+    hours of their own whatever day of the week they are. `moment` is always aware."""
 
     hours: Mapping[Exchange, Hours]
     holidays: frozenset[date]
+    special: Mapping[date, Hours] = field(default_factory=dict)
 
     def is_trading_day(self, day: date) -> bool:
-        return day.weekday() < 5 and day not in self.holidays
+        return day in self.special or (day.weekday() < 5 and day not in self.holidays)
+
+    def hours_of(self, exchange: Exchange, day: date) -> Hours:
+        """Of a trading day."""
+        return self.special.get(day, self.hours[exchange])
 
     def is_open(self, exchange: Exchange, moment: datetime) -> bool:
         local = moment.astimezone(INDIA)
-        hours = self.hours[exchange]
+        hours = self.hours_of(exchange, local.date())
         return self.is_trading_day(local.date()) and hours.opens <= local.time() < hours.closes
 
     def next_open(self, exchange: Exchange, moment: datetime) -> datetime:
@@ -40,21 +46,23 @@ class Calendar:
         if self.is_open(exchange, moment):
             return moment
         local = moment.astimezone(INDIA)
-        opens = self.hours[exchange].opens
-        day = local.date() if local.time() < opens else local.date() + timedelta(days=1)
+        day = local.date()
+        if local.time() >= self.hours_of(exchange, day).opens:
+            day += timedelta(days=1)
         while not self.is_trading_day(day):
             day += timedelta(days=1)
-        return datetime.combine(day, opens, INDIA)
+        return datetime.combine(day, self.hours_of(exchange, day).opens, INDIA)
 
     def next_close(self, exchange: Exchange, moment: datetime) -> datetime:
         """When the trading that is on at `moment`, or comes next, ends."""
         day = self.next_open(exchange, moment).astimezone(INDIA).date()
-        return datetime.combine(day, self.hours[exchange].closes, INDIA)
+        return datetime.combine(day, self.hours_of(exchange, day).closes, INDIA)
 
     def is_over(self, exchange: Exchange, day: date, moment: datetime) -> bool:
         """Whether the trading of `day` has ended: its DAY orders lapse."""
         local = moment.astimezone(INDIA)
-        return local.date() > day or (local.date() == day and local.time() >= self.hours[exchange].closes)
+        closes = self.hours_of(exchange, day).closes
+        return local.date() > day or (local.date() == day and local.time() >= closes)
 
 
 def trading_date(moment: datetime) -> date:
@@ -87,5 +95,7 @@ INDIA_2026 = Calendar(
             *((5, 28), (6, 26), (9, 14), (10, 2), (10, 20), (11, 10), (11, 24), (12, 25)),
         )
     ),
+    special={date(2026, 2, 1): EQUITY_HOURS},
 )
-"""NSE's circular of trading holidays for 2026; the day's own special sessions are not in it."""
+"""NSE's circulars for 2026: trading holidays, and the special sessions whose hours it has told (the Union
+Budget's, on Sunday 1 February; Muhurat trading of 8 November is told shortly before)."""

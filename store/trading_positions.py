@@ -120,6 +120,34 @@ async def rebuild(connection: Connection, account_id: str) -> None:
             await _keep(connection, account_id, key, kept)
 
 
+async def rebuilt_differs(connection: Connection, account_id: str) -> list[str]:
+    """Rebuilds the account's positions from zero and names those that are not what they were, as
+    ``exchange/symbol/product``. The caller keeps what was rebuilt, or rolls it back."""
+    before = await _all_of(connection, account_id)
+    await rebuild(connection, account_id)
+    after = await _all_of(connection, account_id)
+    return sorted("/".join(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+async def _all_of(connection: Connection, account_id: str) -> dict[Key, dict[str, Any]]:
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, product, quantity, cost, realised, last_traded_at, last_trade_id, day,
+                  realised_before
+           FROM trading.positions WHERE account_id = %s""",
+        (account_id,),
+    )
+    return {(row["exchange"], row["symbol"], row["product"]): row for row in await cursor.fetchall()}
+
+
+async def accounts_with_trades(connection: Connection) -> list[str]:
+    """Of every account that has a trade or a position."""
+    cursor = await connection.execute(
+        """SELECT account_id FROM trading.trades UNION SELECT account_id FROM trading.positions
+           ORDER BY account_id"""
+    )
+    return [row["account_id"] for row in await cursor.fetchall()]
+
+
 async def list_of(connection: Connection, user_id: str, *, flat_too: bool) -> list[dict[str, Any]]:
     """The user's positions as the API shows them; the last price is the last quote (paper trades on Kite's
     market), else the last trade. `charges` in paise; None until the broker has calculated all of them."""

@@ -23,6 +23,8 @@ HOURS = {
     "NFO": (time(9, 15), time(15, 30)),
     "MCX": (time(9, 0), time(23, 30)),
 }
+# Sessions on days of their own, with their hours: the Union Budget of Sunday 1 February 2026 (NSE circular).
+SPECIAL_SESSIONS = {date(2026, 2, 1): (time(9, 15), time(15, 30))}
 SQUARE_OFF = {"NSE": time(15, 20), "BSE": time(15, 20), "NFO": time(15, 25), "MCX": time(23, 15)}
 SESSION_DIES = time(6, 0)
 
@@ -38,8 +40,13 @@ def stamp(moment: datetime) -> str:
 
 
 def is_trading_day(day: date) -> bool:
-    """Monday to Friday and not one of NSE's holidays."""
-    return day.weekday() < 5 and day not in NSE_HOLIDAYS_2026
+    """Monday to Friday and not one of NSE's holidays, or a day of a special session."""
+    return day in SPECIAL_SESSIONS or (day.weekday() < 5 and day not in NSE_HOLIDAYS_2026)
+
+
+def hours_of(exchange: str, day: date) -> tuple[time, time]:
+    """When the exchange opens and closes on a trading day."""
+    return SPECIAL_SESSIONS.get(day, HOURS[exchange])
 
 
 def next_trading_day(day: date) -> date:
@@ -61,14 +68,14 @@ def previous_trading_day(day: date) -> date:
 def is_open(exchange: str, moment: datetime) -> bool:
     """Whether regular orders are taken at this moment."""
     local = ist(moment)
-    opens, closes = HOURS[exchange]
+    opens, closes = hours_of(exchange, local.date())
     return is_trading_day(local.date()) and opens <= local.time() < closes
 
 
 def amo_day(exchange: str, moment: datetime) -> date:
     """The trading day for which an after-market order placed now is meant."""
     local = ist(moment)
-    if is_trading_day(local.date()) and local.time() < HOURS[exchange][0]:
+    if is_trading_day(local.date()) and local.time() < hours_of(exchange, local.date())[0]:
         return local.date()
     return next_trading_day(local.date())
 
@@ -76,7 +83,7 @@ def amo_day(exchange: str, moment: datetime) -> date:
 def is_over(exchange: str, day: date, moment: datetime) -> bool:
     """Whether that trading day's session has ended, so that its DAY orders lapse."""
     local = ist(moment)
-    return local.date() > day or (local.date() == day and local.time() >= HOURS[exchange][1])
+    return local.date() > day or (local.date() == day and local.time() >= hours_of(exchange, day)[1])
 
 
 def session_expiry(login: datetime) -> datetime:
