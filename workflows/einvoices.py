@@ -28,7 +28,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ports.einvoices import EInvoicePort
     from workflows.visible import show, waiting, working
 
-PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+PAUSES = (
+    timedelta(seconds=20),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=15),
+    timedelta(hours=1),
+)
 """Between tries while the portal is away; the last one for as long as it takes."""
 
 ANSWER_WITHIN = timedelta(seconds=2)
