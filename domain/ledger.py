@@ -1,8 +1,9 @@
 """The chart of accounts, and journal entries that balance.
 
 What is booked when: at capture the whole price goes to gateway clearing, its net to deferred revenue, its
-tax to the output accounts. Each day what was earned of it moves on to revenue. The gateway's fee and the GST on it are booked at settlement, from the line of
-the recon report that says what was really withheld; until then clearing holds the gross amount.
+tax to the output accounts. Each day what was earned of it moves on to revenue. The gateway's fee and the GST
+on it are booked at settlement, from the line of the recon report that says what was really withheld; until
+then clearing holds the gross amount.
 """
 
 from datetime import date
