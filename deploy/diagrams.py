@@ -23,7 +23,17 @@ from process_waits import waits
 from temporalio import workflow
 
 from api.routers import include
-from domain import complaints, einvoices, kyc, payments, progression, signals, subscriptions, trading
+from domain import (
+    broker_day,
+    complaints,
+    einvoices,
+    kyc,
+    payments,
+    progression,
+    signals,
+    subscriptions,
+    trading,
+)
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.closing import PERIOD_NEXT, PeriodStatus
 from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
@@ -61,6 +71,8 @@ STATES: dict[str, Drawn] = {
         ACCOUNT_NEXT, (AccountStatus.AWAITING_LOGIN, AccountStatus.CONNECTED), "store/trading_accounts.py",
     ),
     "KillSwitch": (KILL_SWITCH_NEXT, (KillSwitchStatus.BLOCKING,), "store/trading_stops.py"),
+    "BrokerDay": (broker_day.DAY_NEXT, (broker_day.DayStatus.WAITING,), "store/broker_days.py"),
+    "BrokerBreak": (broker_day.BREAK_NEXT, (broker_day.BreakStatus.OPEN,), "store/broker_breaks.py"),
 }  # fmt: skip
 
 HEAD = """# Processes
