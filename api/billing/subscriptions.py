@@ -244,6 +244,7 @@ def _start(given: SubscriptionInput) -> Drive:
             "CUSTOMER": given.user_id,
             "PLAN": given.plan_id,
             "STATE": Status.AWAITING_PAYMENT.value,
+            "REFERENCE": [given.subscription_id],
         },
     )
 
