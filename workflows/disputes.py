@@ -33,6 +33,8 @@ with workflow.unsafe.imports_passed_through():
 
 FIRST_LOOK = timedelta(seconds=5)
 LAST_LOOK = timedelta(hours=12)
+FOREIGN_AFTER = timedelta(days=30)
+"""No payment of ours is booked later than that: the gateway account has another user."""
 SURELY_OVER = timedelta(seconds=30)
 """An acceptance still unseen this long after it began, its deadline being 12 s, did not happen."""
 ANSWER_WITHIN = timedelta(seconds=2)
@@ -61,10 +63,11 @@ class DisputeWorkflow:
     @workflow.run
     async def run(self, given: DisputeInput) -> DisputeState:
         seen = await self._open()
-        await self._tell(Dispute.OPENED)
-        while seen.status in DISPUTE_LIVE:
-            seen = await self._follow(seen)
-        await self._end(seen)
+        if seen is not None:
+            await self._tell(Dispute.OPENED)
+            while seen.status in DISPUTE_LIVE:
+                seen = await self._follow(seen)
+            await self._end(seen)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._answer()
 
@@ -106,17 +109,22 @@ class DisputeWorkflow:
 
     # The story
 
-    async def _open(self) -> GatewayDispute:
-        """Recorded and booked as soon as the payment is, and what it bought has heard of it."""
-        pause = FIRST_LOOK
+    async def _open(self) -> GatewayDispute | None:
+        """Recorded and booked as soon as the payment is, and what it bought has heard of it; None where it is
+        over, and was of no payment of ours for a month."""
+        pause, since = FIRST_LOOK, workflow.now()
         while True:
             seen = await self._read()
             taken = await self._take(seen)
             if taken.ready:
                 break
+            if seen.status not in DISPUTE_LIVE and workflow.now() - since >= FOREIGN_AFTER:
+                show(state="foreign", attention=False)
+                working(f"`{seen.status}`, and {seen.payment_id} is no payment of ours: finance saw it open")
+                return None
             waiting(
                 f"the payment {seen.payment_id} to be booked",
-                since=workflow.info().start_time,
+                since=since,
                 otherwise="it is looked for again, at longest every twelve hours",
                 who="finance, where it is no payment of ours",
                 link="GET /v1/finance/payments",

@@ -1,12 +1,13 @@
 """The dispute's process: what is held, what comes back, what is lost, and giving in, once."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from temporalio.client import WorkflowHandle
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.assertions import LIFETIME, Assertion, sign
@@ -250,3 +251,21 @@ async def test_giving_in_finds_that_the_bank_has_decided_already(place: Shop) ->
     assert (await handle.result())["status"] == "won"
     assert await place.effects("lost", dispute_id) == []
     assert await place.rows("SELECT 1 FROM finance.attempts WHERE object_id = %s", dispute_id) == []
+
+
+async def test_a_dispute_of_no_payment_of_ours_is_shown_and_ends_with_the_gateways(place: Shop) -> None:
+    one = await bought(place)
+    dispute_id = (await phase(place, one, "created"))["id"]
+    await phase(place, one, "lost")
+    await place.rows(
+        "UPDATE finance.payments SET gateway_payment_id = %s WHERE payment_id = %s RETURNING 1",
+        *(f"pay_{dispute_id[-14:]}", one.payment_id),
+    )
+    _, handle = await told(place, dispute_id)
+    await eventually(handle.describe, lambda run: "TreumState" in run.search_attributes)
+    skipper = TimeSkipper(place.client, config=TimeSkippingConfig(enabled=False))
+    await skipper.fast_forward(handle, timedelta(days=31))
+    await handle.result()
+    run = await eventually(handle.describe, lambda run: run.search_attributes["TreumState"] == ["foreign"])
+    assert run.search_attributes["TreumNeedsAttention"] == [False]
+    assert await place.rows("SELECT 1 FROM finance.disputes WHERE dispute_id = %s", dispute_id) == []
