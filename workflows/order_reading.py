@@ -41,4 +41,7 @@ async def _read(payment_id: str, gateway_order_id: str, patience: Step) -> Order
 
 
 def _counted(answer: OrderAnswer) -> GatewayPayment | None:
-    return min(answer.payments, key=lambda payment: (counts(payment.status), payment.id), default=None)
+    """The one of the best rank, the newest of several."""
+    return min(
+        answer.payments, key=lambda each: (counts(each.status), -each.created_at, each.id), default=None
+    )

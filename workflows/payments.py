@@ -4,7 +4,7 @@ Callback, webhook and poll race here. Each is only a hint: the gateway is read a
 done once. Nothing goes back; a failed payment may still become authorized for three days.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.unwanted import Unwanted
     from workflows.visible import show, waiting, working
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_POLL = timedelta(seconds=3)
 LAST_POLL = timedelta(hours=1)
 NOBODY = Decided(released=False, by="nobody", note_id=None)
@@ -50,6 +51,7 @@ class PaymentWorkflow(PaymentMessages):
     @workflow.init
     def __init__(self, given: PaymentInput) -> None:
         super().__init__(given)
+        self._tried_at = EPOCH
 
     @workflow.run
     async def run(self, given: PaymentInput) -> PaymentOutcome:
@@ -127,6 +129,7 @@ class PaymentWorkflow(PaymentMessages):
                 return await self._end(PaymentStatus.EXPIRED, "timer")
             if seen is None:
                 continue
+            self._tried_at = EPOCH + timedelta(seconds=seen.created_at)
             if seen.amount != (self._checkout.amount if self._checkout else 0):
                 return await self._let_lapse(seen, source, "amount_mismatch", attention=True)
             if seen.captured and seen.status != "refunded":
@@ -344,4 +347,5 @@ class PaymentWorkflow(PaymentMessages):
 
     @property
     def _deadline(self) -> datetime:
-        return self._opened_at + LATE_AUTHORISATION
+        """Three days from the customer's last try; from the opening where there was none."""
+        return max(self._opened_at, self._tried_at) + LATE_AUTHORISATION

@@ -264,6 +264,24 @@ async def test_a_failed_payment_stays_payable_for_three_days_then_expires(place:
     assert (await handle.result())["status"] == "expired"
 
 
+async def test_the_three_days_begin_with_the_last_try(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    skipper = TimeSkipper(place.client)
+    await skipper.fast_forward(handle, timedelta(days=2))
+    await place.control("/clock", now=(datetime.now(UTC) + timedelta(days=2)).isoformat(), run=True)
+    try:
+        await place.pay(one, "failure")
+    finally:
+        await place.control("/clock", now=datetime.now(UTC).isoformat(), run=True)
+    await place.hint(handle)
+    await place.status(one, "failed")
+    await skipper.fast_forward(handle, timedelta(days=2))
+    assert (await place.payment(one))["status"] == "failed"
+    await skipper.fast_forward(handle, timedelta(days=1, minutes=5))
+    assert (await handle.result())["status"] == "expired"
+
+
 async def test_a_capture_nobody_answers_is_never_sent_while_it_may_stand(place: Shop) -> None:
     one = await place.purchase()
     handle = await place.open(one)
