@@ -70,8 +70,7 @@ class SubscriptionCommands:
 
     @workflow.update
     async def cancel(self, asked: Cancel) -> SubscriptionView:
-        # What is paid begins first, however close the two came: then it is cancelled as what it is.
-        await workflow.wait_condition(lambda: self._paid is None or self._state.status not in UNPAID)
+        await self._heard()
         async with self._writing:
             self._allow(Action.CANCEL)
             # Where the debit has left already, the subscription ends all the same and the money goes back.
@@ -83,6 +82,7 @@ class SubscriptionCommands:
 
     @workflow.update
     async def pause(self, _: Pause) -> SubscriptionView:
+        await self._heard()
         async with self._writing:
             self._allow(Action.PAUSE)
             await self._hold_debit()
@@ -91,6 +91,7 @@ class SubscriptionCommands:
 
     @workflow.update
     async def resume(self, _: Resume) -> SubscriptionView:
+        await self._heard()
         async with self._writing:
             self._allow(Action.RESUME)
             if self._state.mandate is None:
@@ -100,6 +101,7 @@ class SubscriptionCommands:
 
     @workflow.update
     async def change_plan(self, asked: ChangePlan) -> SubscriptionView:
+        await self._heard()
         async with self._writing:
             self._allow(Action.CHANGE_PLAN)
             state = self._state
@@ -175,6 +177,11 @@ class SubscriptionCommands:
             self._strays.append(event.gateway_order_id)
 
     # --- parts ---------------------------------------------------------------------------------------
+
+    async def _heard(self) -> None:
+        """What is paid begins first, however close a command came, or however late the worker that had stored
+        it is back: then it is cancelled or changed as what it is."""
+        await workflow.wait_condition(lambda: self._paid is None or self._state.status not in UNPAID)
 
     def _allow(self, action: Action) -> None:
         if not self._opened:
