@@ -61,6 +61,10 @@ class Collection:
                 if not isinstance(outcome(error), Unavailable):
                     return await self._resolve()
             # It certainly did not leave: the same attempt may go.
+            waiting(
+                f"the gateway, for debit {self._about.debit.payment_id}", since=workflow.now(),
+                otherwise="the same attempt is sent in a minute", who="nobody needs to",
+            )  # fmt: skip
             await workflow.sleep(timedelta(minutes=1))
             self._about.as_of = workflow.now()
 
@@ -68,6 +72,11 @@ class Collection:
         """Absence counts when it is seen twice, further apart than any call of ours lives."""
         result = await self._look()
         if result.status is DebitStatus.ABSENT:
+            waiting(
+                f"debit {self._about.debit.payment_id}, whose answer was lost, to show at the gateway",
+                since=workflow.now(), otherwise=f"it counts as not made after {ABSENCE_PAUSE}",
+                who="nobody needs to",
+            )  # fmt: skip
             await workflow.sleep(ABSENCE_PAUSE)
             result = await self._look()
         return result
