@@ -147,6 +147,7 @@ class Subscription(SubscriptionRenewals):
         while self._strays:
             await self._examine(self._strays.pop(0))
         while state.replaced:
+            working("ends a mandate at the gateway, under which nothing is debited any more")
             await workflow.execute_activity_method(
                 DebitsPort.end_mandate,
                 EndMandate(mandate=state.replaced[0], as_of=workflow.now()),
