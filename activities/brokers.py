@@ -107,13 +107,14 @@ class Brokers:
         return account is None or account.status == "closed"
 
     async def lost(self, session: Session) -> None:
-        """The broker does not know the session any more: a new login is due."""
+        """The broker does not know the session any more: a new login is due. Late word of an old session does
+        not end the one that has taken its place."""
         async with self._database.transaction() as connection:
             await trading_accounts.end_session(
                 connection,
                 session.account.account_id,
                 close=False,
-                expires_at=session.account.session_expires_at,
+                token=session.account.access_token,
             )
 
     def algo_id(self, session: Session) -> str:

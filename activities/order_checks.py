@@ -82,7 +82,8 @@ class MarketChecks:
         leave at once, each alone within the limits, only one passes."""
         if verdict.facts is None:
             return None
-        async with connection.transaction():
+        # In a pipeline what needs no answer does not wait for one: two round trips instead of five.
+        async with connection.pipeline(), connection.transaction():
             await trading_standing.in_turn(connection, command.account_id)
             day = trading_date(verdict.now)
             exposure = await trading_standing.exposure_of(connection, command, day)

@@ -131,6 +131,8 @@ class OrderRecord:
         self, connection: Connection, command: AdmitOrder
     ) -> tuple[OrderStatus, Refusal | None]:
         order, wish = command.order, wish_of(command.order.terms)
+        # A session that opens now wakes the orders that stand: this one stands before it, or sees it.
+        await trading_accounts.hold(connection, order.account_id)
         account = await trading_accounts.account_of(connection, order.account_id)
         if account is None or account.user_id != order.user_id:
             raise Rejected("not_found")

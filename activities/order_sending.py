@@ -154,7 +154,7 @@ class OrderSending:
         sliced: bool,
     ) -> int:
         first = command.leg == 1
-        async with connection.transaction():
+        async with connection.pipeline(), connection.transaction():
             await self._move(connection, command, AttemptStatus.SENT, broker_order_id=broker_order_id)
             if sliced:
                 await trading_legs.stands(

@@ -55,6 +55,12 @@ async def account_of(connection: Connection, account_id: str) -> Account | None:
     return await cursor.fetchone()
 
 
+async def hold(connection: Connection, account_id: str) -> None:
+    """Keeps the account as it is to the transaction's end: whoever changes it waits, and sees what was made
+    meanwhile."""
+    await connection.execute("SELECT 1 FROM trading.accounts WHERE account_id = %s FOR SHARE", (account_id,))
+
+
 async def token_of(connection: Connection, vault: Vault, account: Account) -> str | None:
     """The account's access token, opened; None without one."""
     if account.access_token is None:
@@ -163,9 +169,15 @@ async def connect(
 
 
 async def end_session(
-    connection: Connection, account_id: str, *, close: bool, expires_at: datetime | None = None
+    connection: Connection,
+    account_id: str,
+    *,
+    close: bool,
+    expires_at: datetime | None = None,
+    token: bytes | None = None,
 ) -> bool:
-    """Forgets the token. With `expires_at` only if it is still that session's; False if nothing was ended."""
+    """Forgets the token. With `expires_at` or `token` (as it is sealed) only if it is still that session's:
+    all sessions of a day expire together. False if nothing was ended."""
     to = AccountStatus.CLOSED if close else AccountStatus.EXPIRED
     before = sources(ACCOUNT_NEXT, to)
     cursor = await connection.execute(
@@ -173,8 +185,9 @@ async def end_session(
                version = version + 1
            WHERE account_id = %(account)s AND broker <> 'paper' AND status = ANY(%(before)s)
              AND (%(expires)s::timestamptz IS NULL OR session_expires_at = %(expires)s)
+             AND (%(token)s::bytea IS NULL OR access_token = %(token)s)
            RETURNING account_id""",
-        {"status": to, "before": before, "account": account_id, "expires": expires_at},
+        {"status": to, "before": before, "account": account_id, "expires": expires_at, "token": token},
     )
     ended = await cursor.fetchone() is not None
     if close and not ended:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from temporalio.testing._timeskipping import TimeSkipper
 
+from activities.brokers import Brokers
 from cli.embedded import EmbeddedEngines
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
@@ -16,6 +17,7 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import BrokerEvent, SignalOrigin
 from store import trading_accounts, trading_positions
 from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, working
+from workers.parts import assemble
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +163,7 @@ async def test_an_expired_token_makes_the_order_wait_for_a_new_login(floor: Floo
     trader = await floor.trader()
     await floor.fault("", "expired_token")
     answer = await floor.place(trader)
-    assert answer["status"] == "awaiting_session"
+    await floor.reaches(answer["order_id"], "awaiting_session")
     account = await floor.rows("SELECT * FROM trading.accounts WHERE account_id = %s", trader.account_id)
     assert (account[0]["status"], account[0]["access_token"]) == ("expired", None)
     await floor.begin(trader.user_id, account_id=trader.account_id)
@@ -174,7 +176,7 @@ async def test_an_order_that_nobody_signs_in_for_ends_with_its_day(floor: Floor)
     trader = await floor.trader()
     await floor.fault("", "expired_token")
     answer = await floor.place(trader)
-    assert answer["status"] == "awaiting_session"
+    await floor.reaches(answer["order_id"], "awaiting_session")
     # Longer than any row of holidays.
     handle = floor.handle(answer["order_id"])
     await TimeSkipper(floor.client).fast_forward(handle, timedelta(days=7))
@@ -297,6 +299,21 @@ async def test_a_person_is_asked_where_no_session_comes_back(floor: Floor) -> No
     dropped = await floor.update(order_id, "cancel")
     assert dropped.refused is None, dropped
     await floor.reaches(order_id, "cancelled")
+
+
+async def test_late_word_of_an_old_session_does_not_end_the_new_one(floor: Floor) -> None:
+    trader = await floor.trader()
+    async with assemble(floor.settings) as parts:
+        brokers = Brokers(floor.settings, parts.database, parts.vault, parts.redis)
+        old = await brokers.session(trader.account_id)
+        assert old is not None
+        await floor.begin(trader.user_id, account_id=trader.account_id)
+        await floor.complete(trader.account_id, trader.broker_user)
+        await brokers.lost(old)
+        new = await brokers.session(trader.account_id)
+        assert new is not None, "the new session was ended"
+        await brokers.lost(new)
+        assert await brokers.session(trader.account_id) is None
 
 
 async def lose_session(floor: Floor, trader: Trader) -> None:
