@@ -8,6 +8,9 @@ from domain.ledger import Entry
 from models.contracts.identifiers import Prefix, mint
 from store.database import Connection
 
+LAST_LINE = 2**31 - 1
+"""The largest number that a line may have."""
+
 
 async def post(connection: Connection, entry: Entry, now: datetime) -> str:
     """Posts an entry and gives its id; a repeat under the same business key gives the first one's.
@@ -140,7 +143,7 @@ def _place(line_id: str | None) -> tuple[date | None, str, int]:
     day, _, rest = (line_id or "").partition("/")
     entry, _, number = rest.partition("/")
     try:
-        return date.fromisoformat(day), entry, int(number)
+        return date.fromisoformat(day), entry, max(min(int(number), LAST_LINE), 0)
     except ValueError:
         return None, "", 0
 

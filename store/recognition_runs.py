@@ -92,10 +92,11 @@ async def recognise_through(connection: Connection, day: date, now: datetime) ->
 
 
 async def due_days(connection: Connection, day: date) -> list[date]:
-    """The days to run so that all is recognised through `day`: those after the last run's, and `day`."""
+    """The days to run so that all is recognised through `day`: those after the last run's, from the first on
+    which anything is earned, and `day`."""
     row = await _one(
         connection,
-        """SELECT coalesce((SELECT max(day) + 1 FROM finance.revenue_runs),
+        """SELECT greatest((SELECT max(day) + 1 FROM finance.revenue_runs),
                            (SELECT min(starts_on) FROM finance.revenue_segments)) AS first""",
     )
     first = min(row["first"] or day, day)

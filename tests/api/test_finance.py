@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.pages import encode
 from cli.embedded import EmbeddedEngines
 from domain.ledger import Account, Entry, credit, debit
 from store import ledger
@@ -89,6 +90,12 @@ async def test_a_statement_runs_from_its_opening_to_its_closing_balance(office: 
         "bank": 400,
         "tds_receivable": -400,
     }
+
+
+async def test_a_cursor_of_no_line_is_taken_for_one(office: Office) -> None:
+    for text in ("2018-05-03/jrn_x/99999999999999999999", "2018-05-03/jrn_x/-99999999999", "99-99/x", "/"):
+        answer = await office.get(f"ledger?account=bank&cursor={encode(text)}")
+        assert answer.status_code == 200, answer.text
 
 
 async def test_a_day_is_recognised_over_http_and_told_by_payment(office: Office) -> None:

@@ -50,6 +50,12 @@ async def test_a_day_is_posted_once_and_a_missed_one_under_its_own_date(book: Bo
     ]
 
 
+async def test_a_run_long_before_anything_was_sold_leaves_no_days_to_make_up(book: Book) -> None:
+    await _through(book, date(1, 1, 1))
+    await book.planned(DAY, 10)
+    assert [run.day for run in await _through(book, DAY)] == [DAY]
+
+
 async def test_what_is_planned_late_for_a_day_comes_with_the_next_run_or_a_run_of_the_day(book: Book) -> None:
     await book.planned(DAY, 10)
     await _through(book, DAY + timedelta(days=4))
