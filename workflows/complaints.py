@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
         File,
         Resolve,
     )
+    from workflows.bringing import command_id
     from workflows.failures import refuse
     from workflows.ports.complaints import ComplaintsPort
     from workflows.visible import show, waiting
@@ -64,6 +65,7 @@ class Complaint:
                 workflow_id=workflow.info().workflow_id,
                 action="resolve",
                 now=workflow.now(),
+                command_id=command_id(),
             )
         except ForgedAssertion as forged:
             raise refuse("forbidden", str(forged)) from None

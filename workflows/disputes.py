@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         TakeDispute,
         TakenDispute,
     )
+    from workflows.bringing import command_id
     from workflows.failures import outcome, refuse
     from workflows.ports.billing import BillingPort
     from workflows.ports.disputes import DisputeGatewayPort, DisputePort
@@ -308,7 +309,6 @@ class DisputeWorkflow:
                 working(f"{process} has ended; its access is governed by its own state")
 
     def _signed(self, asked: AcceptDispute) -> Assertion:
-        command = workflow.current_update_info()
         try:
             who = check(
                 asked.assertion,
@@ -316,7 +316,7 @@ class DisputeWorkflow:
                 workflow_id=workflow.info().workflow_id,
                 action="accept",
                 now=workflow.now(),
-                command_id=command.id if command else "",
+                command_id=command_id(),
             )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None

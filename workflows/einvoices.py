@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
         Registration,
         Reissue,
     )
+    from workflows.bringing import command_id
     from workflows.failures import outcome, refuse
     from workflows.ports.einvoices import EInvoicePort
     from workflows.visible import show, waiting, working
@@ -207,7 +208,14 @@ class EInvoice:
         """Who asks, if the API has signed it for this run and the state is one for it."""
         run_id, key = workflow.info().workflow_id, self._given.assertion_public_key
         try:
-            inside = check(asked.signed, key, workflow_id=run_id, action=action, now=workflow.now())
+            inside = check(
+                asked.signed,
+                key,
+                workflow_id=run_id,
+                action=action,
+                now=workflow.now(),
+                command_id=command_id(),
+            )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None
         if inside.role != "finance":

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         RecordProgress,
         SubmitAttempt,
     )
+    from workflows.bringing import command_id
     from workflows.failures import refuse
 
 GRANTERS = frozenset({"support", "instructor"})
@@ -99,6 +100,7 @@ def may_grant(state: EnrollmentState, asked: GrantAttempt, key: str, now: dateti
             workflow_id=workflow.info().workflow_id,
             action="grant_attempt",
             now=now,
+            command_id=command_id(),
         )
     except ForgedAssertion:
         raise refuse("assertion_invalid") from None

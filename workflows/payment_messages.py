@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         VerifyCheckout,
     )
     from models.messages.monitoring import Settlement, SettlePayment
+    from workflows.bringing import command_id
     from workflows.capturing import Capturing
     from workflows.failures import refuse
     from workflows.ports.billing import BillingPort
@@ -160,6 +161,7 @@ class PaymentMessages:
                 workflow_id=workflow.info().workflow_id,
                 action=action,
                 now=workflow.now(),
+                command_id=command_id(),
             )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None

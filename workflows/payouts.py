@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
         RefundState,
         StaffDecision,
     )
+    from workflows.bringing import command_id
     from workflows.failures import refuse
     from workflows.ports.billing import RefundPort
     from workflows.visible import show, waiting, working
@@ -108,7 +109,6 @@ class BankPayout:
         return after
 
     def _signed(self, decision: StaffDecision, action: str) -> Assertion:
-        command = workflow.current_update_info()
         try:
             who = check(
                 decision.assertion,
@@ -116,7 +116,7 @@ class BankPayout:
                 workflow_id=workflow.info().workflow_id,
                 action=action,
                 now=workflow.now(),
-                command_id=command.id if command else "",
+                command_id=command_id(),
             )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None

@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         Tell,
         Telling,
     )
+    from workflows.bringing import command_id
     from workflows.failures import outcome, refuse
     from workflows.ports.reconciliation import ReconciliationPort
     from workflows.visible import show, waiting, working
@@ -201,7 +202,14 @@ class ReconciliationBreak:
         run_id = workflow.info().workflow_id
         key = self._given.assertion_public_key
         try:
-            inside = check(asked.assertion, key, workflow_id=run_id, action="resolve", now=workflow.now())
+            inside = check(
+                asked.assertion,
+                key,
+                workflow_id=run_id,
+                action="resolve",
+                now=workflow.now(),
+                command_id=command_id(),
+            )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None
         if inside.role != "finance":
