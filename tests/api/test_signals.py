@@ -204,7 +204,7 @@ async def test_the_market_reaches_the_target_and_the_true_return_is_kept(room: N
 async def test_a_signal_whose_level_the_market_has_passed_is_not_published(room: Newsroom) -> None:
     assert (await room.sign_in_house()).status_code == 201
     await room.control("/kite/market", symbol="HDFCBANK", price=990)
-    buy = {"symbol": "HDFCBANK", "action": "buy", "entry_price": "960", "target_price": "980",
+    buy: dict[str, Any] = {"symbol": "HDFCBANK", "action": "buy", "entry_price": "960", "target_price": "980",
            "stop_loss": "940"}  # fmt: skip
     sell = {**buy, "action": "sell", "entry_price": "1000", "target_price": "985", "stop_loss": "1020"}
     for levels, price in ((buy, 985), (buy, 939), (sell, 984), (sell, 1021)):

@@ -18,11 +18,10 @@ from tests.faults.whole import Whole, played
 
 BUDGETS: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "budgets.json").read_text())
 MAIN_PATHS = (
-    *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "reconciled")),
+    *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "day_end", "reconciled")),
     ("disputed", "returned", "closed", "posted"),
     ("einvoiced",),
     ("late",),
-    ("day_end",),
     ("kept",),
 )
 SLACK = 0.6

@@ -319,12 +319,12 @@ def orders(stage: Stage) -> None:
     waits(stage, person, second, "cancelled")
     third = placed(stage, person, account)
     waits(stage, person, third, "open")
-    # What closes the position trades by itself.
-    stage.control("kite/market", symbol=markets.SYMBOL, manual=False)
     switch = f"/trading/accounts/{account}/kill-switch"
     stage.call("POST", switch, person, expect=202, json={"flatten": True})
-    stage.until(switch, person, lambda s: s["status"] == "done", "the kill switch reports")
     waits(stage, person, third, "cancelled")
+    # What closes the position trades by itself.
+    stage.control("kite/market", symbol=markets.SYMBOL, manual=False)
+    stage.until(switch, person, lambda s: s["status"] == "done", "the kill switch reports")
     stage.call("DELETE", switch, person, json={})
     stage.call("DELETE", f"/trading/accounts/{account}", person, expect=(200, 204))
 

@@ -3,14 +3,16 @@
 import asyncio
 import json
 import secrets
+from collections.abc import Callable
 from datetime import date, timedelta
 from email.utils import parsedate_to_datetime
+from time import monotonic, sleep
 from typing import Any
 
 from temporalio.client import Client
 
 from cli.demo.run import IST
-from cli.demo.stage import Stage
+from cli.demo.stage import BrokenPromise, Person, Stage
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from store import trading_positions
@@ -40,12 +42,25 @@ def day_end(stage: Stage) -> None:
     asyncio.run(_misbooked(stage, account, day))
     asyncio.run(_round(stage, account, day))
 
-    query = f"/trading/statement?account_id={account}&date={day.isoformat()}"
-    found = stage.until(query, person, lambda seen: seen["breaks"], "a booking at fault is a break")
+    found = stated(stage, person, account, day, lambda seen: seen["breaks"], "a booking at fault is a break")
     action = f"/staff/runs/broker-break:{found['breaks'][0]['break_id']}/actions/resolve"
     decision = {"resolution": "adopt_broker", "note": "never traded"}
     journeys.again(lambda: stage.call("POST", action, stage.staff("support"), json=decision))
-    stage.until(query, person, lambda seen: seen["status"] == "resolved", "a decided break ends the day")
+    ended = "a decided break ends the day"
+    stated(stage, person, account, day, lambda seen: seen["status"] == "resolved", ended)
+
+
+def stated(
+    stage: Stage, person: Person, account: str, day: date, holds: Callable[[Any], Any], what: str
+) -> Any:
+    """The day's statement once it `holds`."""
+    deadline = monotonic() + SECONDS
+    asked = {"account_id": account, "date": day.isoformat()}
+    while not holds(seen := stage.call("GET", "/trading/statement", person, params=asked)):
+        if monotonic() > deadline:
+            raise BrokenPromise(f"{what}: not so after {SECONDS:.0f} s; last seen {str(seen)[:300]}")
+        sleep(0.2)
+    return seen
 
 
 def exchange_day(stage: Stage) -> date:

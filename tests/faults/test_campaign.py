@@ -26,8 +26,8 @@ LINES = (
     ("einvoiced", "refused_einvoice"),
     ("reviewed", "late"),
     ("course", "edits", "signals", "unpaid"),
-    ("orders", "lost_order", "unsent_order"),
-    ("elsewhere", "kept", "lost_trigger", "day_end"),
+    ("orders", "lost_order", "unsent_order", "day_end"),
+    ("elsewhere", "kept", "lost_trigger"),
 )
 """Journeys side by side: those of one line meet the same pool, and wait for one another anyway."""
 

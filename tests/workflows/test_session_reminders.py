@@ -1,7 +1,7 @@
 """Before the opening: who misses a session is written to, once, and nobody else; an account's settings."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -91,4 +91,4 @@ async def test_the_customers_own_limits_hold_and_the_rest_stays(floor: Floor) ->
 async def test_the_schedule_is_before_the_opening(floor: Floor) -> None:
     await ensure_schedules(floor.client, floor.settings)
     described = await floor.client.get_schedule_handle(REMINDERS).describe()
-    assert described.schedule.policy.catchup_window.total_seconds() == 1800
+    assert described.schedule.policy.catchup_window == timedelta(minutes=30)

@@ -1,5 +1,5 @@
 """The trading day: the comparison with the broker and its breaks, charges, holdings; signed stop reports;
-signals with the price they were published at, and what is looked at by schedule."""
+signals with the price that they were published at."""
 
 from alembic import op
 
@@ -112,23 +112,9 @@ BEGIN
 END $$;
 CREATE TRIGGER notes_keep_words BEFORE UPDATE ON platform.notes
     FOR EACH ROW EXECUTE FUNCTION signals.keep_words();
-
-CREATE TABLE signals.watchlist (
-    watch_id text PRIMARY KEY,
-    analyst_id text NOT NULL,
-    strategy text NOT NULL,
-    exchange text NOT NULL,
-    symbol text NOT NULL,
-    timeframe text NOT NULL CHECK (timeframe IN ('1m', '5m', '15m', '1h', '4h', '1d')),
-    made_at timestamptz NOT NULL,
-    ended_at timestamptz
-);
-CREATE UNIQUE INDEX watchlist_once ON signals.watchlist (strategy, exchange, symbol, timeframe)
-    WHERE ended_at IS NULL;
 """
 
 DOWN = """
-DROP TABLE signals.watchlist;
 DROP TRIGGER notes_keep_words ON platform.notes;
 DROP FUNCTION signals.keep_words();
 ALTER TABLE signals.trading_signals DROP COLUMN published_price_at, DROP COLUMN published_price,
