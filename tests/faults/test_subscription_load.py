@@ -21,7 +21,7 @@ from tests.faults.subscription_lives import Life, begin, income, judged, live, o
 from tests.workflows.subscribers import Town, longest_run, town
 
 SEED = int(os.environ.get("TREUM_LOAD_SEED", "20261123"))
-AT_ONCE = 10
+AT_ONCE = 6
 A_CYCLE = 40
 """History events that a billing cycle may cost at most."""
 

@@ -39,7 +39,7 @@ from workers.pool import runner
 from workflows.refunds import RefundWorkflow
 from workflows.subscriptions import Subscription
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass
