@@ -141,7 +141,7 @@ async def measure(engines: EmbeddedEngines, runs: int) -> tuple[list[float], lis
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--limit", type=float, default=3.0)
+    parser.add_argument("--limit", type=float, default=5.0)
     given = parser.parse_args()
     with EmbeddedEngines() as engines, processes(engines):
         invoiced, answered, nothing = asyncio.run(measure(engines, given.runs))
