@@ -18,6 +18,7 @@ from store import audit, identity_risk, monitoring, staff_search
 
 router = APIRouter(prefix="/v1/compliance", tags=["compliance"])
 LAST = 2**63 - 1
+ID = r"^[A-Za-z0-9_-]+$"
 Compliance = Annotated[Principal, Depends(require_role("compliance"))]
 
 
@@ -69,8 +70,8 @@ async def alerts(
     query: Page,
     platform: PlatformDep,
     _: Compliance,
-    user_id: Annotated[str | None, Query(max_length=64)] = None,
-    payment_id: Annotated[str | None, Query(max_length=64)] = None,
+    user_id: Annotated[str | None, Query(max_length=64, pattern=ID)] = None,
+    payment_id: Annotated[str | None, Query(max_length=64, pattern=ID)] = None,
 ) -> Alerts:
     """Newest first; `status=review` gives those whose payment waits for a decision, which is taken by
     `POST /v1/staff/runs/{workflow_id}/actions/release` or `/block`."""

@@ -91,6 +91,15 @@ async def test_alerts_are_for_compliance_alone(till: Counter, role: str | None) 
 
 
 @pytest.mark.parametrize(
+    "query", ["user_id=%00", "payment_id=a%20b", "status=captured", "cursor=LTE", "cursor=MTIzYQ", "limit=0"]
+)
+async def test_what_is_no_query_is_refused(till: Counter, query: str) -> None:
+    officer = await till.api.staff("compliance")
+    answer = await till.api.get(f"/v1/compliance/payment-alerts?{query}", headers=officer.headers)
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
     "broken", [{"score": 101}, {"kind": "honesty"}, {"user_id": "usr_nobody"}, {"source": "a b"}, {"more": 1}]
 )
 async def test_what_is_no_score_is_refused(till: Counter, broken: dict[str, Any]) -> None:
