@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from domain.disputes import DisputeStatus
 from domain.payments import PaymentStatus, RefundStatus
 from models.contracts.identifiers import Prefix, mint
 from models.messages.disputes import GatewayDispute
@@ -67,7 +68,7 @@ async def dispute(record: Database, payment_id: str, amount: int) -> GatewayDisp
             id=f"disp_{secrets.token_hex(7)}",
             payment_id=payment["gateway_payment_id"],
             amount=amount,
-            status="open",  # type: ignore[arg-type]
+            status=DisputeStatus.OPEN,
             phase="chargeback",
             reason_code="chargeback",
         )
