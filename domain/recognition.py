@@ -87,13 +87,14 @@ def stopped(segments: Sequence[Segment], on: date) -> Change:
     )
 
 
-def progressed(segments: Sequence[Segment], net: int, percent: int, on: date) -> Change:
-    """A course of which `percent` is done on a day: that share of `net` is earned, where time alone has not
-    earned as much; what is left is earned over the time that is left."""
+def progressed(segments: Sequence[Segment], percent: int, on: date) -> Change:
+    """A course of which `percent` is done on a day: that share of what was not given back is earned, where
+    time alone has not earned as much; what is left is earned over the time that is left."""
     *before, last = segments
     if last.kept is not None:
         return Change()
-    target = net * percent // 100 - sum(segment.final for segment in before)
+    target = sum(segment.final for segment in segments) * percent // 100
+    target -= sum(segment.final for segment in before)
     target = min(target, last.amount)
     if target <= max(last.earned(on), last.recognised):
         return Change()

@@ -81,8 +81,7 @@ async def progress(connection: Connection, reference_id: str, percent: int, on: 
     for row in await cursor.fetchall():
         found = await _held(connection, row["payment_id"])
         if found is not None:
-            plan_row, segments = found
-            await _apply(connection, row["payment_id"], progressed(segments, plan_row["net"], percent, on))
+            await _apply(connection, row["payment_id"], progressed(found[1], percent, on))
 
 
 async def give_back(connection: Connection, payment_id: str, amount: int, on: date) -> int:

@@ -193,7 +193,9 @@ async def claim_trial(
 async def taxable_of(connection: Connection, payment_id: str) -> int:
     """Net price of a captured payment in paise: its invoice's taxable value. Raises LookupError."""
     cursor = await connection.execute(
-        "SELECT taxable FROM finance.invoices WHERE payment_id = %s AND kind = 'invoice'", (payment_id,)
+        """SELECT taxable FROM finance.invoices
+           WHERE payment_id = %s AND kind = 'invoice' AND status = 'issued'""",
+        (payment_id,),
     )
     row = await cursor.fetchone()
     if row is None:

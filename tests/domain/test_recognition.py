@@ -87,7 +87,7 @@ def test_nothing_is_lost_or_earned_twice_whatever_happens_in_which_order(
                 sold.apply(change)
                 given_back, deferred_back = given_back + amount, deferred_back + deferred
             case "progress":
-                sold.apply(progressed(sold.segments, net, number, _day(today)))
+                sold.apply(progressed(sold.segments, number, _day(today)))
             case "stop":
                 sold.apply(stopped(sold.segments, _day(today)))
                 sold.apply(stopped(sold.segments, _day(today)))
@@ -135,7 +135,7 @@ def test_a_period_that_is_stopped_before_its_refund_gives_back_what_is_not_recog
 @pytest.mark.parametrize(("percent", "earned"), [(0, 10), (50, 500), (100, 1000)])
 def test_a_course_is_earned_by_progress_where_that_is_ahead_of_time(percent: int, earned: int) -> None:
     sold = Sold(1000, 100)
-    sold.apply(progressed(sold.segments, 1000, percent, _day(0)))
+    sold.apply(progressed(sold.segments, percent, _day(0)))
     first = sold.run(_day(0))
     assert earned <= first <= earned + 10
     assert first + sold.run(_day(99)) == 1000
@@ -143,7 +143,16 @@ def test_a_course_is_earned_by_progress_where_that_is_ahead_of_time(percent: int
 
 def test_progress_behind_time_changes_nothing() -> None:
     sold = Sold(1000, 100)
-    assert progressed(sold.segments, 1000, 40, _day(50)) == Change()
+    assert progressed(sold.segments, 40, _day(50)) == Change()
+
+
+def test_progress_earns_its_share_of_what_was_not_given_back() -> None:
+    sold = Sold(1000, 100)
+    deferred, change = refunded(sold.segments, 500, _day(0))
+    sold.apply(change)
+    assert deferred == 500
+    sold.apply(progressed(sold.segments, 60, _day(0)))
+    assert 300 <= sold.run(_day(0)) <= 310
 
 
 def test_what_a_run_has_covered_already_is_not_changed_afterwards() -> None:

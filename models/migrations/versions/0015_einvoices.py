@@ -17,6 +17,9 @@ ALTER TABLE finance.invoices ADD CONSTRAINT invoices_status_check CHECK (status 
 DROP INDEX finance.invoices_one_a_payment;
 CREATE UNIQUE INDEX invoices_one_a_payment ON finance.invoices (payment_id)
     WHERE kind = 'invoice' AND status = 'issued';
+CREATE INDEX invoices_of_payment ON finance.invoices (payment_id);
+CREATE INDEX invoices_of_original ON finance.invoices (original_invoice_id)
+    WHERE original_invoice_id IS NOT NULL;
 
 CREATE TABLE finance.voids (
     invoice_id text PRIMARY KEY REFERENCES finance.invoices,
@@ -81,7 +84,7 @@ DROP TRIGGER invoices_append_only ON finance.invoices;
 CREATE TRIGGER invoices_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON finance.invoices
     FOR EACH STATEMENT EXECUTE FUNCTION finance.append_only();
 DROP TABLE finance.voids;
-DROP INDEX finance.invoices_one_a_payment;
+DROP INDEX finance.invoices_one_a_payment, finance.invoices_of_payment, finance.invoices_of_original;
 CREATE UNIQUE INDEX invoices_one_a_payment ON finance.invoices (payment_id) WHERE kind = 'invoice';
 ALTER TABLE finance.invoices DROP CONSTRAINT invoices_status_check;
 ALTER TABLE finance.invoices ADD CONSTRAINT invoices_status_check CHECK (status = 'issued');

@@ -95,8 +95,10 @@ ALTER TABLE finance.breaks
         OR second_by IS NOT NULL OR ended = 'mended'),
     ADD CONSTRAINT breaks_ended CHECK ((status = 'resolved') = (ended IS NOT NULL)),
     ADD CONSTRAINT breaks_claimed CHECK (claim IS NULL OR resolution = 'claim_gateway'),
-    ADD CONSTRAINT breaks_claim_given_up CHECK (claim <> 'given_up' OR claim_first_by <> claim_second_by
-        OR claim_first_by IS NOT NULL AND abs(difference) <= 5000000);
+    ADD CONSTRAINT breaks_claim_given_up CHECK (claim IS NULL OR claim <> 'given_up'
+        -- A comparison with NULL would let the row pass.
+        OR claim_first_by IS NOT NULL AND (abs(difference) <= 5000000
+            OR claim_second_by IS NOT NULL AND claim_first_by <> claim_second_by));
 -- One break at a time about one thing, whichever reading finds it.
 CREATE UNIQUE INDEX breaks_one_waiting ON finance.breaks (date, kind, about) WHERE status <> 'resolved';
 CREATE INDEX breaks_about ON finance.breaks (about);
