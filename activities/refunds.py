@@ -11,7 +11,14 @@ from domain.gst import india_date
 from domain.ledger import Account, Entry, payout_entry, refund_entry
 from domain.money import MIN_PAISE
 from domain.payments import PaymentStatus, Purpose, RefundStatus
-from domain.refunds import Authority, approvals_due, grant, returned_entry, second_payout_entry
+from domain.refunds import (
+    Authority,
+    approvals_due,
+    forfeited_entry,
+    grant,
+    returned_entry,
+    second_payout_entry,
+)
 from models.messages.billing import (
     AdvancedRefund,
     AdvanceRefund,
@@ -31,6 +38,9 @@ from workflows.ports.billing import RefundGatewayPort, RefundPort
 
 OWED = frozenset({RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT})
 """States in which the money is owed to the customer or has been paid: the credit note stands."""
+
+
+LOST = "dispute_lost"
 
 
 class RefundActivities(RefundPort):
@@ -118,35 +128,70 @@ class RefundActivities(RefundPort):
         and tax. Processed: the debt to the customer is paid, from clearing or from the bank. Each posting
         and note has its business key, so a repeat books nothing.
 
+        What finance owes and a lost dispute has paid is forfeited: `rejected`, or less is left to pay.
+
         Raises:
-            Rejected: the UTR is another refund's; nothing is booked.
+            Rejected: nothing is booked: `utr_already_used`, it is another refund's; `payment_disputed`, the
+                customer's bank has yet to decide; `dispute_lost`, it has paid the customer.
         """
         async with self._database.transaction() as connection:
             row = await refunds.find(connection, command.refund_id, lock=True)
             if row is None:
                 raise Rejected("refund_unknown")
-            if command.utr and await refunds.utr_spent(connection, command.utr, command.refund_id):
-                raise Rejected("utr_already_used")
-            row = await refunds.advance(
-                connection,
-                row,
-                command.status,
-                command.at,
-                source=_source(command),
-                approver=command.approver,
-                gateway_refund_id=command.gateway.id if command.gateway else None,
-                arn=command.gateway.arn if command.gateway else None,
-                utr=command.utr,
-                failure_code=command.failure_code,
-            )
+            if command.utr:
+                await _may_pay(connection, row, command.utr)
+            row = await self._move(connection, row, command)
             note = await self._owe(connection, row, command.at) if row["status"] in OWED else None
             full = await self._pay(connection, row, command.at)
+            row = await self._forfeit(connection, row, command.at)
         return AdvancedRefund(
             status=row["status"],
             approvals=len(row["approvers"]),
             full=full,
             credit_note_id=note.invoice_id if note else None,
             credit_note_number=note.number if note else None,
+        )
+
+    async def _move(
+        self, connection: Connection, row: dict[str, Any], command: AdvanceRefund
+    ) -> dict[str, Any]:
+        if row["status"] == RefundStatus.MANUAL_PAYOUT and command.status is RefundStatus.REJECTED:
+            # The customer is owed it, whoever says otherwise: only what a dispute paid is forfeited.
+            return row
+        return await refunds.advance(
+            connection,
+            row,
+            command.status,
+            command.at,
+            source=_source(command),
+            approver=command.approver,
+            gateway_refund_id=command.gateway.id if command.gateway else None,
+            arn=command.gateway.arn if command.gateway else None,
+            utr=command.utr,
+            failure_code=command.failure_code,
+        )
+
+    async def _forfeit(self, connection: Connection, row: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """Takes off what finance owes by bank what a lost dispute has paid the customer. The credit note
+        stands: the sale is taken back, and its money is back with the customer."""
+        if row["status"] != RefundStatus.MANUAL_PAYOUT:
+            return row
+        payment = await payments.find(connection, row["payment_id"])
+        if payment is None or await refunds.held(connection, row["refund_id"]) != "dispute_lost":
+            return row
+        twice = payment["amount_refunding"] + payment["amount_lost"] - payment["amount"]
+        left = row["amount"] - twice
+        if left < MIN_PAISE:
+            # No transfer is that small.
+            left = 0
+        day = await periods.open_day(connection, india_date(now))
+        known = (row["payment_id"],)
+        entry = forfeited_entry(row["refund_id"], day, row["amount"] - left, left, known)
+        await ledger.post(connection, entry, now)
+        if left:
+            return await refunds.reduce(connection, row, left, now, refunds.Step("dispute", None, LOST))
+        return await refunds.advance(
+            connection, row, RefundStatus.REJECTED, now, source="dispute", failure_code=LOST
         )
 
     async def _owe(self, connection: Connection, row: dict[str, Any], now: datetime) -> invoices.Issued:
@@ -193,6 +238,15 @@ class RefundActivities(RefundPort):
         return payment["amount_refunded" if paid else "amount_refunding"] == payment["amount"]
 
 
+async def _may_pay(connection: Connection, row: dict[str, Any], utr: str) -> None:
+    if await refunds.utr_spent(connection, utr, row["refund_id"]):
+        raise Rejected("utr_already_used")
+    # A repeat finds what it has booked, whatever was disputed since.
+    held = await refunds.held(connection, row["refund_id"]) if row["utr"] != utr else None
+    if held is not None:
+        raise Rejected(held)
+
+
 def _payout(row: dict[str, Any], day: date) -> Entry:
     """The entry of money that left, by the gateway or by bank, or that came back."""
     known = tuple(key for key in (row["payment_id"], row["gateway_refund_id"], row["utr"]) if key)
@@ -212,7 +266,7 @@ def _source(command: AdvanceRefund) -> str:
     match command.failure_code:
         case "returned_by_bank":
             return "bank"
-        case "dispute_lost":
+        case code if code == LOST:
             return "dispute"
         case _:
             return "gateway"

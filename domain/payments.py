@@ -103,7 +103,8 @@ REFUND_NEXT: dict[RefundStatus, frozenset[RefundStatus]] = {
         {RefundStatus.PENDING, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED}
     ),
     RefundStatus.PENDING: frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT}),
-    RefundStatus.MANUAL_PAYOUT: frozenset({RefundStatus.PROCESSED}),
+    # Rejected where a lost dispute has paid the customer before finance did.
+    RefundStatus.MANUAL_PAYOUT: frozenset({RefundStatus.PROCESSED, RefundStatus.REJECTED}),
     # The bank returned what the gateway had paid; what was paid by transfer stays paid.
     RefundStatus.PROCESSED: frozenset({RefundStatus.MANUAL_PAYOUT}),
     RefundStatus.REJECTED: frozenset(),

@@ -109,3 +109,16 @@ def second_payout_entry(refund_id: str, day: date, amount: int, references: tupl
         lines=(*debit(Account.REFUNDS_PAYABLE, amount), *credit(Account.BANK, amount)),
         references=(refund_id, *references),
     )
+
+
+def forfeited_entry(
+    refund_id: str, day: date, amount: int, left: int, references: tuple[str, ...] = ()
+) -> Entry:
+    """A lost dispute has paid the customer what finance owed: we owe it no more, and lost no more than the
+    sale that the credit note took back. `left` is owed still; both in paise."""
+    return Entry(
+        business_key=f"forfeited:{refund_id}:{left}",
+        date=day,
+        lines=(*debit(Account.REFUNDS_PAYABLE, amount), *credit(Account.BAD_DEBT, amount)),
+        references=(refund_id, *references),
+    )

@@ -145,10 +145,11 @@ async def live_of(connection: Connection, payment_id: str) -> str | None:
 
 
 async def waiting_refunds(connection: Connection, payment_id: str) -> list[str]:
-    """Refunds of the payment whose money has not left."""
+    """Refunds of the payment whose money has not reached the customer."""
     cursor = await connection.execute(
         """SELECT refund_id FROM finance.refunds
-           WHERE payment_id = %s AND status IN ('requested', 'approved') ORDER BY refund_id""",
+           WHERE payment_id = %s AND status IN ('requested', 'approved', 'pending', 'manual_payout')
+           ORDER BY refund_id""",
         (payment_id,),
     )
     return [row["refund_id"] for row in await cursor.fetchall()]

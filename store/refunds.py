@@ -95,12 +95,13 @@ async def advance(
 ) -> dict[str, Any]:
     """Moves a locked refund to `status` if that may follow; an approver is counted once. Gives the row.
 
-    What was paid by bank transfer stays paid, and nothing but a transfer pays what is owed by one;
+    What was paid by bank transfer stays paid, and nothing but a transfer pays what is owed by one.
     `returned_at` marks a processed refund that is owed again.
     """
     before = RefundStatus(row["status"])
     moves = status in REFUND_NEXT[before] and not (before is RefundStatus.PROCESSED and row["utr"])
-    moves = moves and not (before is RefundStatus.MANUAL_PAYOUT and not utr)
+    by_bank = before is RefundStatus.MANUAL_PAYOUT and status is RefundStatus.PROCESSED
+    moves = moves and not (by_bank and not utr)
     counts = approver is not None and approver not in row["approvers"]
     if not moves and not counts:
         return row
@@ -159,6 +160,21 @@ async def held(connection: Connection, refund_id: str) -> str | None:
     if found is None:
         return None
     return "payment_disputed" if found["disputed"] else "dispute_lost" if found["lost"] else None
+
+
+async def reduce(
+    connection: Connection, row: dict[str, Any], left: int, now: datetime, step: Step
+) -> dict[str, Any]:
+    """Leaves `left` paise of a locked refund to be paid; gives the row."""
+    cursor = await connection.execute(
+        """UPDATE finance.refunds SET amount = %s, updated_at = %s, version = version + 1
+           WHERE refund_id = %s RETURNING *""",
+        (left, now, row["refund_id"]),
+    )
+    after = await cursor.fetchone()
+    status = RefundStatus(row["status"])
+    await _tell(connection, row["refund_id"], row["payment_id"], status, now, step)
+    return after or row
 
 
 async def utr_spent(connection: Connection, utr: str, refund_id: str) -> bool:

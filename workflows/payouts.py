@@ -17,8 +17,9 @@ with workflow.unsafe.imports_passed_through():
         RefundState,
         StaffDecision,
     )
+    from models.messages.disputes import Dispute, PaymentDisputed
     from workflows.bringing import command_id
-    from workflows.failures import refuse
+    from workflows.failures import outcome, refuse
     from workflows.ports.billing import RefundPort
     from workflows.visible import show, waiting, working
 
@@ -37,6 +38,15 @@ class BankPayout:
     _status: RefundStatus
     _utr: str | None = None
     _paid_by: str | None = None
+    _unpayable: str = ""
+    """Why the last transfer that was told pays nothing."""
+    _lost = False
+    """A dispute was lost since it was last seen what is owed."""
+
+    @workflow.signal
+    def payment_disputed(self, said: PaymentDisputed) -> None:
+        """A dispute of the payment was opened, or has ended: lost, it may have paid what is owed here."""
+        self._lost = self._lost or said.state is Dispute.LOST
 
     @workflow.update
     async def paid_out(self, decision: StaffDecision) -> RefundState:
@@ -47,7 +57,7 @@ class BankPayout:
             lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
         )
         if self._status is not RefundStatus.PROCESSED:
-            raise refuse("utr_already_used")
+            raise refuse(self._unpayable)
         return self._answer()
 
     @paid_out.validator
@@ -59,22 +69,31 @@ class BankPayout:
             raise refuse("utr_required" if not decision.utr else "already_paid_out")
 
     async def _await_transfer(self) -> None:
-        """Until finance has paid; the amount stays in refunds payable."""
+        """Until finance has paid, or a lost dispute has; the amount stays in refunds payable."""
         show(state=self._status, attention=True)
         waiting(
-            "finance to pay by bank transfer and give the UTR",
+            "finance to pay by bank transfer and give the UTR; not while the payment is disputed",
             since=workflow.now(),
             otherwise="the amount stays in refunds payable",
             who="finance",
             link=f"POST /v1/staff/runs/{workflow.info().workflow_id}/actions/paid_out",
         )
-        while self._status is not RefundStatus.PROCESSED:
-            await workflow.wait_condition(lambda: self._utr is not None)
+        while self._status is RefundStatus.MANUAL_PAYOUT:
+            await workflow.wait_condition(lambda: self._utr is not None or self._lost)
+            if self._lost:
+                # A transfer told meanwhile was of the amount before: what is left is told anew.
+                self._lost, self._unpayable, self._utr = False, "dispute_lost", None
+                await self._advance(RefundStatus.REJECTED, failure_code="dispute_lost")
+                continue
             try:
                 await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
-            except ApplicationError:
-                # One transfer pays one refund: another has this UTR, and finance is asked again.
-                self._utr = None
+            except ApplicationError as error:
+                # Another refund has this UTR, or a dispute holds or has paid the money: asked again.
+                self._unpayable, self._utr = outcome(error).code, None
+        if self._status is RefundStatus.REJECTED:
+            show(state=self._status, attention=False)
+            working("not paid back: a lost dispute has given the customer the money")
+            return
         known = workflow.info().typed_search_attributes.get(Attribute.REFERENCE.value) or []
         show(attention=False, reference=[*known, self._utr or ""])
         self._done()

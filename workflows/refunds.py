@@ -101,6 +101,7 @@ class RefundWorkflow(BankPayout):
     @workflow.signal
     def payment_disputed(self, said: PaymentDisputed) -> None:
         """A dispute of the payment was opened, or has ended: what it held may go on."""
+        super().payment_disputed(said)
         self._returning.decided = said.state is not Dispute.OPENED
 
     @workflow.signal

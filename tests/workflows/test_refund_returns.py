@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import WorkflowHandle
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.commands import Drive
@@ -175,6 +176,73 @@ async def test_a_lost_dispute_leaves_nothing_to_give_back(place: Shop) -> None:
     payment = await place.payment(one)
     assert (payment["status"], payment["amount_refunding"], payment["amount_lost"]) == ("disputed", 0, AMOUNT)
     assert [document["kind"] for document in await place.documents(one)] == ["invoice"]
+
+
+async def _dispute(place: Shop, one: Purchase, **given: Any) -> tuple[str, WorkflowHandle[Any, Any]]:
+    """The customer's bank opens a dispute of a payment; the id of that payment at the gateway."""
+    await place.rows(
+        "UPDATE finance.user_subscriptions SET status = 'active' WHERE subscription_id = %s RETURNING 1",
+        one.subscription_id,
+    )
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    made = await place.control("/razorpay/dispute", payment_id=gateway_payment, phase="created", **given)
+    handle = await place.client.start_workflow(
+        "Dispute",
+        DisputeInput(dispute_id=made["id"], assertion_key=place.engines.settings.assertion_public_key),
+        id=workflow_id(Kind.DISPUTE, made["id"]),
+        task_queue=Queue.BILLING,
+    )
+    await place.status(one, "disputed")
+    return gateway_payment, handle
+
+
+@pytest.mark.parametrize("part", [None, 50_000])
+async def test_finance_pays_nothing_that_a_dispute_holds_or_has_paid(place: Shop, part: int | None) -> None:
+    one = await place.bought()
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    await place.control("/razorpay/refund", payment_id=gateway_payment, outcome="pending")
+    refund_id, handle = await place.refund(one, "finance", "usr_finance")
+    sent = await place.refund_row(refund_id, "pending")
+    await place.control("/razorpay/refund", refund_id=sent["gateway_refund_id"], outcome="failed")
+    await place.hint(handle)
+    await place.refund_row(refund_id, "manual_payout")
+    _, disputing = await _dispute(place, one, **({"amount": part} if part else {}))
+    utr = f"HDFCR5202611230000020{1 if part else 0}"
+    early = place.decision(refund_id, "paid_out", "usr_finance", utr=utr)
+    assert await refusal(handle.execute_update("paid_out", early)) == "payment_disputed"
+    await place.control("/razorpay/dispute", payment_id=gateway_payment, phase="lost")
+    await place.hint(disputing)
+    await disputing.result()
+    if part:
+        left = AMOUNT - part
+        await eventually(lambda: place.refund_row(refund_id, "manual_payout"), lambda r: r["amount"] == left)
+        assert (await place.book(one.payment_id))["refunds_payable"] == -left
+        paid = place.decision(refund_id, "paid_out", "usr_finance", utr=utr)
+        assert (await handle.execute_update("paid_out", paid))["status"] == "processed"
+        assert await place.book(one.payment_id) == {"gateway_clearing": left, "bank": -left}
+    else:
+        row = await place.refund_row(refund_id, "rejected")
+        assert (row["failure_code"], row["utr"]) == ("dispute_lost", None)
+        assert await place.book(one.payment_id) == {}
+    await handle.result()
+    payment = await place.payment(one)
+    assert payment["amount_refunding"] + payment["amount_lost"] == AMOUNT
+    assert [document["kind"] for document in await place.documents(one)] == ["invoice", "credit_note"]
+
+
+async def test_a_refund_returned_after_a_lost_dispute_is_owed_no_more(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, handle = await place.refund(one, "finance", "usr_finance")
+    await handle.result()
+    await place.refund_row(refund_id, "processed")
+    gateway_payment, disputing = await _dispute(place, one)
+    await place.control("/razorpay/dispute", payment_id=gateway_payment, phase="lost")
+    await place.hint(disputing)
+    await disputing.result()
+    await failed(place, refund_id)
+    row = await place.refund_row(refund_id, "rejected")
+    assert row["failure_code"] == "dispute_lost"
+    assert await place.book(one.payment_id) == {}
 
 
 async def test_a_decision_that_was_made_in_time_holds_however_late_it_is_driven(place: Shop) -> None:
