@@ -162,9 +162,12 @@ class SubscriptionCommands:
                     state.hold(told.dispute_id)
                 case Dispute.WON:
                     state.release(told.dispute_id, now)
-                case Dispute.LOST:
+                case Dispute.LOST if told.payment_id == state.payment_id:
                     cut = state.cut(now)
                     state.lose(told.dispute_id, now)
+                case Dispute.LOST:
+                    await self._take_back()
+                    state.lose_earlier(told.dispute_id, now)
             await self._save(cut)
 
     @workflow.signal

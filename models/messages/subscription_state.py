@@ -281,6 +281,12 @@ class SubscriptionState(BaseModel):
         self.cancel_at = now
         self.move(Status.CANCELLED, now)
 
+    def lose_earlier(self, dispute_id: str, now: datetime) -> None:
+        """A dispute about the payment of an earlier period was lost: the present one is paid for and stays,
+        and nothing follows it."""
+        self.disputes = [one for one in self.disputes if one != dispute_id]
+        self.cancel(at_period_end=True, now=now)
+
     def forget_series(self) -> None:
         self.attempt = self.series_from = 0
         self.debit = self.first_due_at = None

@@ -165,6 +165,24 @@ async def test_a_dispute_that_is_lost_ends_it_and_gives_nothing_back_twice(place
     assert await place.rows("SELECT 1 FROM finance.refunds WHERE user_id = %s", one.user_id) == []
 
 
+async def test_a_lost_dispute_of_an_earlier_payment_leaves_what_another_one_bought(place: Town) -> None:
+    one = await place.active()
+    first = (await place.row(one))["payment_id"]
+    await place.forward(one, timedelta(days=35))
+    row = await place.row(one)
+    assert (row["period"], row["payment_id"] == first) == (2, False)
+    await dispute(one, first, "opened")
+    await held(place, one, True)
+    await dispute(one, first, "lost")
+    row = await held(place, one, False)
+    assert (row["status"], row["cancel_at"]) == ("active", row["current_period_end"])
+    access = await place.held(one)
+    assert (access["revoked_at"], access["ends_at"]) == (None, row["current_period_end"])
+    await place.forward(one, timedelta(days=33))
+    assert await one.handle.result() == "cancelled"
+    assert len(await place.charges(one)) == 1
+
+
 async def test_a_bank_mandate_is_debited_on_bank_days_only(place: Town) -> None:
     one = await place.active(method="emandate")
     await place.forward(one, timedelta(days=200))
