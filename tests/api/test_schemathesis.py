@@ -24,7 +24,7 @@ SECONDS = 240.0
 """Far more than it takes: a run that hangs is ended and fails."""
 EXAMPLES = 3
 """Cases a call."""
-STAFF_PATHS = "^/v1/(audit|courses|enrollments|finance|kyc|signals|staff)"
+STAFF_PATHS = "^/v1/(audit|compliance|courses|enrollments|finance|kyc|signals|staff)"
 CONFIG = """
 [checks.not_a_server_error]
 # An engine that is away, and calls that are honestly not there yet.

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import complaints, disputes, einvoices, kyc, payments, progression, signals, subscriptions, trading
+from domain import (
+    complaints,
+    disputes,
+    einvoices,
+    kyc,
+    payments,
+    progression,
+    signals,
+    subscriptions,
+    trading,
+)
 from domain.billing_calendar import Cycle
 from domain.broker_accounts import ACCOUNT_NEXT, KILL_SWITCH_NEXT, AccountStatus, KillSwitchStatus
 from domain.moves import IllegalMove, begun, moved, sources
