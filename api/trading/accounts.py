@@ -12,6 +12,7 @@ from api.platform import PlatformDep
 from api.principal import CurrentUser, own, step_up
 from api.problems import Problem
 from api.trading import shapes
+from api.trading.kill_switch import Owned
 from domain.market_calendar import trading_date
 from domain.trading import BrokerName
 from models.contracts.commands import Drive
@@ -107,9 +108,8 @@ async def accounts(principal: CurrentUser, query: Page, platform: PlatformDep) -
 
 @router.put("/accounts/{account_id}")
 async def change(
-    account_id: str,
+    account_id: Owned,
     body: shapes.SettingsBody,
-    principal: CurrentUser,
     commander: Commanding,
     platform: PlatformDep,
 ) -> JSONResponse:
@@ -117,7 +117,6 @@ async def change(
     opening."""
     async with platform.database.reading() as connection:
         account = await trading_accounts.account_of(connection, account_id)
-    own(principal, account.user_id if account else None)
     if account is None:
         raise Problem(404)
     argument = AccountSettings(**body.model_dump()).model_dump(mode="json")
