@@ -146,8 +146,17 @@ class SubscriptionCommands:
         """The customer may open another checkout while the first payment, or a change of plan, is awaited."""
 
     @workflow.signal
-    def payment_refunded(self, _: PaymentRefunded) -> None:
-        """Money went back. Access follows the subscription's state, and a refund does not cancel."""
+    async def payment_refunded(self, refunded: PaymentRefunded) -> None:
+        """What paid for the present period went back whole: it ends now. A part, or what paid for another
+        period, changes nothing: so does what the subscription itself gave back, by an end or an upgrade."""
+        async with self._writing:
+            state, now = self._state, workflow.now()
+            if not refunded.full or refunded.payment_id != state.payment_id or state.status in ENDED:
+                return
+            await self._take_back()
+            cut = state.cut(now)
+            state.cancel(False, now)
+            await self._save(cut)
 
     @workflow.signal
     async def payment_disputed(self, told: PaymentDisputed) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from cli.embedded import EmbeddedEngines
 from domain.proration import unexpired
+from models.messages.billing import PaymentRefunded
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
 UP = "pln_enterprise_monthly"
@@ -179,6 +180,25 @@ async def test_who_leaves_at_once_gets_the_unexpired_part_back(place: Town) -> N
     assert (await place.held(one))["revoked_at"] is not None
     assert await one.handle.result() == "cancelled"
     assert one.token_id in await tokens_ended(place)
+
+
+async def test_a_period_whose_payment_went_back_whole_ends_and_a_part_does_not_end_it(place: Town) -> None:
+    one = await place.active()
+    first = (await place.row(one))["payment_id"]
+    await place.forward(one, timedelta(days=35))
+    present = (await place.row(one))["payment_id"]
+    for payment_id, full in ((first, True), (present, False), (present, True)):
+        # Answered after what was said before.
+        answer = await place.command(one, "change_plan", plan_id="pln_premium_monthly")
+        assert answer["status"] == "active"
+        told = PaymentRefunded(
+            payment_id=payment_id, reference_id=one.subscription_id, refund_id="rfd_1", amount=1, full=full
+        )
+        await one.handle.signal("payment_refunded", told)
+    await place.status(one, "cancelled")
+    assert (await place.held(one))["revoked_at"] is not None
+    assert (await place.row(one))["next_debit_at"] is None
+    assert await place.rows("SELECT 1 FROM finance.refunds WHERE user_id = %s", one.user_id) == []
 
 
 async def test_who_leaves_at_the_end_gets_nothing_back(place: Town) -> None:
