@@ -305,9 +305,7 @@ async def sold_at_gateway(place: Town, lives: list[Life]) -> int:
     for order in orders:
         for payment in place.gateway.debits_of(order, datetime.now(UTC)):
             if payment.captured:
-                kept = payment.amount - payment.amount_refunded
+                # One refund a payment: its credit note takes back the tax of what was refunded.
                 net += split(payment.amount, intra_state=False).taxable
-                net -= (
-                    split(payment.amount, intra_state=False).taxable - split(kept, intra_state=False).taxable
-                )
+                net -= split(payment.amount_refunded, intra_state=False).taxable
     return net
