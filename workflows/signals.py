@@ -12,7 +12,7 @@ from temporalio.workflow import ActivityCancellationType
 with workflow.unsafe.imports_passed_through():
     from domain.signals import CLOSED, OPEN, Status
     from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
-    from models.contracts.policies import BOOK, LOOK, WATCH
+    from models.contracts.policies import BOOK, PRICE_NOW, WATCH
     from models.messages.signals import (
         CloseSignal,
         CreateDraft,
@@ -204,7 +204,9 @@ class SignalLifecycle:
         then too it counts only from the first price seen after."""
         terms = self._signal.terms
         looking = workflow.start_activity_method(
-            MarketPort.price_now, PriceNow(exchange=terms.exchange, symbol=terms.symbol), **LOOK.options()
+            MarketPort.price_now,
+            PriceNow(exchange=terms.exchange, symbol=terms.symbol),
+            **PRICE_NOW.options(),
         )
         try:
             found = await looking

@@ -61,7 +61,7 @@ LOOK = Step(timedelta(seconds=10), FOREVER, timedelta(seconds=5), schedule_to_cl
 GLANCE = Step(timedelta(seconds=1), ONCE)
 """One quick read of a provider inside the workflow task; without an answer it is read as `READ_PROVIDER`."""
 
-LOOK = Step(timedelta(seconds=2.2), ONCE)
+PRICE_NOW = Step(timedelta(seconds=2.2), ONCE)
 """A price while a caller waits for the answer: it may have to wait a second for the broker's pace."""
 
 IRREVERSIBLE = Step(timedelta(seconds=12), ONCE, heartbeat=timedelta(seconds=5))
