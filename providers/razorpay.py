@@ -143,9 +143,14 @@ class Razorpay:
         return _read(lambda: self._find_refund(payment_id, refund_id))
 
     def _find_refund(self, payment_id: str, refund_id: str) -> GatewayRefund | None:
-        answer = self._client.payment.fetch_multiple_refund(payment_id, {}, **_options())
-        found = [item for item in answer["items"] if item.get("receipt") == refund_id]
-        return _refund(found[0]) if found else None
+        skip = 0
+        while True:
+            asked = {"count": LIST_PAGE, "skip": skip}
+            items = self._client.payment.fetch_multiple_refund(payment_id, asked, **_options())["items"]
+            found = [item for item in items if item.get("receipt") == refund_id]
+            if found or len(items) < LIST_PAGE:
+                return _refund(found[0]) if found else None
+            skip += len(items)
 
     def checkout_signed(self, order_id: str, callback: ConfirmCheckout) -> bool:
         """Whether the gateway signed the callback for *this* order (``order_id|payment_id``, API secret)."""

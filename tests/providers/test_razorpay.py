@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -111,3 +112,29 @@ def test_a_call_that_moves_money_says_whether_it_may_have_happened(
     desk.status, desk.body = status, REFUSED
     with pytest.raises(meaning):
         ask(gateway)
+
+
+def test_a_refund_is_found_on_whatever_page_it_stands(desk: type[Desk], gateway: Razorpay) -> None:
+    """More refunds of one payment than the gateway gives at once (Razorpay: ten, a hundred if asked)."""
+    refunds = [
+        {
+            "id": f"rfnd_{n}",
+            "receipt": f"rfn_{n}",
+            "amount": 100,
+            "status": "processed",
+            "payment_id": "pay_1",
+        }
+        for n in range(205)
+    ]
+
+    def do_get(self: Desk) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        skip, count = int(query.get("skip", ["0"])[0]), int(query.get("count", ["10"])[0])
+        self.body = json.dumps({"items": refunds[skip : skip + count]}).encode()
+        self.answer()
+
+    desk.do_GET = do_get  # type: ignore[method-assign,assignment]
+    found = gateway.find_refund("pay_1", "rfn_204")
+    assert found is not None
+    assert found.id == "rfnd_204"
+    assert gateway.find_refund("pay_1", "rfn_205") is None
