@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.messages.vouchers import DecideVoucher, Sign, TakeVoucher, VoucherInput, VoucherState
+    from workflows.bringing import command_id
     from workflows.failures import outcome, refuse
     from workflows.ports.vouchers import VoucherPort
     from workflows.visible import show, waiting, working
@@ -111,7 +112,14 @@ class Voucher:
         """Who says it, if the API has signed it for this run; what is typed by hand does not pass."""
         run_id, key = workflow.info().workflow_id, self._given.assertion_public_key
         try:
-            inside = check(asked.assertion, key, workflow_id=run_id, action=action, now=workflow.now())
+            inside = check(
+                asked.assertion,
+                key,
+                workflow_id=run_id,
+                action=action,
+                now=workflow.now(),
+                command_id=command_id(),
+            )
         except ForgedAssertion:
             raise refuse("assertion_invalid") from None
         if inside.role != "finance":

@@ -18,6 +18,7 @@ from domain.billing_calendar import ist_date
 from domain.closing import MESSAGES
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.commands import Drive
+from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.closing import AskClose, CloseInput
@@ -75,7 +76,12 @@ async def close(
             FieldError("", lack["code"], f"{lack['message']}: {', '.join(lack['about'])}") for lack in lacks
         ]
         raise Problem(409, "period_not_ready", errors=errors, more={"missing": lacks})
-    return await commander.run(period, lambda _: _close(platform, principal, period), status=_status)
+    return await commander.run(
+        mint(Prefix.COMMAND),
+        lambda command_id: _close(platform, principal, period, command_id),
+        status=_status,
+        about=[period],
+    )
 
 
 @router.post("/revenue", status_code=202)
@@ -112,7 +118,7 @@ def _status(body: dict[str, Any]) -> int:
     return 200 if body["status"] == "closed" else 202
 
 
-def _close(platform: Platform, principal: Principal, period: str) -> Drive:
+def _close(platform: Platform, principal: Principal, period: str, command_id: str) -> Drive:
     run_id = workflow_id(Kind.CLOSE, period)
     assertion = Assertion(
         subject=principal.user_id,
@@ -120,6 +126,7 @@ def _close(platform: Platform, principal: Principal, period: str) -> Drive:
         workflow_id=run_id,
         action="close",
         expires_at=datetime.now(UTC) + LIFETIME,
+        command_id=command_id,
     )
     signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
     given = CloseInput(period=period, assertion_public_key=platform.settings.assertion_public_key)

@@ -158,24 +158,26 @@ async def resolve(
         raise Problem(404)
     run_id = workflow_id(Kind.BREAK, row["date"].isoformat(), row["kind"], row["reference"])
     note_id, now = mint(Prefix.NOTE), datetime.now(UTC)
-    assertion = Assertion(
-        subject=principal.user_id,
-        role="finance",
-        workflow_id=run_id,
-        action="resolve",
-        expires_at=now + LIFETIME,
-    )
-    signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
-    asked = Resolve(assertion=signed, resolution=body.resolution, note_id=note_id)
 
     async def keep_note(connection: Connection, _: str) -> None:
         await notes.write(connection, platform.vault, principal.user_id, body.note, now, note_id=note_id)
 
+    about = [break_id, row["reference"]]
     key = platform.settings.assertion_public_key
     found = Found.model_validate({**row, "due_at": decide_by(row["opened_at"])})
     opened = BreakInput(found=found, assertion_public_key=key)
 
-    def drive(_: str) -> Drive:
+    def drive(command_id: str) -> Drive:
+        assertion = Assertion(
+            subject=principal.user_id,
+            role="finance",
+            workflow_id=run_id,
+            action="resolve",
+            expires_at=now + LIFETIME,
+            command_id=command_id,
+        )
+        signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
+        asked = Resolve(assertion=signed, resolution=body.resolution, note_id=note_id)
         # The row may be seen a moment before its process runs: then this starts it, with the same input.
         return Drive(
             workflow_type="ReconciliationBreak",
@@ -187,7 +189,7 @@ async def resolve(
         )
 
     return await commander.run(
-        break_id, drive, alongside=keep_note, status=200, key_required=True, about=[row["reference"]]
+        mint(Prefix.COMMAND), drive, alongside=keep_note, status=200, key_required=True, about=about
     )
 
 

@@ -65,12 +65,13 @@ async def write(
     code = obstacle(lines)
     if code is not None:
         raise Problem(422, errors=[FieldError("/lines", code, "see docs/finance.md")])
-    note_id, now = mint(Prefix.NOTE), datetime.now(UTC)
+    voucher_id, note_id, now = mint(Prefix.VOUCHER), mint(Prefix.NOTE), datetime.now(UTC)
 
     async def keep(connection: Connection, _: str) -> None:
         await notes.write(connection, platform.vault, principal.user_id, body.note, now, note_id=note_id)
 
-    def drive(voucher_id: str) -> Drive:
+    def drive(command_id: str) -> Drive:
+        signed = Sign(assertion=_signed(platform, principal, voucher_id, "post", command_id))
         given = VoucherInput(
             voucher_id=voucher_id,
             date=body.date,
@@ -84,17 +85,18 @@ async def write(
             queue=Queue.BILLING,
             start=given.model_dump(mode="json"),
             update="post",
-            argument=Sign(assertion=_signed(platform, principal, voucher_id, "post")).model_dump(mode="json"),
+            argument=signed.model_dump(mode="json"),
             summary=f"Voucher {voucher_id}",
             details=f"A posting by hand, dated {body.date}: `GET /v1/finance/vouchers`",
         )
 
     return await commander.run(
-        mint(Prefix.VOUCHER),
+        mint(Prefix.COMMAND),
         drive,
         alongside=keep,
         status=lambda answer: 201 if answer["status"] == "posted" else 202,
         key_required=True,
+        about=[voucher_id],
     )
 
 
@@ -136,9 +138,9 @@ async def _decided(
     async with platform.database.reading() as connection:
         if await vouchers.find(connection, voucher_id) is None:
             raise Problem(404)
-    signed = Sign(assertion=_signed(platform, principal, voucher_id, action))
 
-    def drive(_: str) -> Drive:
+    def drive(command_id: str) -> Drive:
+        signed = Sign(assertion=_signed(platform, principal, voucher_id, action, command_id))
         return Drive(
             workflow_type="Voucher",
             workflow_id=workflow_id(Kind.VOUCHER, voucher_id),
@@ -158,12 +160,15 @@ def _lines(body: NewVoucher) -> list[Line]:
         raise Problem(422, errors=[error]) from None
 
 
-def _signed(platform: Platform, principal: Principal, voucher_id: str, action: str) -> SignedAssertion:
+def _signed(
+    platform: Platform, principal: Principal, voucher_id: str, action: str, command_id: str
+) -> SignedAssertion:
     assertion = Assertion(
         subject=principal.user_id,
         role="finance",
         workflow_id=workflow_id(Kind.VOUCHER, voucher_id),
         action=action,
         expires_at=datetime.now(UTC) + LIFETIME,
+        command_id=command_id,
     )
     return sign(platform.settings.assertion_key.get_secret_value(), assertion)

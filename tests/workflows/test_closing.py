@@ -1,7 +1,7 @@
 """A month's close and a voucher believe only what the API has signed, and lose nothing between two asks."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,18 +28,28 @@ async def firm(engines: EmbeddedEngines) -> AsyncIterator[Shop]:
     engines.drop_database(dsn)
 
 
-def _signed(firm: Shop, run_id: str, action: str, role: str = "finance") -> SignedAssertion:
+def _signed(
+    firm: Shop,
+    run_id: str,
+    action: str,
+    role: str = "finance",
+    lifetime: timedelta = LIFETIME,
+    command_id: str = "",
+) -> SignedAssertion:
     assertion = Assertion(
         subject="usr_finance",
         role=role,
         workflow_id=run_id,
         action=action,
-        expires_at=datetime.now(UTC) + LIFETIME,
+        expires_at=datetime.now(UTC) + lifetime,
+        command_id=command_id,
     )
     return sign(firm.engines.settings.assertion_key.get_secret_value(), assertion)
 
 
-async def _asked(firm: Shop, kind: str, run_id: str, given: Any, update: str, argument: Any) -> Any:
+async def _asked(
+    firm: Shop, kind: str, run_id: str, given: Any, update: str, argument: Any, command: str | None = None
+) -> Any:
     start = WithStartWorkflowOperation(
         kind,
         given,
@@ -48,7 +58,7 @@ async def _asked(firm: Shop, kind: str, run_id: str, given: Any, update: str, ar
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
     )
     return await firm.client.execute_update_with_start_workflow(
-        update, argument, start_workflow_operation=start
+        update, argument, start_workflow_operation=start, id=command
     )
 
 
@@ -108,3 +118,29 @@ async def test_a_signature_for_one_word_is_none_for_another(firm: Shop) -> None:
     dropped = Sign(assertion=_signed(firm, run_id, "reject"))
     assert (await handle.execute_update("reject", dropped))["status"] == "rejected"
     assert await handle.result() == "rejected"
+
+
+async def test_a_word_that_was_signed_in_time_holds_however_late_it_is_driven(firm: Shop) -> None:
+    """A voucher and a close whose engines were down for a day; nobody else may bring what was signed."""
+    key = firm.engines.settings.assertion_public_key
+    long_ago = {"lifetime": timedelta(days=-1), "command_id": "cmd_mine"}
+    voucher_id = mint(Prefix.VOUCHER)
+    voucher = workflow_id(Kind.VOUCHER, voucher_id)
+    lines = [*debit(Account.TDS_RECEIVABLE, 100), *credit(Account.BANK, 100)]
+    post = Sign(assertion=_signed(firm, voucher, "post", **long_ago))
+    given = VoucherInput(
+        voucher_id=voucher_id,
+        date=date(2019, 1, 1),
+        lines=lines,
+        note_id=mint(Prefix.NOTE),
+        assertion_public_key=key,
+    )
+    close = workflow_id(Kind.CLOSE, "2017-08")
+    month = CloseInput(period="2017-08", assertion_public_key=key)
+    ask = AskClose(assertion=_signed(firm, close, "close", **long_ago))
+    for word in (
+        ("Voucher", voucher, given, "post", post),
+        ("PeriodClose", close, month, "close", ask),
+    ):
+        assert await refusal(_asked(firm, *word, "cmd_another")) == "assertion_invalid"
+        assert (await _asked(firm, *word, "cmd_mine"))["status"] in ("posted", "closed")
