@@ -86,11 +86,7 @@ class SubscriptionActivities(SubscriptionsPort):
                 # A renewal at its price is held against the cap when it is announced.
                 await self._must_have_consented(connection, state.user_id, plan)
                 return plan
-            cut = state.cut(asked.as_of, day_used=False)
-            credit = await _credit(connection, cut) if cut else 0
-            await self._must_be_allowed(
-                connection, state.user_id, state.subscription_id, plan, credit, asked.as_of
-            )
+            await self._may_change(connection, state, plan, asked.as_of)
             standing = await payments.open_of(connection, Purpose.SUBSCRIPTION, state.subscription_id)
             if standing is not None and (standing["amount"], standing["title"]) != (plan.amount, plan.name):
                 raise Rejected("checkout_open")
@@ -99,9 +95,14 @@ class SubscriptionActivities(SubscriptionsPort):
     @activity.defn(name="subscriptions.save")
     async def save(self, save: Save) -> Saved:
         """Repeatable: the same state gives the same row, but for its version."""
+        state, change = save.state, save.state.pending
         async with self._database.transaction() as connection:
+            row = await subscriptions.find(connection, state.subscription_id) if change else None
+            if change and row and row["pending_plan_id"] != change.plan.plan_id:
+                # Again, now that others of the family see this one: of two at once the second is refused.
+                await self._may_change(connection, state, change.plan, save.as_of)
             credit = await _cut_short(connection, save.cut)
-            version = await subscriptions.save(connection, save.state, save.next_debit_at, save.as_of)
+            version = await subscriptions.save(connection, state, save.next_debit_at, save.as_of)
         return Saved(version=version, credit=credit)
 
     @activity.defn(name="subscriptions.begin")
@@ -189,6 +190,14 @@ class SubscriptionActivities(SubscriptionsPort):
             await tell(connection, self._vault, given.state.user_id, message_id, mail)
 
     # --- parts ---------------------------------------------------------------------------------------
+
+    async def _may_change(
+        self, connection: Connection, state: SubscriptionState, plan: PlanTerms, now: datetime
+    ) -> None:
+        """As `_must_be_allowed`, less what the present period gives back when the plan begins."""
+        cut = state.cut(now, day_used=False)
+        credit = await _credit(connection, cut) if cut else 0
+        await self._must_be_allowed(connection, state.user_id, state.subscription_id, plan, credit, now)
 
     async def _must_be_allowed(
         self,

@@ -116,10 +116,9 @@ class SubscriptionCommands:
                     raise refuse("payment_disputed")
                 # Until it is paid nothing changes: a renewal that falls due meanwhile is debited as before.
                 until = workflow.now() + calendar.CHANGE_LIFE
-                state.pending = PlanChange(plan=wanted, until=until)
-            else:
-                await self._hold_debit()
-                state.pending, state.next_plan = None, wanted
+                return await self._save_wish(PlanChange(plan=wanted, until=until))
+            await self._hold_debit()
+            state.pending, state.next_plan = None, wanted
             return await self._save()
 
     @workflow.signal
@@ -209,6 +208,15 @@ class SubscriptionCommands:
                 **BOOK.local(),
             )
         except ApplicationError as error:
+            raise refuse(outcome(error).code) from None
+
+    async def _save_wish(self, change: PlanChange) -> SubscriptionView:
+        """Stored, or refused where another of the family has taken the room in the fee cap meanwhile."""
+        before, self._state.pending = self._state.pending, change
+        try:
+            return await self._save()
+        except ApplicationError as error:
+            self._state.pending = before
             raise refuse(outcome(error).code) from None
 
     async def _begin(self, paid: PaymentCaptured) -> None:

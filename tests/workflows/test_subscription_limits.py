@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
 
 from cli.embedded import EmbeddedEngines
 from domain.billing_calendar import is_bank_day, ist_date
@@ -13,6 +14,7 @@ from models.messages.disputes import PaymentDisputed
 from store import identity_consents, identity_profiles
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
+HUGE = "pln_test_huge"
 COSTLY = "pln_test_costly"
 """Rs 14,999 a month: twelve payments are more than a family may pay in a year."""
 
@@ -102,6 +104,37 @@ async def test_two_of_a_family_at_once_do_not_both_fit(place: Town) -> None:
 
     outcomes = await asyncio.gather(*(take(person) for person in people))
     assert outcomes.count("taken") == 1
+
+
+async def test_two_of_a_family_who_change_their_plans_at_once_do_not_both_fit(place: Town) -> None:
+    people = sorted([await place.person(), await place.person()])
+    await family(place, *people)
+    both = [await place.subscribe("pln_premium_basic_monthly", person) for person in people]
+    for one in both:
+        await place.pay(one)
+        await place.status(one, "active")
+
+    async def change(one: Subscriber) -> str:
+        try:
+            await place.command(one, "change_plan", plan_id=HUGE)
+        except WorkflowUpdateFailedError as failure:
+            return str(failure.cause.details[0])  # type: ignore[union-attr]
+        return "taken"
+
+    async def both_ask() -> bool:
+        waiting = """SELECT count(*) AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+            WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted"""
+        return (await place.rows(waiting))[0]["n"] >= 2
+
+    async with place.database.transaction() as connection:
+        # The family's lock: whoever asks waits, so that both are quoted before either is stored.
+        lock = "SELECT pg_advisory_xact_lock(hashtextextended('fees:' || %s, 0))"
+        await connection.execute(lock, (people[0],))
+        changing = [asyncio.create_task(change(one)) for one in both]
+        await eventually(both_ask, "both to be quoted")
+    assert sorted(await asyncio.gather(*changing)) == ["fee_cap_reached", "taken"]
+    rows = [await place.row(one) for one in both]
+    assert sorted(row["pending_plan_id"] or "" for row in rows) == ["", HUGE]
 
 
 async def dispute(one: Subscriber, payment_id: str, state: str) -> None:

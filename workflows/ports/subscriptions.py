@@ -49,7 +49,11 @@ class SubscriptionsPort:
 
     @activity.defn(name="subscriptions.save")
     async def save(self, save: Save) -> Saved:
-        """Stores the state's projection and what it entitles to; what a period that is cut short leaves."""
+        """Stores the state's projection and what it entitles to; what a period that is cut short leaves.
+
+        Raises:
+            Rejected: `fee_cap_reached`, `consent_required`: a change of plan that is wanted anew may not be.
+        """
         ...
 
     @activity.defn(name="subscriptions.begin")
