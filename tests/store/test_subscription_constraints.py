@@ -106,3 +106,31 @@ def test_more_is_decided_by_two_different_people(
 
 def test_two_different_people_may(connection: psycopg.Connection[Any]) -> None:
     decide(connection, 50_000_01, "usr_one", "usr_two")
+
+
+GIVE_UP = """
+UPDATE finance.breaks SET resolution = 'claim_gateway', claim = 'given_up', claim_resolution = 'write_off',
+    claim_first_by = %s, claim_second_by = %s
+WHERE break_id = 'brk'
+"""
+
+
+@pytest.mark.parametrize(
+    "people", [("usr_one", None), ("usr_one", "usr_one"), (None, "usr_two"), (None, None)]
+)
+def test_a_large_claim_is_given_up_by_two_different_people(
+    connection: psycopg.Connection[Any], people: tuple[str | None, str | None]
+) -> None:
+    decide(connection, 50_000_01, "usr_one", "usr_two")
+    with pytest.raises(psycopg.errors.CheckViolation, match="breaks_claim_given_up"):
+        connection.execute(GIVE_UP, people)
+
+
+@pytest.mark.parametrize(
+    ("amount", "people"), [(50_000_00, ("usr_one", None)), (50_000_01, ("usr_a", "usr_b"))]
+)
+def test_as_many_may_give_a_claim_up_as_it_takes(
+    connection: psycopg.Connection[Any], amount: int, people: tuple[str | None, str | None]
+) -> None:
+    decide(connection, amount, "usr_one", "usr_two")
+    connection.execute(GIVE_UP, people)
