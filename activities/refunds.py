@@ -41,6 +41,7 @@ OWED = frozenset({RefundStatus.PENDING, RefundStatus.PROCESSED, RefundStatus.MAN
 
 
 LOST = "dispute_lost"
+SETTLED = "already_refunded"
 
 
 class RefundActivities(RefundPort):
@@ -94,6 +95,8 @@ class RefundActivities(RefundPort):
         if await disputes.live_of(connection, asked.payment_id) is not None:
             return "payment_disputed"
         left = payment["amount"] - payment["amount_refunding"] - payment["amount_lost"]
+        if asked.authority == Authority.SYSTEM and left < MIN_PAISE:
+            return LOST if payment["amount_lost"] else SETTLED
         granted = _granted(asked.authority, payment, reference, left, command.at)
         if granted <= 0 and asked.authority == Authority.CUSTOMER:
             return "refund_not_granted"

@@ -1,5 +1,6 @@
 """Refund: from the request through policy and approvals to the money's return, one saga, one trail."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -7,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import RefundStatus
+    from domain.refunds import Authority
     from models.contracts.policies import BOOK
     from models.messages.billing import (
         GatewayEvent,
@@ -29,6 +31,8 @@ with workflow.unsafe.imports_passed_through():
 FIRST_POLL = timedelta(seconds=5)
 LAST_POLL = timedelta(hours=12)
 ANSWER_WITHIN = timedelta(seconds=2)
+NOTHING_LEFT = frozenset({"dispute_lost", "already_refunded"})
+"""Refusals that end what a process owes: the customer has the money."""
 DECIDED = frozenset({RefundStatus.PROCESSED, RefundStatus.MANUAL_PAYOUT, RefundStatus.REJECTED})
 
 
@@ -112,15 +116,16 @@ class RefundWorkflow(BankPayout):
     # The story
 
     async def _open(self) -> bool:
-        opened = await workflow.execute_local_activity_method(
-            RefundPort.open_refund,
-            RefundOpening(refund=self._given, at=workflow.now()),
-            **BOOK.local(),
-        )
+        opened = await self._ask()
+        while opened.refused is not None and self._given.authority == Authority.SYSTEM:
+            if opened.refused in NOTHING_LEFT:
+                break
+            await self._until_it_may_open(opened.refused)
+            opened = await self._ask()
         self._status, self._opened = opened.status, opened
         self._returning.gateway_payment_id, self._returning.amount = opened.gateway_payment_id, opened.amount
         if opened.refused is not None:
-            show(state="refused")
+            show(state="refused", attention=False)
             working(f"refused: `{opened.refused}`")
             return False
         show(
@@ -130,6 +135,34 @@ class RefundWorkflow(BankPayout):
             reference=[self._given.refund_id, self._given.payment_id, opened.gateway_payment_id],
         )
         return True
+
+    async def _ask(self) -> OpenedRefund:
+        return await workflow.execute_local_activity_method(
+            RefundPort.open_refund,
+            RefundOpening(refund=self._given, at=workflow.now()),
+            **BOOK.local(),
+        )
+
+    async def _until_it_may_open(self, code: str) -> None:
+        """A process that owes money asks once and has gone: the debt outlives a refusal."""
+        disputed = code == "payment_disputed"
+        show(
+            state="waiting",
+            attention=not disputed,
+            reference=[self._given.refund_id, self._given.payment_id],
+        )
+        waiting(
+            "the end of a dispute of the payment"
+            if disputed
+            else f"what refuses this refund (`{code}`) to end",
+            since=workflow.info().start_time,
+            otherwise="it is asked for again every twelve hours; nothing is paid back before",
+            who="finance, who answer the dispute" if disputed else "finance, who pay back what is owed",
+            link="GET /v1/finance/disputes?status=open" if disputed else "POST /v1/payments/refund",
+        )
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._returning.decided, timeout=LAST_POLL)
+        self._returning.decided = False
 
     async def _agree(self) -> bool:
         """Waits for as many people of finance as are due; False where one of them says no."""

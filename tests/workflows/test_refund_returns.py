@@ -10,10 +10,11 @@ from temporalio.client import WorkflowHandle
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.commands import Drive
+from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.billing import GatewayEvent
-from models.messages.disputes import DisputeInput
+from models.messages.billing import GatewayEvent, RefundInput
+from models.messages.disputes import DisputeInput, PaymentDisputed
 from models.messages.refunds import ReturnedInput
 from temporal.events import tell
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
@@ -243,6 +244,36 @@ async def test_a_refund_returned_after_a_lost_dispute_is_owed_no_more(place: Sho
     row = await place.refund_row(refund_id, "rejected")
     assert row["failure_code"] == "dispute_lost"
     assert await place.book(one.payment_id) == {}
+
+
+@pytest.mark.parametrize("end", ["won", "lost"])
+async def test_what_a_process_owes_waits_for_the_end_of_a_dispute(place: Shop, end: str) -> None:
+    one = await place.bought()
+    gateway_payment, disputing = await _dispute(place, one)
+    refund_id = mint(Prefix.REFUND)
+    given = RefundInput(
+        refund_id=refund_id,
+        payment_id=one.payment_id,
+        amount=150_000,
+        requested_by=one.user_id,
+        authority="system",
+        reason_code="no_longer_wanted",
+        assertion_key=place.engines.settings.assertion_public_key,
+    )
+    process = workflow_id(Kind.REFUND, refund_id)
+    owing = await place.client.start_workflow("Refund", given, id=process, task_queue=Queue.BILLING)
+    await eventually(owing.describe, lambda run: run.search_attributes.get("TreumState") == ["waiting"])
+    await place.control("/razorpay/dispute", payment_id=gateway_payment, phase=end)
+    await place.hint(disputing)
+    state = (await disputing.result())["status"]
+    told = PaymentDisputed(
+        payment_id=one.payment_id, reference_id=one.subscription_id, dispute_id="disp_1", state=state
+    )
+    await owing.signal("payment_disputed", told)
+    await owing.result()
+    asked = await place.rows("SELECT status, amount FROM finance.refunds WHERE refund_id = %s", refund_id)
+    paid = {"status": "processed", "amount": 150_000}
+    assert asked == ([paid] if end == "won" else [])
 
 
 async def test_a_decision_that_was_made_in_time_holds_however_late_it_is_driven(place: Shop) -> None:
