@@ -132,6 +132,8 @@ class DebitActivities(DebitsPort):
             lambda: self._gateway.debits_of(collect.debit.gateway_order_id, collect.as_of)
         )
         result = _judged(collect, found)
+        if result.status is DebitStatus.ABSENT:
+            result.status = await self._missing(collect.debit.payment_id)
         if result.status is DebitStatus.PENDING:
             debit = collect.debit
             async with self._database.transaction() as connection:
@@ -211,6 +213,18 @@ class DebitActivities(DebitsPort):
                     at=collect.as_of,
                 )
         return None
+
+    async def _missing(self, payment_id: str) -> DebitStatus:
+        """What is known of a debit that the gateway does not have: its row is `sending` before the socket."""
+        async with self._database.reading() as connection:
+            row = await subscriptions.debit_of(connection, payment_id)
+        match row["state"] if row else None:
+            case "noticed":
+                return DebitStatus.UNSENT
+            case "withdrawn":
+                return DebitStatus.WITHDRAWN
+            case _:
+                return DebitStatus.ABSENT
 
     async def _not_ours(self, connection: Connection, collect: Collect) -> DebitResult:
         row = await subscriptions.debit_of(connection, collect.debit.payment_id)

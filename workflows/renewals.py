@@ -41,7 +41,7 @@ class Collection:
         self._hints = hints
 
     async def result(self) -> DebitResult:
-        """Never `PENDING`: it is captured, failed, withdrawn, or proven absent."""
+        """Never `PENDING` or `UNSENT`: it is captured, failed, withdrawn, or proven absent."""
         result = await self._send()
         while result.status is DebitStatus.PENDING:
             result = await self._decided()
@@ -59,10 +59,12 @@ class Collection:
                 )
             except ActivityError as error:
                 if not isinstance(outcome(error), Unavailable):
-                    return await self._resolve()
+                    result = await self._resolve()
+                    if result.status is not DebitStatus.UNSENT:
+                        return result
             # It certainly did not leave: the same attempt may go.
             waiting(
-                f"the gateway, for debit {self._about.debit.payment_id}", since=workflow.now(),
+                f"the gateway or our worker, for debit {self._about.debit.payment_id}", since=workflow.now(),
                 otherwise="the same attempt is sent in a minute", who="nobody needs to",
             )  # fmt: skip
             await workflow.sleep(timedelta(minutes=1))

@@ -147,6 +147,8 @@ class DebitStatus(StrEnum):
     """It never left: a cancel or a pause was first."""
     ABSENT = "absent"
     """The gateway does not know of it."""
+    UNSENT = "unsent"
+    """It certainly has not left, by our own row: the same attempt may go."""
 
 
 class DebitResult(BaseModel):

@@ -188,6 +188,33 @@ async def test_a_debit_that_never_arrived_goes_again_after_a_fresh_notice(place:
     assert [debit["state"] for debit in await place.debits(one)] == ["void", "captured"]
 
 
+async def test_a_worker_lost_before_the_debit_left_costs_the_customer_no_attempt(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(hours=1))
+    [debit] = await place.debits(one)
+    # The transaction before the send fails once: a sequence counts also what is rolled back.
+    async with place.database.transaction() as connection:
+        await connection.execute("CREATE SEQUENCE finance.lost_workers")
+        await connection.execute(
+            """CREATE FUNCTION finance.lose_worker() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                   IF nextval('finance.lost_workers') = 1 THEN RAISE 'lost'; END IF;
+                   RETURN NEW;
+               END $$"""
+        )
+        await connection.execute(
+            f"""CREATE TRIGGER lost_worker BEFORE UPDATE ON finance.debits FOR EACH ROW
+                WHEN (NEW.state = 'sending' AND NEW.payment_id = '{debit["payment_id"]}')
+                EXECUTE FUNCTION finance.lose_worker()"""
+        )
+    await place.forward(one, timedelta(hours=3))
+    row = await place.status(one, "active")
+    assert row["period"] == 2
+    assert [each["state"] for each in await place.debits(one)] == ["captured"]
+    assert len(await place.charges(one)) == 1
+    assert (await place.rows("SELECT last_value FROM finance.lost_workers"))[0]["last_value"] == 2
+
+
 async def paid_back(place: Town, one: Subscriber) -> list[dict]:
     """Renewals of this subscriber that were taken and given back whole."""
     return await place.rows(
