@@ -29,6 +29,8 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from store import payments
 
 router = APIRouter(prefix="/v1/payments", tags=["billing"])
+UNTOLD = frozenset({"monitoring", "compliance"})
+"""Sources of a payment's steps that its owner does not hear of."""
 
 
 @guard
@@ -100,11 +102,17 @@ async def status(id: str, wait: Wait, platform: PlatformDep, principal: CurrentU
             found = await payments.find(connection, id)
             if found is None:
                 raise Problem(404)
-            return {**found, "timeline": await payments.timeline(connection, id)}
+            steps = await payments.timeline(connection, id)
+        return {**found, "timeline": _neutral(steps) if found["user_id"] == principal.user_id else steps}
 
     return await until(
         read, wait, lambda found: found["version"], lambda found: found["status"] in TERMINAL, platform
     )
+
+
+def _neutral(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As the customer may see them: nothing says that somebody looks at them (PMLA: no tipping off)."""
+    return [{**step, "source": "platform" if step["source"] in UNTOLD else step["source"]} for step in steps]
 
 
 @router.get("", response_model=None)

@@ -47,7 +47,8 @@ class Decision(Body):
 
 
 class Moment(BaseModel):
-    """`code` says why, in neutral words, where the state has a reason."""
+    """`code` says why, in neutral words, where the state has a reason. `source`: for the payment's owner
+    `platform` instead of whoever watches payments."""
 
     status: PaymentStatus
     at: datetime

@@ -8,6 +8,11 @@ import pytest
 from tests.api.till import Counter, key
 from tests.workflows.shop import eventually
 
+WATCHERS = [
+    *("HIGH_VALUE", "LOCATION", "flag", "alert", "score", "place-check", "monitoring", "compliance"),
+]
+"""Words of which a customer hears none."""
+
 
 async def scored(till: Counter, user_id: str, kind: str, score: int) -> None:
     officer = await till.api.staff("compliance")
@@ -38,7 +43,7 @@ async def test_a_flagged_payment_is_reviewed_and_released_over_http(till: Counte
     listed = (await till.api.get("/v1/payments", headers=person.headers)).json()
     export = (await till.api.get(f"/v1/users/{person.user_id}/export", headers=person.headers)).text
     for shown in (json.dumps(status), json.dumps(listed), export):
-        for word in ("HIGH_VALUE", "LOCATION", "flag", "alert", "score", "place-check"):
+        for word in WATCHERS:
             assert word not in shown
 
     officer, run = await till.api.staff("compliance"), f"payment:{checkout['payment_id']}"
@@ -64,7 +69,14 @@ async def test_a_flagged_payment_is_reviewed_and_released_over_http(till: Counte
         action, json={"note": "the customer called"}, headers={**officer.headers, **key()}
     )
     assert released.status_code == 200, released.text
-    await till.settled(person, checkout["payment_id"])
+    done = await till.settled(person, checkout["payment_id"])
+    assert [word for word in WATCHERS if word in json.dumps(done)] == []
+    assert [(step["status"], step["source"]) for step in done["timeline"]][2:4] == [
+        ("review", "platform"),
+        ("authorized", "platform"),
+    ]
+    seen = await till.api.get(f"/v1/payments/{checkout['payment_id']}/status", headers=finance.headers)
+    assert [step["source"] for step in seen.json()["timeline"]][2:4] == ["monitoring", "compliance"]
     items = (await till.api.get("/v1/compliance/payment-alerts", params={"user_id": person.user_id}, headers=officer.headers)).json()["items"]  # fmt: skip # noqa: E501
     assert {(item["decision"], item["decided_by"]) for item in items} == {("released", officer.user_id)}
     again = await till.api.post(action, json={}, headers={**officer.headers, **key()})
