@@ -133,7 +133,7 @@ class PaymentWorkflow(PaymentMessages):
             if seen.amount != (self._checkout.amount if self._checkout else 0):
                 return await self._let_lapse(seen, source, "amount_mismatch", attention=True)
             if seen.captured and seen.status != "refunded":
-                return await self._book(seen, source)
+                return await self._authorised(seen, source)
             match seen.status:
                 case "authorized":
                     return await self._authorised(seen, source)
@@ -155,15 +155,18 @@ class PaymentWorkflow(PaymentMessages):
             show(state=PaymentStatus.FAILED)
 
     async def _authorised(self, seen: GatewayPayment, source: str) -> None:
-        """The bank holds the money: take it if the thing is still wanted, else let it go back."""
+        """The bank holds the money: take it if the thing is still wanted, else let it go back. What somebody
+        took at the gateway is looked at like what we would take, before it buys anything."""
         checked = await self._advance(PaymentStatus.AUTHORIZED, source, seen.id)
         if checked.refused is None and checked.wanted and checked.review:
             after = await self._reviewed(seen)
             if after is None:
                 return None
-            checked = after
+            checked, seen = after
         if checked.refused is not None:
             return await self._let_lapse(seen, source, checked.refused, PaymentStatus.BLOCKED)
+        if seen.captured:
+            return await self._book(seen, source)
         if not checked.wanted:
             return await self._let_lapse(seen, source, "no_longer_wanted")
         taken = await self._capture(seen)
@@ -171,17 +174,19 @@ class PaymentWorkflow(PaymentMessages):
             return await self._book(taken, source)
         return await self._let_lapse(taken, "gateway", "capture_refused")
 
-    async def _reviewed(self, seen: GatewayPayment) -> Advanced | None:
-        """What holds of a payment that compliance released; None where it goes no further."""
+    async def _reviewed(self, seen: GatewayPayment) -> tuple[Advanced, GatewayPayment] | None:
+        """What holds of a payment that compliance released; None where it goes no further. Money that was
+        taken at the gateway meanwhile is booked with the decision, and delivered or given back by it."""
         await self._advance(PaymentStatus.REVIEW, "monitoring", seen.id)
         reviewing = Reviewing(self._given.payment_id, lambda: self._decided, self._look, self._hinted)
-        match await reviewing.wait(seen):
+        ended = await reviewing.wait(seen)
+        seen = reviewing.taken or seen
+        match ended:
             case Decided(released=True) as decision:
-                return await self._advance(PaymentStatus.AUTHORIZED, "compliance", seen.id, decided=decision)
+                after = await self._advance(PaymentStatus.AUTHORIZED, "compliance", seen.id, decided=decision)
+                return after, seen
             case Decided() as decision:
                 await self._let_lapse(seen, "compliance", DECLINED, PaymentStatus.BLOCKED, decided=decision)
-            case GatewayPayment() as found if found.captured and found.status != "refunded":
-                await self._book(found, "gateway")
             case GatewayPayment() as found:
                 await self._let_lapse(found, "gateway", LAPSED, decided=NOBODY)
             case None:

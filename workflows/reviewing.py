@@ -27,17 +27,20 @@ class Decided:
 
 @dataclass
 class Reviewing:
-    """One review. `decided` gives the decision once it came, `look` the gateway's present word or None; `hinted`
-    waits for either, or for a webhook."""
+    """One review. `decided` gives the decision once it came, `look` the gateway's present word or None;
+    `hinted` waits for either, or for a webhook."""
 
     payment_id: str
     decided: Callable[[], Decided | None]
     look: Callable[[], Awaitable[GatewayPayment | None]]
     hinted: Callable[[timedelta], Awaitable[str | None]]
+    taken: GatewayPayment | None = None
+    """The payment where somebody took its money at the gateway: the decision is due all the same."""
 
     async def wait(self, seen: GatewayPayment) -> Decided | GatewayPayment | None:
         """The decision; the payment where the gateway has ended it meanwhile; None where time was over."""
         since = workflow.now()
+        self.taken = seen if seen.captured else None
         late, over = since + ESCALATE_AFTER, since + DECIDE_WITHIN
         show(state=PaymentStatus.REVIEW, attention=True, due=over)
         escalated = False
@@ -48,7 +51,9 @@ class Reviewing:
                 await self._escalate()
                 escalated = True
             found = await self.look() if self.decided() is None else None
-            if found is not None and found.status != "authorized":
+            if found is not None and found.captured and found.status != "refunded":
+                self.taken = found
+            elif found is not None and found.status != "authorized":
                 show(attention=False)
                 return found
         show(attention=False)
@@ -57,6 +62,7 @@ class Reviewing:
     def _say(self, since: datetime, over: datetime, escalated: bool) -> None:
         waiting(
             f"compliance to release or to block payment {self.payment_id}"
+            + (" (taken at the gateway, not delivered)" if self.taken else "")
             + (" (overdue: escalated)" if escalated else ""),
             since=since,
             otherwise=f"nothing is taken; from {over.isoformat(timespec='minutes')} the money goes back",

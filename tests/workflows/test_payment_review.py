@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing._timeskipping import TimeSkipper
@@ -130,6 +131,50 @@ async def test_a_blocked_payment_goes_back_and_the_customer_sees_a_neutral_code(
         await place.control("/clock", now=datetime.now(UTC).isoformat(), run=True)
     assert await place.effects("captured", brought["razorpay_payment_id"]) == []
     assert await place.documents(one) == []
+
+
+@pytest.mark.parametrize("action", ["release", "block"])
+@pytest.mark.parametrize("early", [True, False])
+async def test_what_is_taken_at_the_gateway_is_delivered_only_by_the_decision(
+    place: Shop, action: str, early: bool
+) -> None:
+    if early:
+        one = await place.purchase(amount=HIGH)
+        await tier(place, one, "intermediate")
+        await scored(place, one, "location", 90)
+        handle = await place.open(one)
+        brought = await place.pay(one)
+        await taken(place, brought)
+        assert (await place.confirm(handle, brought))["status"] == "review"
+    else:
+        one, handle, brought = await reviewed(place)
+        await taken(place, brought)
+        await place.hint(handle)
+    assert one.buyer is not None
+    assert await attention(handle)
+    assert await one.buyer.query("heard") == []
+    await handle.execute_update(action, decision(place, one, action))
+    await handle.result()
+    heard = [said["signal"] for said in await one.buyer.query("heard")]
+    assert (await place.documents(one))[0]["kind"] == "invoice"
+    if action == "release":
+        assert heard == ["captured"]
+        assert (await place.payment(one))["status"] == "captured"
+    else:
+        await place.status(one, "refunded")
+        assert "captured" not in heard
+    assert {alert["decision"] for alert in await alerts(place, one)} == {f"{action.removesuffix('e')}ed"}
+
+
+async def taken(place: Shop, brought: dict[str, Any]) -> None:
+    """Somebody captures it at the gateway's dashboard."""
+    keys = (await place.http.get("/_control/credentials")).json()["razorpay"]
+    answer = await place.http.post(
+        f"/razorpay/v1/payments/{brought['razorpay_payment_id']}/capture",
+        json={"amount": HIGH, "currency": "INR"},
+        auth=httpx.BasicAuth(keys["key_id"], keys["key_secret"]),
+    )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_what_nobody_decides_is_escalated_and_then_lapses(place: Shop) -> None:
