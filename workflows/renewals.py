@@ -39,6 +39,12 @@ class Collection:
         self._about = about
         self._awaiting_approval = awaiting_approval
         self._hints = hints
+        self._heard = hints()
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether a webhook spoke of the debit after the gateway was asked for the last time."""
+        return self._hints() != self._heard
 
     async def result(self) -> DebitResult:
         """Never `PENDING` or `UNSENT`: it is captured, failed, withdrawn, or proven absent."""
@@ -50,6 +56,7 @@ class Collection:
     async def _send(self) -> DebitResult:
         """Sends the debit once; whatever is not an answer is looked up."""
         while True:
+            self._heard = self._hints()
             try:
                 return await workflow.execute_activity_method(
                     DebitsPort.debit,
@@ -111,7 +118,7 @@ class Collection:
             return
 
     async def _look(self) -> DebitResult:
-        self._about.as_of = workflow.now()
+        self._about.as_of, self._heard = workflow.now(), self._hints()
         return await workflow.execute_activity_method(
             DebitsPort.look, self._about, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
         )

@@ -112,7 +112,8 @@ class SubscriptionRenewals(SubscriptionCommands):
             terms=self._state.renewal_terms(),
             as_of=workflow.now(),
         )
-        result = await Collection(about, self._await_approval, lambda: self._hints).result()
+        collection = Collection(about, self._await_approval, lambda: self._hints)
+        result = await collection.result()
         async with self._writing:
             match result.status:
                 case DebitStatus.CAPTURED:
@@ -124,6 +125,8 @@ class SubscriptionRenewals(SubscriptionCommands):
                     await self._missed(result)
                 case _:
                     await self._settle_missed(result, told=False)
+        if result.status in (DebitStatus.FAILED, DebitStatus.ABSENT) and collection.overtaken:
+            await self._examine(debit.gateway_order_id)
         if result.status is not DebitStatus.WITHDRAWN:
             await self._continue(result.payment_id)
 
@@ -182,6 +185,8 @@ class SubscriptionRenewals(SubscriptionCommands):
     async def _missed(self, result: DebitResult) -> None:
         # A pause or a cancel that came meanwhile stands.
         if self._state.status not in COLLECTING:
+            # A webhook about it is from now on one about an earlier debit.
+            self._state.debit = None
             await self._settle_missed(result, told=False)
             return
         self._state.miss(workflow.now())

@@ -353,6 +353,32 @@ async def test_a_bank_that_says_yes_after_no_renews_and_nothing_more_is_debited(
     assert await place.charges(one) == []
 
 
+async def test_a_yes_that_is_told_while_the_no_is_on_its_way_is_looked_at(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(minutes=5))
+    await place.control(
+        "/faults", target="razorpay", match="create/recurring", fault="slow", times=1, seconds=3
+    )
+    passing = asyncio.create_task(place.forward(one, timedelta(minutes=10)))
+
+    async def sending() -> bool:
+        return [debit["state"] for debit in await place.debits(one)] == ["sending"]
+
+    await eventually(sending, "the debit to leave")
+    # The order is paid before the debit arrives, which the gateway then refuses.
+    order_id = await late_yes(place, one)
+    await one.handle.signal("gateway_event", {"event_number": 1, "gateway_order_id": order_id})
+    await passing
+
+    async def renewed() -> bool:
+        return bool((await place.row(one))["period"] == 2)
+
+    await eventually(renewed, "the money to be seen")
+    assert [debit["state"] for debit in await place.debits(one)] == ["captured"]
+    assert await place.charges(one) == []
+
+
 async def test_a_late_yes_that_no_webhook_told_of_is_seen_before_the_next_debit(place: Town) -> None:
     one = await place.active()
     row = await place.row(one)
