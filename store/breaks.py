@@ -25,9 +25,14 @@ from store.reconciliation import side
 
 
 async def find(connection: Connection, break_id: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """The break; `user_id` is whose payment it is about."""
     if lock:
         await connection.execute("SELECT FROM finance.breaks WHERE break_id = %s FOR UPDATE", (break_id,))
-    cursor = await connection.execute("SELECT * FROM finance.breaks WHERE break_id = %s", (break_id,))
+    cursor = await connection.execute(
+        """SELECT b.*, p.user_id FROM finance.breaks b LEFT JOIN finance.payments p USING (payment_id)
+           WHERE break_id = %s""",
+        (break_id,),
+    )
     return await cursor.fetchone()
 
 
@@ -66,9 +71,10 @@ async def to_tell(
 ) -> list[dict[str, Any]]:
     """Breaks of the day that wait, and whatever this reading changed on any day; by id, after `after`."""
     cursor = await connection.execute(
-        """SELECT * FROM (
+        """SELECT b.*, p.user_id FROM (
                SELECT * FROM finance.breaks WHERE date = %(day)s AND status <> 'resolved'
                UNION SELECT * FROM finance.breaks WHERE seen_date = %(day)s AND seen_reading = %(reading)s) b
+           LEFT JOIN finance.payments p USING (payment_id)
            WHERE break_id > %(after)s ORDER BY break_id LIMIT %(limit)s""",
         {"day": day, "reading": reading, "after": after, "limit": limit},
     )

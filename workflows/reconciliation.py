@@ -214,6 +214,8 @@ class ReconciliationBreak:
             raise refuse("assertion_invalid") from None
         if inside.role != "finance":
             raise refuse("assertion_invalid")
+        if inside.subject == self._given.found.user_id:
+            raise refuse("own_case")
         return inside.subject
 
     def _show(self) -> None:
@@ -224,6 +226,7 @@ class ReconciliationBreak:
         show(
             state="claimed" if decided else found.status, attention=not decided, due=found.due_at,
             amount=abs(found.difference), reference=list(dict.fromkeys(each for each in known if each)),
+            customer=found.user_id,
         )  # fmt: skip
         size = f"{found.difference} paise on gateway clearing"
         if decided:

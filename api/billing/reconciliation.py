@@ -151,11 +151,14 @@ async def listing(
 async def resolve(
     break_id: str, body: Decision, principal: Finance, commander: Commanding, platform: PlatformDep
 ) -> JSONResponse:
-    """One person's decision. Above ₹50,000 it answers `awaiting_second` until another person agrees."""
+    """One person's decision, never about their own payment. Above ₹50,000 it answers `awaiting_second` until
+    another person agrees."""
     async with platform.database.reading() as connection:
         row = await breaks.find(connection, break_id)
     if row is None:
         raise Problem(404)
+    if row["user_id"] == principal.user_id:
+        raise Problem(403, "own_case")
     run_id = workflow_id(Kind.BREAK, row["date"].isoformat(), row["kind"], row["reference"])
     note_id, now = mint(Prefix.NOTE), datetime.now(UTC)
 

@@ -81,6 +81,8 @@ class Found(BaseModel):
     about: str = ""
     """The gateway's id of what differs."""
     payment_id: str | None = None
+    user_id: str | None = None
+    """Whose payment it is: this person decides nothing about it."""
     utr: str | None = None
     ended: Ended | None = None
     claim: Claim | None = None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -11,16 +12,23 @@ from cli.embedded import EmbeddedEngines
 from domain.reconciliation import decide_by
 from tests.api.conftest import Api, Person
 from tests.workflows.settlements import SettlementDay, decide, served
-from tests.workflows.subscribers import town
+from tests.workflows.subscribers import refusal, town
 
 
 @pytest.fixture(scope="module")
-async def day(engines: EmbeddedEngines) -> AsyncIterator[SettlementDay]:
-    """Three payments and a refund settled; one fee wrong, one line missing and claimed."""
+async def buyer(api: Api) -> Person:
+    """Of finance, and a customer too."""
+    return await api.staff("finance")
+
+
+@pytest.fixture(scope="module")
+async def day(engines: EmbeddedEngines, buyer: Person) -> AsyncIterator[SettlementDay]:
+    """Three payments and a refund settled; one fee wrong, the buyer's, one line missing and claimed."""
     async with town(engines, engines.settings.postgres, serve=False) as place, served(place):
         made = SettlementDay(place)
         await made.begin()
-        paid = [await made.paid(amount) for amount in (1_999_00, 60_000_00, 7_000_00)]
+        paid = [await made.paid(1_999_00, buyer.user_id)]
+        paid += [await made.paid(amount) for amount in (60_000_00, 7_000_00)]
         await made.refunded(paid[2], 500_00)
         await made.settle()
         await made.plant("wrong_fee", payment_id=paid[0].id, amount=99_00)
@@ -101,3 +109,19 @@ async def test_the_lines_come_as_csv_and_the_day_as_pdf(
         assert missing.status_code == 404
     customer = await api.signed_in()
     assert (await api.get(f"{path}.pdf", headers=customer.headers)).status_code == 403
+
+
+async def test_nobody_decides_a_break_about_their_own_payment(
+    api: Api, day: SettlementDay, buyer: Person, finance: Person
+) -> None:
+    listed = await api.get(f"/v1/finance/breaks?date={day.date.isoformat()}", headers=finance.headers)
+    own = next(item for item in listed.json()["items"] if item["kind"] == "wrong_fee")
+    run_id = f"break:{own['date']}:wrong_fee:{own['reference']}"
+    body = {"resolution": "write_off", "note": "it is small"}
+    for path in (f"/v1/finance/breaks/{own['break_id']}/resolve", f"/v1/staff/runs/{run_id}/actions/resolve"):
+        headers = {**buyer.headers, "Idempotency-Key": secrets.token_hex(8)}
+        answer = await api.post(path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "own_case"), path
+    run = day.town.client.get_workflow_handle(run_id)
+    signed = day.decision(run_id, "write_off", buyer.user_id)
+    assert await refusal(run.execute_update("resolve", signed)) == "own_case"
