@@ -14,7 +14,7 @@ from domain.errors import Rejected
 from domain.fee_cap import applies_to
 from domain.money import MIN_PAISE
 from domain.payments import PaymentStatus, Purpose
-from domain.proration import unexpired
+from domain.proration import owed_back
 from domain.subscriptions import outcome_message_id
 from models.messages.subscription_state import Cut, PlanTerms, SubscriptionState
 from models.messages.subscriptions import (
@@ -254,6 +254,6 @@ async def _credit(connection: Connection, cut: Cut) -> int:
     row = await payments.find(connection, cut.payment_id)
     if row is None:
         raise Rejected("payment_unknown")
-    rest = unexpired(row["amount"], cut.start, cut.end, cut.at, day_used=cut.day_used)
-    owed = min(rest, row["amount"] - row["amount_refunding"])
+    gone_back = row["amount_refunding"] + row["amount_lost"]
+    owed = owed_back(row["amount"], gone_back, cut.start, cut.end, cut.at, day_used=cut.day_used)
     return owed if owed >= MIN_PAISE else 0

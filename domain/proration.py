@@ -22,3 +22,12 @@ def unexpired(amount: int, start: datetime, end: datetime, at: datetime, *, day_
     begun = max(today, first)
     rest = (last - begun).days - (1 if day_used and today >= first else 0)
     return amount * min(max(rest, 0), days) // days
+
+
+def owed_back(
+    amount: int, gone_back: int, start: datetime, end: datetime, at: datetime, *, day_used: bool = True
+) -> int:
+    """Paise of `amount` that are to go back at `at` for the days to come: what `unexpired` says, less the
+    `gone_back` paise that the customer has had of it before for whatever reason, so that no part is given
+    twice and never more than was paid."""
+    return max(0, unexpired(amount, start, end, at, day_used=day_used) - gone_back)

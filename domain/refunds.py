@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from domain.ledger import Account, Entry, credit, debit
 from domain.payments import Purpose
-from domain.proration import unexpired
+from domain.proration import owed_back
 
 COURSE_COOLING_OFF = timedelta(days=7)
 """A course that is not finished may be given back within a week: Treum's own rule, no law gives a term."""
@@ -49,8 +49,7 @@ def subscription_grant(
         return 0
     if captured_at < period_start:
         return 0
-    owed = unexpired(amount, period_start, period_end, now)
-    return max(0, min(left, owed - (amount - left)))
+    return owed_back(amount, amount - left, period_start, period_end, now)
 
 
 def grant(

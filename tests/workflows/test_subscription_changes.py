@@ -9,6 +9,7 @@ import pytest
 
 from cli.embedded import EmbeddedEngines
 from domain.proration import unexpired
+from domain.refunds import subscription_grant
 from models.messages.billing import PaymentRefunded
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
@@ -199,6 +200,24 @@ async def test_a_period_whose_payment_went_back_whole_ends_and_a_part_does_not_e
     assert (await place.held(one))["revoked_at"] is not None
     assert (await place.row(one))["next_debit_at"] is None
     assert await place.rows("SELECT 1 FROM finance.refunds WHERE user_id = %s", one.user_id) == []
+
+
+async def test_what_was_given_back_before_is_taken_off_what_an_end_gives(place: Town) -> None:
+    one = await place.active()
+    payment_id = (await place.row(one))["payment_id"]
+    async with place.database.transaction() as connection:
+        goodwill = "UPDATE finance.payments SET amount_refunding = 50000 WHERE payment_id = %s"
+        await connection.execute(goodwill, (payment_id,))
+    await place.forward(one, timedelta(days=12))
+    await place.command(one, "cancel", at_period_end=False)
+    row = await place.row(one)
+    start, end, left_at = row["current_period_start"], row["current_period_end"], row["cancel_at"]
+    owed = unexpired(PREMIUM, start, end, left_at) - 500_00
+    assert (await place.refund_of(payment_id))["amount"] == owed
+    # The rule by which a customer's own request is granted is the same: nothing more.
+    left = PREMIUM - 500_00
+    assert subscription_grant(PREMIUM, left, start, start, end, "cancelled", left_at) == owed
+    assert subscription_grant(PREMIUM, left - owed, start, start, end, "cancelled", left_at) == 0
 
 
 async def test_who_leaves_at_the_end_gets_nothing_back(place: Town) -> None:
