@@ -138,8 +138,8 @@ class SubscriptionActivities(SubscriptionsPort):
             if debit is None:
                 raise Rejected("debit_unknown")
             await renewal_payments.open_row(
-                connection, self._vault, state.terms(), state.user_id, state.subscription_id, state.mandate,
-                result.payment_id, debit["gateway_order_id"], renew.amount, renew.as_of,
+                connection, self._vault, renew.terms or state.terms(), state.user_id, state.subscription_id,
+                state.mandate, result.payment_id, debit["gateway_order_id"], renew.amount, renew.as_of,
             )  # fmt: skip
             await captures.book(
                 connection, self._vault, self._supplier, result.payment_id, result.gateway, "renewal",

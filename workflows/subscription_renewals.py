@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.search_attributes import Attribute
-    from models.messages.subscription_state import Debit
+    from models.messages.subscription_state import Debit, PlanTerms
     from models.messages.subscriptions import (
         Collect,
         DebitResult,
@@ -117,7 +117,7 @@ class SubscriptionRenewals(SubscriptionCommands):
         async with self._writing:
             match result.status:
                 case DebitStatus.CAPTURED:
-                    await self._captured(debit, result)
+                    await self._captured(debit, result, about.terms)
                 case DebitStatus.WITHDRAWN:
                     if self._is_present(debit):
                         self._state.withdraw()
@@ -140,7 +140,7 @@ class SubscriptionRenewals(SubscriptionCommands):
                 self._state.move(Status.AWAITING_APPROVAL, workflow.now())
                 await self._save()
 
-    async def _captured(self, debit: Debit, result: DebitResult) -> None:
+    async def _captured(self, debit: Debit, result: DebitResult, terms: PlanTerms | None = None) -> None:
         """Books the money with its period; without one, and gives it back, where nobody wants it any more:
         a cancel came meanwhile, the period is paid, or is to be one of another price."""
         state, now = self._state, workflow.now()
@@ -154,6 +154,7 @@ class SubscriptionRenewals(SubscriptionCommands):
             result=result,
             wanted=wanted,
             amount=amount,
+            terms=terms,
             next_debit_at=state.next_debit(now),
             as_of=now,
         )

@@ -186,6 +186,8 @@ class Renew(BaseModel):
     """False where the money is booked only to be given back: it came after a cancel, or a second time."""
     amount: int
     """What the gateway took."""
+    terms: PlanTerms | None = None
+    """The plan that the debit was for, where it is known; else that of the state."""
     next_debit_at: AwareDatetime | None
     as_of: AwareDatetime
 

@@ -113,6 +113,13 @@ async def test_a_debit_that_had_left_before_the_upgrade_goes_back(place: Town) -
     row = await changed(place, one, UP)
     [debit] = await place.debits(one)
     assert (await place.refund_of(debit["payment_id"]))["amount"] == PREMIUM
+    # Its invoice names the plan that it was for.
+    titles = await place.rows(
+        """SELECT t.plan_id FROM finance.payments p JOIN finance.subscription_plans t ON t.name = p.title
+           WHERE p.payment_id = %s""",
+        debit["payment_id"],
+    )
+    assert titles == [{"plan_id": "pln_premium_monthly"}]
     assert ((await place.row(one))["status"], row["period"]) == ("active", 2)
 
 
