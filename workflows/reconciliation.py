@@ -114,15 +114,19 @@ class Reconciliation:
         return self._compared or running
 
     async def _tell(self, found: Found) -> None:
-        """The break outlives this run, and is found again by its id when the day is compared again."""
+        """The break outlives this run, and is found again by its id when the day is compared again. One that
+        had ended, its claim paid, is run anew where the line that paid it is gone."""
         run_id = workflow_id(Kind.BREAK, found.date.isoformat(), found.kind, found.reference)
-        if found.status is not BreakStatus.RESOLVED:
+        again = found.status is BreakStatus.RESOLVED
+        if not again or found.claim is Claim.OPEN:
             with suppress(WorkflowAlreadyStartedError):
                 await workflow.start_child_workflow(
                     "ReconciliationBreak",
                     BreakInput(found=found, assertion_public_key=self._given.assertion_public_key),
                     id=run_id,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                    if again
+                    else WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     parent_close_policy=ParentClosePolicy.ABANDON,
                     static_summary=f"Break {found.kind} {found.reference} of {found.date}",
                     static_details=f"{found.break_id} leaves {found.difference} paise on gateway clearing",

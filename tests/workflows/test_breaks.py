@@ -172,6 +172,27 @@ async def test_a_claim_that_is_never_paid_is_given_up_by_two_people(day: Settlem
     assert [each.kind for each in (await following.reconcile()).breaks] == ["extra_line"]
 
 
+async def test_a_claim_whose_payment_is_taken_back_is_waited_for_again(day: SettlementDay) -> None:
+    one, _ = await day.paid(), await day.paid(5_000_00)
+    await day.settle()
+    planted = await day.plant("missing_line", payment_id=one.id)
+    [found] = (await day.reconcile()).breaks
+    await decide(day, found, "claim_gateway")
+    following = day.after()
+    await day.town.control("/razorpay/line", date=following.date.isoformat(), line=planted["before"])
+    await following.reconcile()
+    handle = run_of(day, found)
+    assert await handle.result() == "resolved"
+    await following.plant("missing_line", payment_id=one.id)
+    assert (await following.reconcile()).lines == 0
+    assert (await day.book())["gateway_claims"] == 1_999_00
+    # The run that saw it paid has ended: another waits, so that somebody can act.
+    assert (await decide(day, found, "write_off"))["claim"] == "given_up"
+    assert await handle.result() == "resolved"
+    book = await net(day.town, day, following)
+    assert (book["bad_debt"], "gateway_claims" in book) == (1_999_00, False)
+
+
 async def _version(day: SettlementDay) -> int:
     [row] = await day.town.rows("SELECT version FROM finance.reconciliations WHERE date = %s", day.date)
     return int(row["version"])
