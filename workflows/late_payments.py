@@ -41,12 +41,16 @@ class LatePaymentWorkflow:
             amount=given.amount,
             reference=[given.payment_id, given.gateway_order_id],
         )
-        seen = await self._read()
-        match seen.status if seen else None:
-            case "authorized" | "captured" | "refunded" if seen is not None:
+        while True:
+            seen = await self._read()
+            if seen is not None and seen.status in ("authorized", "captured", "refunded"):
                 await self._return(seen)
-            case _:
+                break
+            if self._hint is None:
                 working("the gateway holds no money of this payment")
+                break
+            # A webhook that came during the read may tell of more than it saw: nobody else hears of it.
+            self._hint = None
         return PaymentState(payment_id=given.payment_id, status=self._status)
 
     @workflow.signal

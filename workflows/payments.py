@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.capturing import Capturing
     from workflows.failures import outcome
+    from workflows.late_payments import REASON as LATE
     from workflows.order_reading import look_at_order, read_order
     from workflows.payment_messages import PaymentMessages
     from workflows.ports.billing import BillingPort, GatewayPort
@@ -57,6 +58,7 @@ class PaymentWorkflow(PaymentMessages):
     async def run(self, given: PaymentInput) -> PaymentOutcome:
         if await self._open():
             await self._collect()
+            await self._hear_late_news()
         self._over = True
         await workflow.wait_condition(workflow.all_handlers_finished)
         return PaymentOutcome(
@@ -158,6 +160,9 @@ class PaymentWorkflow(PaymentMessages):
         """The bank holds the money: take it if the thing is still wanted, else let it go back. What somebody
         took at the gateway is looked at like what we would take, before it buys anything."""
         checked = await self._advance(PaymentStatus.AUTHORIZED, source, seen.id)
+        if checked.status is PaymentStatus.EXPIRED:
+            # The end was written by a step that was cut off, and what it had read is read again.
+            return await self._let_lapse(seen, source, LATE)
         if checked.refused is None and checked.wanted and checked.review:
             after = await self._reviewed(seen)
             if after is None:
@@ -261,6 +266,14 @@ class PaymentWorkflow(PaymentMessages):
         show(state=status)
         working(f"ended: {status}")
         await self._tell_ended(status)
+
+    async def _hear_late_news(self) -> None:
+        """What was told while the end was written is told to nobody else: money that is there goes back."""
+        while self._status is PaymentStatus.EXPIRED and self._hint is not None:
+            source, self._hint = self._hint, None
+            seen = await self._read()
+            if seen is not None and seen.status in ("authorized", "captured"):
+                await self._let_lapse(seen, source, LATE)
 
     # Steps
 

@@ -251,6 +251,24 @@ async def test_an_unpaid_checkout_expires_after_three_days_and_the_buyer_is_told
     assert (await place.open(again)) is not None
 
 
+async def test_money_that_comes_while_the_end_is_written_goes_back(place: Shop) -> None:
+    one = await place.purchase()
+    handle = await place.open(one)
+    async with place.database.transaction() as connection:
+        await connection.execute(
+            "SELECT FROM finance.payments WHERE payment_id = %s FOR UPDATE", (one.payment_id,)
+        )
+        await TimeSkipper(place.client).fast_forward(handle, timedelta(days=3, minutes=1))
+        blocked = "SELECT FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+        await eventually(lambda: place.rows(blocked), bool)
+        await place.pay(one)
+        await place.hint(handle)
+    row = await place.status(one, "refund_pending")
+    assert row["failure_code"] == "late_authorisation"
+    assert await place.effects("captured", row["gateway_payment_id"]) == []
+    await handle.terminate()
+
+
 async def test_a_failed_payment_stays_payable_for_three_days_then_expires(place: Shop) -> None:
     one = await place.purchase()
     handle = await place.open(one)
