@@ -49,7 +49,7 @@ class Claim(StrEnum):
     SETTLED = "settled"
     """A later line of a report has paid it."""
     GIVEN_UP = "given_up"
-    """Finance expects nothing any more."""
+    """Finance expects nothing of it in a report any more: it is lost, or was paid another way."""
 
 
 class DayStatus(StrEnum):
@@ -82,6 +82,8 @@ class Resolution(StrEnum):
     """The gateway owes it (or is owed it): a claim stands in the book until it is paid."""
     WRITE_OFF = "write_off"
     """Nobody will pay it: a loss, or a gain."""
+    PAID_OUTSIDE = "paid_outside"
+    """Of a claim alone: it was paid to the bank, outside of the settlements."""
 
 
 DECIDE_WITHIN_DAYS = 3

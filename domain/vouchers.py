@@ -1,8 +1,8 @@
 """Postings that a person of finance makes by hand: what no process of the platform knows of.
 
 Tax paid to the government, input tax set off, income tax that a payer has withheld (TDS), a suspense that is
-explained, a claim paid outside a settlement. The other accounts are moved by processes alone: a voucher there
-would part the book from the records that it is held against.
+explained. The other accounts are moved by processes alone: a voucher there would part the book from the
+records that it is held against. A claim that is paid outside of a settlement ends with its break.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from domain.ledger import Account, Entry, Line
 BY_HAND = frozenset(
     {
         Account.BANK, Account.TDS_RECEIVABLE, Account.INPUT_GST, Account.OUTPUT_CGST, Account.OUTPUT_SGST,
-        Account.OUTPUT_IGST, Account.GATEWAY_CLAIMS, Account.RECONCILIATION_SUSPENSE, Account.GATEWAY_FEES,
-        Account.BAD_DEBT, Account.RECONCILIATION_GAINS, Account.RECONCILIATION_LOSSES,
+        Account.OUTPUT_IGST, Account.RECONCILIATION_SUSPENSE, Account.GATEWAY_FEES, Account.BAD_DEBT,
+        Account.RECONCILIATION_GAINS, Account.RECONCILIATION_LOSSES,
     }
 )  # fmt: skip
 """Accounts that a voucher may move."""

@@ -117,7 +117,7 @@ class BreakRow(SQLModel, table=True):
     ended: str | None = Field(default=None, sa_type=Text)
     claim: str | None = Field(default=None, sa_type=Text)
     claim_resolution: str | None = Field(default=None, sa_type=Text)
-    """Where a claim went that was given up."""
+    """Where a claim went that was given up: `paid_outside` to the bank."""
     claim_note_id: str | None = Field(default=None, sa_type=Text)
     claim_first_by: str | None = Field(default=None, sa_type=Text)
     claim_second_by: str | None = Field(default=None, sa_type=Text)

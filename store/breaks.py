@@ -134,7 +134,7 @@ async def decide(
     any other resolution, by as many people.
 
     Raises:
-        Rejected: `break_unknown`, `already_resolved`, `same_person`, `resolution_differs`.
+        Rejected: `break_unknown`, `already_resolved`, `not_claimed`, `same_person`, `resolution_differs`.
     """
     row = await find(connection, break_id, lock=True)
     if row is None:
@@ -145,6 +145,8 @@ async def decide(
         if row["claim"] != Claim.OPEN or resolution is Resolution.CLAIM_GATEWAY:
             raise Rejected("already_resolved")
         return await _give_up(connection, row, resolution, note_id, subject, now)
+    if resolution is Resolution.PAID_OUTSIDE:
+        raise Rejected("not_claimed")
     first = row["status"] == BreakStatus.OPEN
     if not first and row["first_by"] == subject:
         raise Rejected("same_person")
@@ -191,7 +193,8 @@ async def _give_up(
     subject: str,
     now: datetime,
 ) -> dict[str, Any]:
-    """Takes an unpaid claim off the account of claims, once as many people agree as a break takes."""
+    """Takes a claim that no report pays off the account of claims, once as many people agree as a break
+    takes. No later line pays it: where one comes all the same, finance is asked what it is."""
     first = row["claim_first_by"] is None
     if row["claim_first_by"] == subject:
         raise Rejected("same_person")
@@ -256,3 +259,5 @@ def _account(resolution: Resolution, left: int) -> Account:
             return Account.GATEWAY_CLAIMS
         case Resolution.WRITE_OFF:
             return Account.BAD_DEBT if left > 0 else Account.RECONCILIATION_GAINS
+        case Resolution.PAID_OUTSIDE:
+            return Account.BANK

@@ -61,7 +61,9 @@ SELECT -(coalesce((SELECT sum(amount) FROM finance.payments WHERE captured_at IS
 
 BANK = """
 SELECT -(coalesce((SELECT sum(booked_bank) FROM finance.settlements), 0)
-     - coalesce((SELECT sum(amount) FROM finance.refunds WHERE status = 'processed' AND utr IS NOT NULL), 0))
+     - coalesce((SELECT sum(amount) FROM finance.refunds WHERE status = 'processed' AND utr IS NOT NULL), 0)
+     + coalesce((SELECT sum(booked) FROM finance.breaks
+                 WHERE claim = 'given_up' AND claim_resolution = 'paid_outside'), 0))
 """
 
 REVENUE = """
@@ -143,7 +145,9 @@ PROOFS = {
     "clearing is what the gateway has": _differs(
         "gateway_clearing", CLEARING, "captures, refunds, disputes, settlements and breaks"
     ),
-    "the bank is what was settled": _differs("bank", BANK, "settlements less refunds paid by transfer"),
+    "the bank is what was settled": _differs(
+        "bank", BANK, "settlements, refunds paid by transfer and claims paid outside of settlements"
+    ),
     "disputes are what is held": _differs(
         "disputes",
         f"SELECT -coalesce(sum(amount) FILTER (WHERE {LIVE}), 0) FROM finance.disputes",  # noqa: S608

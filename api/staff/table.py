@@ -54,7 +54,7 @@ class SettledPayment(Noted):
 
 
 class BreakDecision(Noted):
-    resolution: Literal["accept", "post_adjustment", "claim_gateway", "write_off"]
+    resolution: Literal["accept", "post_adjustment", "claim_gateway", "write_off", "paid_outside"]
 
 
 class DayBreakDecision(Noted):

@@ -214,6 +214,8 @@ async def test_a_voucher_that_is_rejected_posts_nothing(office: Office) -> None:
     [
         ({"lines": [{"account": "bank", "debit": 5}, {"account": "deferred_revenue", "credit": 5}]},
          "account_not_by_hand"),
+        ({"lines": [{"account": "bank", "debit": 5}, {"account": "gateway_claims", "credit": 5}]},
+         "account_not_by_hand"),
         ({"lines": [{"account": "bank", "debit": 5}, {"account": "bad_debt", "credit": 4}]}, "unbalanced"),
         ({"lines": [{"account": "bank", "debit": 5, "credit": 5}, {"account": "bank"}]}, "one_side"),
         ({"date": "2099-01-01"}, "date_ahead"),

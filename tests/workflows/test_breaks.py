@@ -13,6 +13,7 @@ from cli.embedded import EmbeddedEngines
 from domain.reconciliation import BreakKind, break_id
 from models.contracts.identifiers import Prefix, mint
 from models.messages.reconciliation import Found
+from store import proof
 from tests.workflows.settlements import SettlementDay, decide, run_of, served
 from tests.workflows.subscribers import Town, eventually, refusal, town
 
@@ -170,6 +171,32 @@ async def test_a_claim_that_is_never_paid_is_given_up_by_two_people(day: Settlem
     following = day.after()
     await day.town.control("/razorpay/line", date=following.date.isoformat(), line=planted["before"])
     assert [each.kind for each in (await following.reconcile()).breaks] == ["extra_line"]
+
+
+async def test_a_claim_that_was_paid_outside_of_the_settlements_is_paid_once(day: SettlementDay) -> None:
+    one, _ = await day.paid(60_000_00), await day.paid()
+    await day.settle()
+    planted = await day.plant("missing_line", payment_id=one.id)
+    [found] = (await day.reconcile()).breaks
+    assert await refusal(decide(day, found, "paid_outside")) == "not_claimed"
+    for subject in ("usr_one", "usr_two"):
+        await decide(day, found, "claim_gateway", subject)
+    before = (await day.book())["bank"]
+    assert (await decide(day, found, "paid_outside"))["status"] == "awaiting_second"
+    assert (await decide(day, found, "paid_outside", "usr_two"))["claim"] == "given_up"
+    assert await run_of(day, found).result() == "resolved"
+    book = await day.book()
+    assert (book["bank"], book["gateway_clearing"]) == (before + 60_000_00, -61_999_00)
+    assert "gateway_claims" not in book
+    async with day.town.database.reading() as connection:
+        assert not {"the bank is what was settled", "claims are what was claimed"} & {
+            name for name, wrong in (await proof.proven(connection)).items() if wrong
+        }
+    # The gateway settles it as well: finance is asked, and the claim is not credited again.
+    following = day.after()
+    await day.town.control("/razorpay/line", date=following.date.isoformat(), line=planted["before"])
+    assert [each.kind for each in (await following.reconcile()).breaks] == ["extra_line"]
+    assert (await day.book()) == book
 
 
 async def test_a_claim_whose_payment_is_taken_back_is_waited_for_again(day: SettlementDay) -> None:

@@ -71,7 +71,8 @@ ALTER TABLE finance.breaks
     ADD COLUMN ended text CHECK (ended IN ('decided', 'mended')),
     ADD COLUMN claim text CHECK (claim IN ('open', 'settled', 'given_up')),
     -- Who gave the claim up, and where it went.
-    ADD COLUMN claim_resolution text CHECK (claim_resolution IN ('accept', 'post_adjustment', 'write_off')),
+    ADD COLUMN claim_resolution text CHECK (claim_resolution IN
+        ('accept', 'post_adjustment', 'write_off', 'paid_outside')),
     ADD COLUMN claim_note_id text,
     ADD COLUMN claim_first_by text,
     ADD COLUMN claim_second_by text,
