@@ -153,7 +153,9 @@ async def test_money_taken_after_the_end_is_booked_and_given_back(till: Counter)
 
 async def test_a_failure_after_the_end_changes_nothing(till: Counter) -> None:
     person, checkout = await expired(till)
-    await till.shop.control("/razorpay/checkout", order_id=checkout["gateway_order_id"], outcome="failure")
+    order_id = checkout["gateway_order_id"]
+    before = await looks(till, order_id)
+    await till.shop.control("/razorpay/checkout", order_id=order_id, outcome="failure")
     handle = till.shop.client.get_workflow_handle(f"late-payment:{checkout['payment_id']}")
 
     async def ended() -> bool:
@@ -164,11 +166,19 @@ async def test_a_failure_after_the_end_changes_nothing(till: Counter) -> None:
 
     await eventually(ended, bool)
     assert (await handle.result())["status"] == "expired"
+    # A word that comes beside a read is not lost with the end: the gateway is read again.
+    assert await looks(till, order_id) >= before + 2
     # And money may still come later: the next word begins another look.
     brought = await till.pay(checkout)
     await till.settled(person, checkout["payment_id"], "refund_pending")
     assert await till.shop.effects("captured", brought["razorpay_payment_id"]) == []
     await handle.terminate()
+
+
+async def looks(till: Counter, order_id: str) -> int:
+    """How often the gateway was asked about an order."""
+    answer = await till.shop.http.get("/_control/journal", params={"target": "razorpay"})
+    return sum(item["path"].endswith(f"/orders/{order_id}/payments") for item in answer.json()["items"])
 
 
 def credentials(till: Counter) -> tuple[str, str]:
