@@ -38,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
         WithdrawConsent,
         decision_action,
     )
+    from workflows.bringing import command_id
     from workflows.failures import outcome, refuse
     from workflows.onboarding_book import CONSENT_WITHDRAWN, KycBook
     from workflows.onboarding_checks import judge, search, why
@@ -326,6 +327,7 @@ class CustomerOnboarding:
                 workflow_id=info.workflow_id,
                 action=decision_action(decision.case_id, decision.decision),
                 now=workflow.now(),
+                command_id=command_id(),
             )
         except ForgedAssertion as forged:
             raise refuse("forbidden", str(forged)) from None

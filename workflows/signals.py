@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         WatchMarket,
         Withdraw,
     )
+    from workflows.bringing import command_id
     from workflows.failures import refuse
     from workflows.ports.signals import MarketPort, SignalPort
     from workflows.visible import show, waiting, working
@@ -245,6 +246,7 @@ class SignalLifecycle:
                 workflow_id=workflow.info().workflow_id,
                 action=action,
                 now=workflow.now(),
+                command_id=command_id(),
             )
         except ForgedAssertion:
             raise refuse("forbidden", "the assertion does not hold") from None

@@ -36,7 +36,7 @@ def withdrawal_drive(settings: Settings, user_id: str) -> Drive:
 
 
 def decision_drive(
-    settings: Settings, user_id: str, officer: str, case_id: str, decision: str, note_id: str
+    settings: Settings, user_id: str, officer: str, case_id: str, decision: str, note_id: str, command_id: str
 ) -> Drive:
     """An officer's decision, with the API's signature that it is this officer's and no other."""
     assertion = Assertion(
@@ -45,6 +45,7 @@ def decision_drive(
         workflow_id=workflow_id(Kind.ONBOARDING, user_id),
         action=decision_action(case_id, decision),
         expires_at=datetime.now(UTC) + LIFETIME,
+        command_id=command_id,
     )
     given = {"case_id": case_id, "decision": decision, "note_id": note_id}
     signed = sign(settings.assertion_key.get_secret_value(), assertion)

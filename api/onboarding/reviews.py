@@ -57,14 +57,16 @@ async def decide(
     if case is None:
         raise Problem(404)
 
-    async def write(connection: Connection, note_id: str) -> None:
+    note_id = mint(Prefix.NOTE)
+
+    async def write(connection: Connection, _: str) -> None:
         now = datetime.now(UTC)
         await notes.write(connection, platform.vault, officer.user_id, body.reason, now, note_id)
 
     return await commander.run(
-        mint(Prefix.NOTE),
-        lambda note_id: decision_drive(
-            platform.settings, case["user_id"], officer.user_id, case_id, body.decision, note_id
+        mint(Prefix.COMMAND),
+        lambda command_id: decision_drive(
+            platform.settings, case["user_id"], officer.user_id, case_id, body.decision, note_id, command_id
         ),
         alongside=write,
         status=200,

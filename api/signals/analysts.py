@@ -95,11 +95,15 @@ async def publish(
     _: Annotated[NoBody | None, Body()] = None,
 ) -> JSONResponse:
     """Makes it public under the analyst's signed word; from then on it is never edited."""
-    argument = Publish(
-        assertion=asserted(platform, analyst, signal_id, "publish"),
-        registration_number=platform.settings.research_registration,
-    )
-    return await commander.run(signal_id, lambda found: update(found, "publish", argument), status=200)
+
+    def drive(command_id: str) -> Drive:
+        argument = Publish(
+            assertion=asserted(platform, analyst, signal_id, "publish", command_id),
+            registration_number=platform.settings.research_registration,
+        )
+        return update(signal_id, "publish", argument)
+
+    return await commander.run(mint(Prefix.COMMAND), drive, status=200, about=[signal_id])
 
 
 @router.post("/signals/{signal_id}/withdraw")
@@ -108,24 +112,30 @@ async def withdraw(
 ) -> JSONResponse:
     """Ends it before its time; what it brought until then counts all the same."""
     note_id, now = mint(Prefix.NOTE), datetime.now(UTC)
-    argument = Withdraw(assertion=asserted(platform, analyst, signal_id, "withdraw"), reason_note=note_id)
+
+    def drive(command_id: str) -> Drive:
+        word = asserted(platform, analyst, signal_id, "withdraw", command_id)
+        return update(signal_id, "withdraw", Withdraw(assertion=word, reason_note=note_id))
 
     async def alongside(connection: Connection, _: str) -> None:
         await notes.write(connection, platform.vault, analyst.user_id, body.reason, now, note_id=note_id)
 
     return await commander.run(
-        signal_id, lambda found: update(found, "withdraw", argument), alongside=alongside, status=200
+        mint(Prefix.COMMAND), drive, alongside=alongside, status=200, about=[signal_id]
     )
 
 
-def asserted(platform: Platform, analyst: Principal, signal_id: str, action: str) -> SignedAssertion:
-    """Who asks, in which role, for what, on which run: signed, for the process to check."""
+def asserted(
+    platform: Platform, analyst: Principal, signal_id: str, action: str, command_id: str
+) -> SignedAssertion:
+    """Who asks, in which role, for what, on which run, by which command: signed, for the process to check."""
     word = Assertion(
         subject=analyst.user_id,
         role=ANALYST,
         workflow_id=workflow_id(Kind.SIGNAL, signal_id),
         action=action,
         expires_at=datetime.now(UTC) + LIFETIME,
+        command_id=command_id,
     )
     return sign(platform.settings.assertion_key.get_secret_value(), word)
 

@@ -17,6 +17,8 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.platform import Platform
 from cli.embedded import EmbeddedEngines
+from models.contracts.assertions import Assertion
+from models.contracts.commands import Drive
 from store.vault import Vault
 
 PASSWORD = "correct horse battery staple 47"
@@ -140,6 +142,24 @@ class Api(httpx.AsyncClient):
             (row["channel"], ring.open(bytes(row["text"]), f"message:{row['message_id']}").decode())
             for row in rows
         ]
+
+    async def words(self, workflow_id: str | None = None) -> set[tuple[str, bool]]:
+        """Of each kept command that carries a signed word: its update, and whether the word is for it alone.
+
+        One that is not is refused for its age where the engines were down and the command is driven late.
+        """
+        async with self.platform.database.reading() as connection:
+            cursor = await connection.execute("SELECT command_id, drive FROM platform.commands")
+            rows = await cursor.fetchall()
+        firm, found = self.platform.vault.firm, set()
+        for row in rows:
+            drive = Drive.model_validate_json(firm.open(bytes(row["drive"]), row["command_id"]))
+            given = drive.argument or {}
+            word = given.get("assertion") or given.get("signed")
+            if word and workflow_id in (None, drive.workflow_id):
+                inside = Assertion.model_validate_json(word["assertion"])
+                found.add((drive.update or "", inside.command_id == drive.update_id))
+        return found
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ async def test_a_draft_is_for_staff_until_it_is_published(room: Newsroom) -> Non
     assert (await room.get(f"/signals/{signal_id}", customer)).status_code == 404
     answer = await room.post(f"/signals/{signal_id}/publish", room.analyst)
     assert (answer.status_code, answer.json()["status"]) == (200, "published")
+    assert await room.api.words(f"signal:{signal_id}") == {("publish", True)}
     seen = await room.signal(signal_id, customer)
     assert (seen["analyst"], seen["registration_number"]) == ("Asha Verma", "INH000000000")
     assert (seen["disclosure"], seen["rationale"]) == (DRAFT["disclosure"], DRAFT["rationale"])

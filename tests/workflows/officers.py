@@ -43,12 +43,15 @@ async def reviewed(api: Api, outside: Outside) -> Customer:
     return who
 
 
-def signed(api: Api, workflow_id: str, officer: str, case_id: str, decision: str, at: datetime) -> Any:
+def signed(
+    api: Api, workflow_id: str, officer: str, case_id: str, decision: str, at: datetime, command_id: str = ""
+) -> Any:
     assertion = Assertion(
         subject=officer,
         role="compliance",
         workflow_id=workflow_id,
         action=decision_action(case_id, decision),
         expires_at=at + timedelta(minutes=10),
+        command_id=command_id,
     )
     return sign(api.platform.settings.assertion_key.get_secret_value(), assertion)

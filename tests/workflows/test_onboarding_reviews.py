@@ -51,6 +51,7 @@ async def test_a_hit_is_approved_by_a_person_and_the_customer_sees_nothing_of_it
     answer = await decide(api, officer, case["case_id"], "approve")
     assert answer.status_code == 200
     assert answer.json() == {"case_id": case["case_id"], "status": "approved", "kyc_status": "verified"}
+    assert await api.words(process(api, who).id) == {("decide", True)}
     await kyc(api, who, "verified")
     late = await decide(api, officer, case["case_id"], "reject")
     assert (late.status_code, late.json()["code"]) == (409, "case_closed")
@@ -121,6 +122,18 @@ async def test_a_decision_typed_into_the_ui_is_refused(api: Api, outside: Outsid
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await handle.execute_update("decide", forged)
     assert refused.value.cause.details[0] == "forbidden"  # type: ignore[union-attr]
+    mine = [handle.id, officer.user_id, case["case_id"], "approve", datetime.now(UTC) - timedelta(days=1)]
+    decision = Decide(
+        case_id=case["case_id"],
+        decision="approve",
+        note_id="not_x",
+        signed=signed(api, *mine, "cmd_mine"),
+    )
+    with pytest.raises(WorkflowUpdateFailedError):
+        await handle.execute_update("decide", decision, id="cmd_another")
+    # Signed in time for its own command, it holds however late the engines take it.
+    await handle.execute_update("decide", decision, id="cmd_mine")
+    await kyc(api, who, "verified")
 
 
 async def test_an_undecided_case_escalates_after_a_day_and_can_still_be_decided(

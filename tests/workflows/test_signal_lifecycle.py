@@ -135,6 +135,7 @@ async def test_a_signal_ends_by_itself_when_its_time_is_over(parts: Parts, publi
         {"action": "withdraw"},
         {"workflow_id": "signal:another"},
         {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"command_id": "cmd_another"},
     ],
 )
 async def test_only_the_analysts_own_word_for_this_run_publishes(parts: Parts, changes: Any) -> None:
