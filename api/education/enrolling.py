@@ -173,25 +173,21 @@ async def grant(
 ) -> JSONResponse:
     """One more attempt than the rule allows, for a learner who has none left."""
     process = workflow_id(Kind.ENROLLMENT, enrollment_id)
-    assertion = sign(
-        platform.settings.assertion_key.get_secret_value(),
-        Assertion(
+
+    def drive(command_id: str) -> Drive:
+        assertion = Assertion(
             subject=principal.user_id,
             role=next(role for role in GRANTERS if role in principal.roles),
             workflow_id=process,
             action="grant_attempt",
             expires_at=datetime.now(UTC) + LIFETIME,
-        ),
-    )
-    return await commander.run(
-        mint(Prefix.COMMAND),
-        lambda command_id: update_drive(
-            enrollment_id,
-            "grant_attempt",
-            GrantAttempt(command_id=command_id, assessment_id=assessment_id, assertion=assertion),
-        ),
-        status=200,
-    )
+            command_id=command_id,
+        )
+        signed = sign(platform.settings.assertion_key.get_secret_value(), assertion)
+        asked = GrantAttempt(command_id=command_id, assessment_id=assessment_id, assertion=signed)
+        return update_drive(enrollment_id, "grant_attempt", asked)
+
+    return await commander.run(mint(Prefix.COMMAND), drive, status=200)
 
 
 async def owned_enrollment(platform: Platform, user_id: str, enrollment_id: str) -> dict[str, Any]:

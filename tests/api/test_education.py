@@ -19,6 +19,7 @@ from joserfc.jwk import RSAKey
 from api.education.streaming import signed
 from cli.embedded import EmbeddedEngines
 from models.contracts.credentials import hashed_name
+from models.contracts.workflow_ids import Kind, workflow_id
 from store import education_seed
 from tests.api.conftest import Api, Person, eventually
 from workers import billing, education
@@ -490,6 +491,8 @@ async def test_one_more_attempt_is_granted_by_staff_only(school: School, course:
     for _ in range(2):
         granted = await school.post(path, support, **same_key)
         assert granted.json()["attempts_left"] == 4, granted.text
+    words = await school.api.words(workflow_id(Kind.ENROLLMENT, enrollment_id))
+    assert words == {("grant_attempt", True)}
 
 
 async def _now(value: bool) -> bool:
