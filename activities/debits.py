@@ -1,5 +1,6 @@
 """What a renewal asks of the gateway: its notice, its debit, and what became of it."""
 
+import asyncio
 from functools import partial
 
 from temporalio import activity
@@ -29,12 +30,16 @@ from store.database import Connection, Database
 from store.vault import Vault
 from workflows.ports.subscriptions import DebitsPort
 
+SENDERS = 6
+"""Debits on their way at once: each holds a connection for its lock, and needs another to write what came."""
+
 
 class DebitActivities(DebitsPort):
     def __init__(self, database: Database, vault: Vault, gateway: RazorpayMandates) -> None:
         self._database = database
         self._vault = vault
         self._gateway = gateway
+        self._senders = asyncio.Semaphore(SENDERS)
 
     @activity.defn(name="subscriptions.notify")
     async def notify(self, notice: Notice) -> Debit:
@@ -87,10 +92,17 @@ class DebitActivities(DebitsPort):
 
     @activity.defn(name="subscriptions.debit")
     async def debit(self, collect: Collect) -> DebitResult:
-        """Sent at most once: the row goes from `noticed` to `sending` before the socket is opened."""
+        """Sent at most once: the row goes from `noticed` to `sending` before the socket is opened, under a
+        lock that is free again when nothing more can leave: this call has come back, or its process is gone.
+        """
         earlier = await self._earlier_success(collect)
         if earlier is not None:
             return earlier
+        async with self._senders, self._database.transaction() as sender:
+            await subscriptions.hold_sender(sender, collect.debit.payment_id)
+            return await self._send(collect)
+
+    async def _send(self, collect: Collect) -> DebitResult:
         async with self._database.transaction() as connection:
             person = await identity_users.contact_of(connection, self._vault, collect.user_id)
             if not await subscriptions.shift_debit(
@@ -215,8 +227,14 @@ class DebitActivities(DebitsPort):
         return None
 
     async def _missing(self, payment_id: str) -> DebitStatus:
-        """What is known of a debit that the gateway does not have: its row is `sending` before the socket."""
-        async with self._database.reading() as connection:
+        """What is known of a debit that the gateway does not have: its row is `sending` before the socket.
+
+        Raises:
+            Unavailable: its sender lives, and may yet send.
+        """
+        async with self._database.transaction() as connection:
+            if not await subscriptions.sender_gone(connection, payment_id):
+                raise Unavailable("debit_on_its_way")
             row = await subscriptions.debit_of(connection, payment_id)
         match row["state"] if row else None:
             case "noticed":

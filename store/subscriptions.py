@@ -278,6 +278,22 @@ async def earlier_debits(connection: Connection, payment_id: str) -> list[dict[s
     return await cursor.fetchall()
 
 
+async def hold_sender(connection: Connection, payment_id: str) -> None:
+    """Whoever sends this debit holds it until the transaction ends, by itself or with its process."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('debit:' || %s, 0))", (payment_id,)
+    )
+
+
+async def sender_gone(connection: Connection, payment_id: str) -> bool:
+    """Whether nobody is sending this debit."""
+    cursor = await connection.execute(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('debit:' || %s, 0)) AS gone", (payment_id,)
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row["gone"])
+
+
 async def shift_debit(
     connection: Connection,
     payment_id: str,
