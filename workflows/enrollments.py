@@ -199,6 +199,7 @@ class CourseEnrollment:
 
     @workflow.update
     async def record_progress(self, asked: RecordProgress) -> ProgressView:
+        await self._heard()
         async with self._writing:
             state, now = self._state, workflow.now()
             lesson = may_record(state, asked)
@@ -214,11 +215,13 @@ class CourseEnrollment:
 
     @record_progress.validator
     def _check_record_progress(self, asked: RecordProgress) -> None:
-        may_record(self._state, asked)
+        if not self._arrived:
+            may_record(self._state, asked)
 
     @workflow.update
     async def begin_attempt(self, asked: BeginAttempt) -> AttemptBegun:
         """An attempt that is still open is answered again: its clock runs on."""
+        await self._heard()
         async with self._writing:
             state, now = self._state, workflow.now()
             may_begin(state, asked, now)
@@ -248,7 +251,8 @@ class CourseEnrollment:
 
     @begin_attempt.validator
     def _check_begin_attempt(self, asked: BeginAttempt) -> None:
-        may_begin(self._state, asked, workflow.now())
+        if not self._arrived:
+            may_begin(self._state, asked, workflow.now())
 
     @workflow.update
     async def submit_attempt(self, asked: SubmitAttempt) -> AttemptResult:
@@ -308,6 +312,11 @@ class CourseEnrollment:
         """Another checkout may be opened while the enrollment waits for its payment."""
 
     # --- parts ---------------------------------------------------------------------------------------
+
+    async def _heard(self) -> None:
+        """What was heard of the payment is taken first: the record may show it already where a killed worker
+        had stored it, and a customer who acts on that is not refused."""
+        await workflow.wait_condition(lambda: not self._arrived or self._is_over())
 
     def _arrive(self, arrival: Arrival) -> None:
         self._arrived.append(arrival)

@@ -286,6 +286,9 @@ class OrderLoad:
         for customer in self.customers:
             shown = self._shown(customer)
             for intended in customer.orders:
+                if not intended.order_id:
+                    found.append(f"an order of {customer.person.user_id} was never answered")
+                    continue
                 calls = [call for tag in tags.get(intended.order_id, []) for call in placed[tag]]
                 if len(calls) != 1:
                     found.append(f"{intended.order_id} is at the broker {len(calls)} times")

@@ -93,7 +93,7 @@ class Clients(Stage):
                 time.sleep(0.1)
 
     def until(
-        self, path: str, who: Person, holds: Callable[[Any], bool], what: str, seconds: float = 120.0
+        self, path: str, who: Person, holds: Callable[[Any], bool], what: str, seconds: float = 240.0
     ) -> Any:
         return super().until(path, who, holds, what, seconds)
 
