@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from activities.foreign_orders import adopted_id
+from api.trading.postbacks import foreign_orders
 from cli.embedded import EmbeddedEngines
 from models.messages.trading import BrokerEvent
+from temporal.events import tell
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
 
 
@@ -28,9 +30,10 @@ async def made_elsewhere(floor: Floor, trader: Trader, **terms: Any) -> str:
 
 
 async def hint(floor: Floor, trader: Trader) -> None:
-    """As a postback of an order that none of ours is."""
-    handle = floor.client.get_workflow_handle(f"foreign-orders:{trader.account_id}")
-    await handle.signal("broker_event", BrokerEvent(event_number=1))
+    """As a postback of an order that none of ours is: it may come before a new session looks itself."""
+    begun = foreign_orders(trader.account_id, trader.user_id)
+    told = BrokerEvent(event_number=1).model_dump(mode="json")
+    await tell(floor.client, begun.workflow_id, "broker_event", told, begun)
 
 
 async def adopted(floor: Floor, trader: Trader) -> list[dict[str, Any]]:
