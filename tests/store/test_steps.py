@@ -38,13 +38,22 @@ async def _payment(connection: Connection) -> str:
     return payment_id
 
 
-async def test_a_payment_takes_the_steps_of_its_table_and_no_others(connection: Connection) -> None:
+@pytest.mark.parametrize("captured_at", [NOW, None])
+async def test_a_payment_takes_the_steps_of_its_table_and_no_others(
+    connection: Connection, captured_at: datetime | None
+) -> None:
+    """Money that was held and let go, and never taken, is refunded for good: nothing of it can come again."""
     payment_id = await _payment(connection)
+    await connection.execute(
+        "UPDATE finance.payments SET captured_at = %s WHERE payment_id = %s", (captured_at, payment_id)
+    )
     for before in PaymentStatus:
+        released = before is PaymentStatus.REFUNDED and captured_at is None
+        following = frozenset[PaymentStatus]() if released else PAYMENT_NEXT[before]
         for after in PaymentStatus:
             await _put(connection, "finance.payments", "payment_id", payment_id, before)
             stored = await payments.advance(connection, payment_id, after, "test", NOW)
-            assert stored["status"] == (after if after in PAYMENT_NEXT[before] else before)
+            assert stored["status"] == (after if after in following else before)
 
 
 async def test_no_capture_is_booked_from_a_state_that_has_none(connection: Connection) -> None:
@@ -95,10 +104,8 @@ async def test_a_kill_switchs_report_takes_the_steps_of_its_table(connection: Co
     for before in KillSwitchStatus:
         for after in KillSwitchStatus:
             await _put(connection, "trading.kill_switches", "kill_switch_id", switch_id, before)
-            told = KillSwitchReport(
-                kill_switch_id=switch_id, status=after, taken_back=[], left_open=[], flattening=[], as_of=NOW
-            )
-            await trading_stops.report(connection, told)
+            told = KillSwitchReport(kill_switch_id=switch_id, account_id=account_id, status=after, as_of=NOW)
+            await trading_stops.report(connection, told, await trading_stops.told(connection, told), None)
             latest = await trading_stops.latest(connection, account_id)
             assert latest is not None
             assert latest["status"] == (after if after in KILL_SWITCH_NEXT[before] else before)
