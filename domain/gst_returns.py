@@ -24,8 +24,11 @@ Row = dict[str, Any]
 
 
 def large_from(day: date) -> int:
-    """Above how many paise an inter-State invoice of that day to an unregistered buyer is a large one."""
-    return next(limit for since, limit in reversed(LARGE_FROM) if since <= day)
+    """Above how many paise an inter-State invoice of that day to an unregistered buyer is a large one.
+
+    Before GST there is no invoice to report: for such a day the first limit stands.
+    """
+    return next((limit for since, limit in reversed(LARGE_FROM) if since <= day), LARGE_FROM[0][1])
 
 
 def total(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
