@@ -124,6 +124,8 @@ async def desk(api: Api, engines: EmbeddedEngines) -> AsyncIterator[Desk]:
     async with httpx.AsyncClient(base_url=engines.settings.sandbox, headers=headers, timeout=30) as http:
         desk = Desk(api, engines, http)
         await desk.control("/clock", now=TRADING_MORNING, run=True)
+        # At the price that `place` bids, whatever other tests of the session did to the market.
+        await desk.control("/kite/market", symbol="TCS", price=3100, halt=False, manual=False)
         async with working(engines):
             yield desk
 
