@@ -11,6 +11,8 @@ import pytest
 from cli.embedded import EmbeddedEngines
 from tests.workflows.traders import Floor, Trader, floor_of, working
 
+pytestmark = pytest.mark.campaign
+
 PER_SECOND = 10
 ORDERS = 14
 """Of each strategy: together more than two seconds of what the account may send."""
