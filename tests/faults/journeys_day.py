@@ -19,7 +19,7 @@ from store import trading_positions
 from store.database import Database
 from tests.faults import journeys
 
-SECONDS = 60.0
+SECONDS = 240.0
 GHOST = """
 INSERT INTO trading.trades (account_id, trading_day, trade_id, broker_order_id, exchange, symbol, product,
     side, quantity, price, traded_at, kind)
