@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STARTERS = {
     *("start_workflow", "start_child_workflow"),
-    *("ScheduleActionStartWorkflow", "WithStartWorkflowOperation"),
+    *("_schedule", "WithStartWorkflowOperation"),
 }
 Definition = tuple[str, str]
 """Module and name of a function or class at its top level."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from pydantic import BaseModel
 from temporalio.client import (
     Client,
     Schedule,
@@ -31,6 +32,8 @@ RESCREENING = "rescreening"
 BROKER_DAYS = "broker-days"
 REMINDERS = "session-reminders"
 
+INDIA = "CRON_TZ=Asia/Kolkata"
+
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
     """Creates each schedule, or brings the one that is there to what stands here; safe to repeat.
@@ -57,102 +60,106 @@ def _replacing(schedule: Schedule) -> Callable[[ScheduleUpdateInput], ScheduleUp
     return lambda _: ScheduleUpdate(schedule=schedule)
 
 
+def _schedule(
+    process: str,
+    given: BaseModel,
+    *crons: str,
+    run: str,
+    queue: Queue,
+    summary: str,
+    window: timedelta,
+    overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
+) -> Schedule:
+    """Starts `process` under the id `run` at each of the crons; what an outage kept from starting is started
+    after it where it is no older than `window`."""
+    return Schedule(
+        action=ScheduleActionStartWorkflow(process, given, id=run, task_queue=queue, static_summary=summary),
+        spec=ScheduleSpec(cron_expressions=crons),
+        policy=SchedulePolicy(overlap=overlap, catchup_window=window),
+    )
+
+
 def _daily_reconciliation(settings: Settings) -> Schedule:
     """At 11:00 in India the gateway's report of the day before is complete. After an outage the days of the
     last week are made up for; what is older is asked for by hand (`POST /v1/finance/reconciliations`)."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "DailyReconciliation",
-            DailyInput(assertion_public_key=settings.assertion_public_key),
-            id="reconciliation-daily",
-            task_queue=Queue.BILLING,
-            static_summary="Starts the reconciliation of the day before",
-        ),
-        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 0 11 * * *"]),
-        policy=SchedulePolicy(
-            # Each missed day is its own run under its own date.
-            overlap=ScheduleOverlapPolicy.ALLOW_ALL,
-            catchup_window=timedelta(days=7),
-        ),
+    return _schedule(
+        "DailyReconciliation",
+        DailyInput(assertion_public_key=settings.assertion_public_key),
+        f"{INDIA} 0 11 * * *",
+        run="reconciliation-daily",
+        queue=Queue.BILLING,
+        summary="Starts the reconciliation of the day before",
+        window=timedelta(days=7),
+        # Each missed day is its own run under its own date.
+        overlap=ScheduleOverlapPolicy.ALLOW_ALL,
     )
 
 
 def _daily_revenue() -> Schedule:
     """At 00:20 in India the day before is over. A missed day needs no run of its own: the next one makes up
     for it, each day under its own date."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "DailyRevenue",
-            DailyRevenueInput(),
-            id="revenue-daily",
-            task_queue=Queue.BILLING,
-            static_summary="Starts the recognition of the revenue of the day before",
-        ),
-        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 20 0 * * *"]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(days=1)),
+    return _schedule(
+        "DailyRevenue",
+        DailyRevenueInput(),
+        f"{INDIA} 20 0 * * *",
+        run="revenue-daily",
+        queue=Queue.BILLING,
+        summary="Starts the recognition of the revenue of the day before",
+        window=timedelta(days=1),
     )
 
 
 def _dispute_watch(settings: Settings) -> Schedule:
     """Every six hours: a bank gives days to answer a dispute, and a webhook may be lost. A missed round needs
     no making up, since the next one looks at the same list."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "DisputeWatch",
-            WatchInput(assertion_key=settings.assertion_public_key),
-            id="dispute-watch",
-            task_queue=Queue.BILLING,
-            static_summary="Looks for disputes that no webhook has told of",
-        ),
-        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 30 3,9,15,21 * * *"]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+    return _schedule(
+        "DisputeWatch",
+        WatchInput(assertion_key=settings.assertion_public_key),
+        f"{INDIA} 30 3,9,15,21 * * *",
+        run="dispute-watch",
+        queue=Queue.BILLING,
+        summary="Looks for disputes that no webhook has told of",
+        window=timedelta(hours=1),
     )
 
 
 def _rescreening() -> Schedule:
     """Each hour: a watchlist that has changed is searched for every verified customer, one that has not
     costs one read. A missed hour needs no making up, since the next one looks at the same list."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "Rescreening",
-            RescreenRound(),
-            id=workflow_id(Kind.RESCREENING, "hourly"),
-            task_queue=Queue.ONBOARDING,
-            static_summary="Looks whether the watchlist has changed",
-        ),
-        spec=ScheduleSpec(cron_expressions=["17 * * * *"]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=1)),
+    return _schedule(
+        "Rescreening",
+        RescreenRound(),
+        "17 * * * *",
+        run=workflow_id(Kind.RESCREENING, "hourly"),
+        queue=Queue.ONBOARDING,
+        summary="Looks whether the watchlist has changed",
+        window=timedelta(hours=1),
     )
 
 
 def _broker_days(settings: Settings) -> Schedule:
     """After the shares' close and after the commodities': each account's day is held against the broker's
     book, which is gone at 06:00; a later round could read it no more."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "BrokerDays",
-            BrokerDaysInput(assertion_public_key=settings.assertion_public_key),
-            id="broker-days",
-            task_queue=Queue.TRADING,
-            static_summary="Starts the comparison of each account's trading day",
-        ),
-        spec=ScheduleSpec(
-            cron_expressions=["CRON_TZ=Asia/Kolkata 0 16 * * *", "CRON_TZ=Asia/Kolkata 45 23 * * *"]
-        ),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(hours=6)),
+    return _schedule(
+        "BrokerDays",
+        BrokerDaysInput(assertion_public_key=settings.assertion_public_key),
+        f"{INDIA} 0 16 * * *",
+        f"{INDIA} 45 23 * * *",
+        run="broker-days",
+        queue=Queue.TRADING,
+        summary="Starts the comparison of each account's trading day",
+        window=timedelta(hours=6),
     )
 
 
 def _session_reminders() -> Schedule:
     """Half an hour before the shares open: later than the opening a reminder helps nobody."""
-    return Schedule(
-        action=ScheduleActionStartWorkflow(
-            "SessionReminders",
-            RemindersInput(),
-            id="session-reminders",
-            task_queue=Queue.TRADING,
-            static_summary="Reminds customers of the broker's login before the opening",
-        ),
-        spec=ScheduleSpec(cron_expressions=["CRON_TZ=Asia/Kolkata 45 8 * * *"]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=30)),
+    return _schedule(
+        "SessionReminders",
+        RemindersInput(),
+        f"{INDIA} 45 8 * * *",
+        run="session-reminders",
+        queue=Queue.TRADING,
+        summary="Reminds customers of the broker's login before the opening",
+        window=timedelta(minutes=30),
     )

@@ -12,7 +12,6 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from domain.broker_day import BreakStatus, DayStatus, may_be
     from domain.market_calendar import INDIA_2026, session_ends, trading_date
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK, READ_BROKER
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
@@ -31,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         ResolveDayBreak,
     )
     from models.messages.trading import SessionOpened
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.broker_days import BrokerDayPort
     from workflows.visible import show, waiting, working
@@ -263,19 +262,7 @@ class BrokerBreak:
 
     def _checked(self, asked: ResolveDayBreak) -> str:
         """Who decides, if the API has signed it for this run; what is typed by hand does not pass."""
-        run_id = workflow.info().workflow_id
-        key = self._given.assertion_public_key
-        try:
-            inside = check(
-                asked.assertion,
-                key,
-                workflow_id=run_id,
-                action="resolve",
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if inside.role not in ROLES or inside.subject == self._given.user_id:
-            raise refuse("assertion_invalid")
-        return inside.subject
+        given = self._given
+        return decider(
+            asked.assertion, given.assertion_public_key, "resolve", ROLES, about=given.user_id
+        ).subject

@@ -7,10 +7,9 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.closing import PeriodStatus
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import COMPARE
     from models.messages.closing import AskClose, CloseInput, ClosePeriod, PeriodClosed
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import refuse
     from workflows.ports.recognition import ClosingPort
     from workflows.visible import show, waiting, working
@@ -76,18 +75,4 @@ class PeriodClose:
 
     def _checked(self, asked: AskClose) -> str:
         """Who closes, if the API has signed it for this run; what is typed by hand does not pass."""
-        run_id, key = workflow.info().workflow_id, self._given.assertion_public_key
-        try:
-            inside = check(
-                asked.assertion,
-                key,
-                workflow_id=run_id,
-                action="close",
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if inside.role != "finance":
-            raise refuse("assertion_invalid")
-        return inside.subject
+        return decider(asked.assertion, self._given.assertion_public_key, "close", ("finance",)).subject

@@ -4,7 +4,6 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.complaints import ESCALATION, NEXT, Status
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.messages.complaints import (
         ComplaintInput,
@@ -13,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
         File,
         Resolve,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import refuse
     from workflows.ports.complaints import ComplaintsPort
     from workflows.visible import show, waiting
@@ -58,19 +57,8 @@ class Complaint:
 
     @resolve.validator
     def _may_resolve(self, answer: Resolve) -> None:
-        try:
-            signed = check(
-                answer.signed,
-                self._given.assertion_public_key,
-                workflow_id=workflow.info().workflow_id,
-                action="resolve",
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion as forged:
-            raise refuse("forbidden", str(forged)) from None
-        if signed.role not in RESOLVERS or signed.subject == self._given.user_id:
-            raise refuse("forbidden")
+        given = self._given
+        decider(answer.signed, given.assertion_public_key, "resolve", RESOLVERS, about=given.user_id)
         if self._status is Status.RESOLVED:
             raise refuse("already_resolved")
 

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from domain.disputes import DISPUTE_LIVE, DisputeStatus
     from domain.errors import RateLimited, Rejected, TreumError, Unknown
-    from models.contracts.assertions import Assertion, ForgedAssertion, check
+    from models.contracts.assertions import Assertion
     from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
         TakeDispute,
         TakenDispute,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.billing import BillingPort
     from workflows.ports.disputes import DisputeGatewayPort, DisputePort
@@ -309,20 +309,7 @@ class DisputeWorkflow:
                 working(f"{process} has ended; its access is governed by its own state")
 
     def _signed(self, asked: AcceptDispute) -> Assertion:
-        try:
-            who = check(
-                asked.assertion,
-                self._given.assertion_key,
-                workflow_id=workflow.info().workflow_id,
-                action="accept",
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if who.role != "finance":
-            raise refuse("role_required")
-        return who
+        return decider(asked.assertion, self._given.assertion_key, "accept", ("finance",))
 
     @property
     def _status(self) -> DisputeStatus:

@@ -11,7 +11,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.einvoices import ALERT_BEFORE, EInvoiceStatus
     from domain.errors import Rejected
     from domain.gst import IST
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK, REGISTER
     from models.contracts.queues import Queue
     from models.messages.einvoices import (
@@ -24,7 +23,7 @@ with workflow.unsafe.imports_passed_through():
         Registration,
         Reissue,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.einvoices import EInvoicePort
     from workflows.visible import show, waiting, working
@@ -206,22 +205,8 @@ class EInvoice:
 
     def _checked(self, action: str, asked: Correct) -> str:
         """Who asks, if the API has signed it for this run and the state is one for it."""
-        run_id, key = workflow.info().workflow_id, self._given.assertion_public_key
-        try:
-            inside = check(
-                asked.signed,
-                key,
-                workflow_id=run_id,
-                action=action,
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if inside.role != "finance":
-            raise refuse("assertion_invalid")
-        if inside.subject == self._given.user_id:
-            raise refuse("own_case")
+        given = self._given
+        who = decider(asked.signed, given.assertion_public_key, action, ("finance",), about=given.user_id)
         if self._asked is not None:
             raise refuse("correction_running")
         possible = {
@@ -230,7 +215,7 @@ class EInvoice:
         }
         if self._stands.status not in possible[action]:
             raise refuse("einvoice_final" if self._stands.irn else "einvoice_pending")
-        return inside.subject
+        return who.subject
 
     def _view(self) -> EInvoiceView:
         return EInvoiceView(

@@ -21,7 +21,6 @@ with workflow.unsafe.imports_passed_through():
         attempts_left,
         next_attempt_at,
     )
-    from models.contracts.assertions import ForgedAssertion, check
     from models.messages.education import (
         BeginAttempt,
         EnrollmentState,
@@ -29,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
         RecordProgress,
         SubmitAttempt,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import refuse
 
 GRANTERS = frozenset({"support", "instructor"})
@@ -91,21 +90,9 @@ def may_submit(state: EnrollmentState, asked: SubmitAttempt, now: datetime) -> A
     return attempt
 
 
-def may_grant(state: EnrollmentState, asked: GrantAttempt, key: str, now: datetime) -> AssessmentTerms:
+def may_grant(state: EnrollmentState, asked: GrantAttempt, key: str) -> AssessmentTerms:
     """The assessment's terms, if support or an instructor asks, by an assertion that the API signed."""
-    try:
-        who = check(
-            asked.assertion,
-            key,
-            workflow_id=workflow.info().workflow_id,
-            action="grant_attempt",
-            now=now,
-            command_id=command_id(),
-        )
-    except ForgedAssertion:
-        raise refuse("assertion_invalid") from None
-    if who.role not in GRANTERS:
-        raise refuse("role_required")
+    decider(asked.assertion, key, "grant_attempt", GRANTERS)
     quiz = state.quiz(asked.assessment_id)
     if quiz is None or quiz.assessment is None:
         raise refuse("not_found")

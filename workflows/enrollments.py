@@ -42,10 +42,11 @@ with workflow.unsafe.imports_passed_through():
         SaveEnrollment,
         SubmitAttempt,
     )
-    from workflows.enrollment_rules import is_stuck, may_begin, may_grant, may_record, may_submit
+    from workflows.enrollment_page import tell_staff
+    from workflows.enrollment_rules import may_begin, may_grant, may_record, may_submit
     from workflows.failures import outcome, refuse
     from workflows.ports.education import EducationPort
-    from workflows.visible import show, waiting, working
+    from workflows.visible import working
 
 Status = EnrollmentStatus
 Arrival = PaymentCaptured | PaymentRefunded | PaymentDisputed
@@ -80,7 +81,7 @@ class CourseEnrollment:
         if not self._opened and not await self._open():
             return "refused"
         while not self._is_over():
-            self._tell_staff()
+            tell_staff(self._state, self._next_moment())
             if await self._time_has_come(self._next_moment()):
                 await self._keep_time()
             while self._arrived:
@@ -282,7 +283,7 @@ class CourseEnrollment:
         """One more sitting, where a person has decided so."""
         async with self._writing:
             state = self._state
-            terms = may_grant(state, asked, self._given.assertion_key, workflow.now())
+            terms = may_grant(state, asked, self._given.assertion_key)
             if asked.command_id not in state.commands:
                 state.granted[asked.assessment_id] = state.granted.get(asked.assessment_id, 0) + 1
                 state.remember(asked.command_id)
@@ -375,31 +376,6 @@ class CourseEnrollment:
         except TimeoutError:
             return True
         return False
-
-    def _tell_staff(self) -> None:
-        state, due = self._state, self._next_moment()
-        references = [state.enrollment_id, state.course_id, state.payment_id, state.certificate_id]
-        show(
-            state=state.status,
-            reference=[each for each in references if each],
-            amount=state.amount,
-            due=due,
-            attention=is_stuck(state),
-        )
-        now, link = workflow.now(), "GET /v1/users/{id}/progress"
-        match state.status:
-            case Status.AWAITING_PAYMENT:
-                waiting("the payment", since=state.enrolled_at or now, otherwise="it expires after 7 days",
-                        who="the customer, at the checkout", link="POST /v1/payments/create")  # fmt: skip
-            case Status.ON_HOLD:
-                waiting("the end of a dispute", since=now, otherwise="the course stays closed",
-                        who="finance, at the gateway", link=link)  # fmt: skip
-            case Status.COMPLETED:
-                working(f"completed; certificate {state.certificate_id}; lessons stay open until {due}")
-            case _:
-                waiting(f"the learner, at {state.percent()}%", since=state.active_at or now,
-                        otherwise=f"access ends on {state.access_until:%d %b %Y}", who="the customer",
-                        link=link)  # fmt: skip
 
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)

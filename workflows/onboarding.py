@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from domain import kyc
     from domain.errors import Rejected
     from domain.kyc import Result, Status, Step, Verdict
-    from models.contracts.assertions import Assertion, ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.contracts.search_attributes import Attribute
     from models.messages.onboarding import (
@@ -38,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         WithdrawConsent,
         decision_action,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.onboarding_book import CONSENT_WITHDRAWN, KycBook
     from workflows.onboarding_checks import judge, search, why
@@ -319,22 +318,10 @@ class CustomerOnboarding:
 
     def _judging(self, decision: Decide) -> tuple[Case, str]:
         """The open case and the officer, or the refusal."""
-        case, info = self._state.case, workflow.info()
-        try:
-            signed: Assertion = check(
-                decision.signed,
-                self._given.assertion_public_key,
-                workflow_id=info.workflow_id,
-                action=decision_action(decision.case_id, decision.decision),
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion as forged:
-            raise refuse("forbidden", str(forged)) from None
-        if signed.role != "compliance":
-            raise refuse("forbidden")
-        if signed.subject == self._given.user_id:
-            raise refuse("own_case")
+        case = self._state.case
+        action = decision_action(decision.case_id, decision.decision)
+        key, customer = self._given.assertion_public_key, self._given.user_id
+        signed = decider(decision.signed, key, action, ("compliance",), about=customer)
         if case is None or case.case_id != decision.case_id:
             raise refuse("case_closed")
         if signed.subject in (case.first_by, case.not_by):

@@ -7,11 +7,8 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.trading import Product, Side
-    from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
     from models.messages.exits import ExitInput
     from models.messages.trading import OrderInput, OrderProgress, OrderView
-    from workflows.bringing import command_id
-    from workflows.failures import refuse
     from workflows.visible import show, waiting
 
 
@@ -77,12 +74,3 @@ async def until(condition: Callable[[], bool], within: timedelta | None) -> bool
     except TimeoutError:
         return False
     return True
-
-
-def check_staff(signed: SignedAssertion, public_key: str, action: str) -> None:
-    """Refuses whoever the API has not signed for: what is typed into the UI passes for nobody."""
-    run = workflow.info().workflow_id
-    try:
-        check(signed, public_key, workflow_id=run, action=action, now=workflow.now(), command_id=command_id())
-    except (ForgedAssertion, ValueError):
-        raise refuse("forbidden") from None

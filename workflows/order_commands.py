@@ -22,8 +22,9 @@ with workflow.unsafe.imports_passed_through():
         Resolve,
         SessionOpened,
     )
+    from workflows.deciding import decider
     from workflows.failures import refuse
-    from workflows.order_board import await_openly, check_staff, until, view_of
+    from workflows.order_board import await_openly, until, view_of
     from workflows.order_steps import OrderSteps
 
 HEARD_WITHIN = timedelta(seconds=30)
@@ -32,6 +33,7 @@ seconds: whoever reads `open` there may change the order, and waits for this run
 ANSWER_WITHIN = timedelta(seconds=2)
 """A command answers with the state reached by then; the rest is read with `wait`."""
 STAFF_ACTION = "resolve_order"
+STAFF = ("support",)
 
 S = OrderStatus
 BEFORE_BROKER = (S.QUEUED, S.SUBMITTING, S.UNKNOWN)
@@ -130,7 +132,7 @@ class OrderCommands:
 
     @resolve.validator
     def _may_resolve(self, command: Resolve) -> None:
-        check_staff(command.assertion, self._order.assertion_public_key, STAFF_ACTION)
+        decider(command.assertion, self._order.assertion_public_key, STAFF_ACTION, STAFF)
         if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
             raise refuse("not_awaiting_person")
         if (command.decision is PersonDecision.FOUND) != bool(command.broker_order_id):

@@ -6,7 +6,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import PaymentStatus
-    from models.contracts.assertions import Assertion, ForgedAssertion, SignedAssertion, check
+    from models.contracts.assertions import Assertion, SignedAssertion
     from models.contracts.policies import BOOK
     from models.messages.billing import (
         Checkout,
@@ -20,8 +20,8 @@ with workflow.unsafe.imports_passed_through():
         VerifyCheckout,
     )
     from models.messages.monitoring import Settlement, SettlePayment
-    from workflows.bringing import command_id
     from workflows.capturing import Capturing
+    from workflows.deciding import decider
     from workflows.failures import refuse
     from workflows.ports.billing import BillingPort
     from workflows.reviewing import Decided
@@ -154,22 +154,8 @@ class PaymentMessages:
             raise refuse("not_in_review")
 
     def _signed(self, assertion: SignedAssertion, action: str, role: str) -> Assertion:
-        try:
-            who = check(
-                assertion,
-                self._given.assertion_key,
-                workflow_id=workflow.info().workflow_id,
-                action=action,
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if who.role != role:
-            raise refuse("role_required")
-        if who.subject == self._given.user_id:
-            raise refuse("own_case")
-        return who
+        given = self._given
+        return decider(assertion, given.assertion_key, action, (role,), about=given.user_id)
 
     def _answer(self) -> PaymentState:
         return PaymentState(payment_id=self._given.payment_id, status=self._status or PaymentStatus.CREATED)

@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import RefundStatus
-    from models.contracts.assertions import Assertion, ForgedAssertion, check
+    from models.contracts.assertions import Assertion
     from models.contracts.policies import BOOK
     from models.contracts.search_attributes import Attribute
     from models.messages.billing import (
@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
         StaffDecision,
     )
     from models.messages.disputes import Dispute, PaymentDisputed
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.billing import RefundPort
     from workflows.visible import show, waiting, working
@@ -128,20 +128,7 @@ class BankPayout:
         return after
 
     def _signed(self, decision: StaffDecision, action: str) -> Assertion:
-        try:
-            who = check(
-                decision.assertion,
-                self._given.assertion_key,
-                workflow_id=workflow.info().workflow_id,
-                action=action,
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if who.role != "finance":
-            raise refuse("role_required")
-        return who
+        return decider(decision.assertion, self._given.assertion_key, action, ("finance",))
 
     def _answer(self) -> RefundState:
         return RefundState(refund_id=self._given.refund_id, status=self._status)

@@ -12,7 +12,6 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from domain.billing_calendar import ist_date
     from domain.reconciliation import BreakStatus, Claim, needs_second
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK, COMPARE, REPORT
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
@@ -31,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         Tell,
         Telling,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.reconciliation import ReconciliationPort
     from workflows.visible import show, waiting, working
@@ -203,24 +202,8 @@ class ReconciliationBreak:
 
     def _checked(self, asked: Resolve) -> str:
         """Who decides, if the API has signed it for this run; what is typed by hand does not pass."""
-        run_id = workflow.info().workflow_id
-        key = self._given.assertion_public_key
-        try:
-            inside = check(
-                asked.assertion,
-                key,
-                workflow_id=run_id,
-                action="resolve",
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if inside.role != "finance":
-            raise refuse("assertion_invalid")
-        if inside.subject == self._given.found.user_id:
-            raise refuse("own_case")
-        return inside.subject
+        key, owner = self._given.assertion_public_key, self._given.found.user_id
+        return decider(asked.assertion, key, "resolve", ("finance",), about=owner).subject
 
     def _show(self) -> None:
         """Says what is awaited, and of whom."""

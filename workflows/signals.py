@@ -11,7 +11,7 @@ from temporalio.workflow import ActivityCancellationType
 
 with workflow.unsafe.imports_passed_through():
     from domain.signals import CLOSED, OPEN, Status
-    from models.contracts.assertions import ForgedAssertion, SignedAssertion, check
+    from models.contracts.assertions import SignedAssertion
     from models.contracts.policies import BOOK, PRICE_NOW, WATCH
     from models.messages.signals import (
         CloseSignal,
@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         WatchMarket,
         Withdraw,
     )
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import refuse
     from workflows.ports.signals import MarketPort, SignalPort
     from workflows.visible import show, waiting, working
@@ -239,18 +239,8 @@ class SignalLifecycle:
 
     def _asserted(self, signed: SignedAssertion, action: str) -> None:
         """The signal's own analyst, in that role, signed by the API for this very run."""
-        try:
-            inside = check(
-                signed,
-                self._signal.assertion_public_key,
-                workflow_id=workflow.info().workflow_id,
-                action=action,
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("forbidden", "the assertion does not hold") from None
-        if (inside.role, inside.subject) != (ROLE, self._signal.analyst_id):
+        who = decider(signed, self._signal.assertion_public_key, action, (ROLE,))
+        if who.subject != self._signal.analyst_id:
             raise refuse("forbidden", "not the signal's analyst")
 
     # What the record says, and what staff see

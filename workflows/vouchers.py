@@ -9,10 +9,9 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.vouchers import VoucherStatus
-    from models.contracts.assertions import ForgedAssertion, check
     from models.contracts.policies import BOOK
     from models.messages.vouchers import DecideVoucher, Sign, TakeVoucher, VoucherInput, VoucherState
-    from workflows.bringing import command_id
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.vouchers import VoucherPort
     from workflows.visible import show, waiting, working
@@ -110,21 +109,7 @@ class Voucher:
 
     def _checked(self, asked: Sign, action: str) -> str:
         """Who says it, if the API has signed it for this run; what is typed by hand does not pass."""
-        run_id, key = workflow.info().workflow_id, self._given.assertion_public_key
-        try:
-            inside = check(
-                asked.assertion,
-                key,
-                workflow_id=run_id,
-                action=action,
-                now=workflow.now(),
-                command_id=command_id(),
-            )
-        except ForgedAssertion:
-            raise refuse("assertion_invalid") from None
-        if inside.role != "finance":
-            raise refuse("assertion_invalid")
-        return inside.subject
+        return decider(asked.assertion, self._given.assertion_public_key, action, ("finance",)).subject
 
     def _wait(self, what: str, otherwise: str, call: str) -> None:
         path = "" if call == "post" else f"/{self._given.voucher_id}/{call}"

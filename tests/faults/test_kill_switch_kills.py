@@ -1,15 +1,12 @@
 """SIGKILL of the trading worker while orders race the emergency stop: nothing slips out, the report holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from cli.embedded import EmbeddedEngines
 from tests.workflows.stopping import engage, reported
-from tests.workflows.traders import Crew, Floor, eventually, floor_of
+from tests.workflows.traders import Crew, Floor, eventually
 
 RACING = 8
 QUICK = ("trading.stop_orders:after_send",)
@@ -26,19 +23,6 @@ AT_LENGTH = (
     "trading.report_stop:after",
 )
 POINTS = (*QUICK, *(pytest.param(point, marks=pytest.mark.campaign) for point in AT_LENGTH))
-
-
-@pytest.fixture(scope="module")
-async def crew(engines: EmbeddedEngines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crew]:
-    armed: Path = tmp_path_factory.mktemp("kill-points") / "armed"
-    async with Crew(engines, armed) as crew:
-        yield crew
-
-
-@pytest.fixture(scope="module")
-async def floor(engines: EmbeddedEngines, crew: Crew) -> AsyncIterator[Floor]:
-    async with floor_of(engines) as floor:
-        yield floor
 
 
 @pytest.mark.parametrize("point", POINTS)

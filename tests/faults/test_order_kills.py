@@ -1,12 +1,8 @@
 """SIGKILL of the trading worker at every point of the step that cannot be taken back: still exactly once."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from cli.embedded import EmbeddedEngines
-from tests.workflows.traders import Crew, Floor, eventually, floor_of
+from tests.workflows.traders import Crew, Floor, eventually
 
 PLACING = (
     "trading.submit:before",
@@ -24,19 +20,6 @@ AROUND = (
     "trading.read_order:after",
 )
 POINTS = (*PLACING, *(pytest.param(point, marks=pytest.mark.campaign) for point in AROUND))
-
-
-@pytest.fixture(scope="module")
-async def crew(engines: EmbeddedEngines, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crew]:
-    armed: Path = tmp_path_factory.mktemp("kill-points") / "armed"
-    async with Crew(engines, armed) as crew:
-        yield crew
-
-
-@pytest.fixture(scope="module")
-async def floor(engines: EmbeddedEngines, crew: Crew) -> AsyncIterator[Floor]:
-    async with floor_of(engines) as floor:
-        yield floor
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -216,9 +216,13 @@ async def test_a_break_waits_for_a_person_and_ends_with_the_brokers_position(flo
     await eventually(asks_for_a_person, "the break to be found")
     assert (await compared(floor, trader)).breaks == [found]
 
-    for wrong in ({"role": "finance"}, {"workflow_id": "broker-break:another"}, {"subject": trader.user_id}):
+    for wrong, code in (
+        ({"role": "finance"}, "role_required"),
+        ({"workflow_id": "broker-break:another"}, "assertion_invalid"),
+        ({"subject": trader.user_id}, "own_case"),
+    ):
         asked = await decision(floor, found, "adopt_broker", **wrong)
-        assert await refusal(handle, asked) == "assertion_invalid"
+        assert await refusal(handle, asked) == code
     answer = await handle.execute_update("resolve", await decision(floor, found, "adopt_broker"))
     assert (answer["status"], answer["resolution"]) == ("resolved", "adopt_broker")
     assert await handle.result() == "resolved"

@@ -71,14 +71,17 @@ async def test_a_month_that_lacks_something_is_refused_by_the_process_too(firm: 
     assert await firm.rows("SELECT * FROM finance.periods") == []
 
 
-@pytest.mark.parametrize(("role", "action"), [("support", "close"), ("finance", "resolve")])
+@pytest.mark.parametrize(
+    ("role", "action", "code"),
+    [("support", "close", "role_required"), ("finance", "resolve", "assertion_invalid")],
+)
 async def test_a_close_that_nobody_of_finance_has_signed_is_refused(
-    firm: Shop, role: str, action: str
+    firm: Shop, role: str, action: str, code: str
 ) -> None:
     run_id = workflow_id(Kind.CLOSE, "2018-01")
     given = CloseInput(period="2018-01", assertion_public_key=firm.engines.settings.assertion_public_key)
     asked = AskClose(assertion=_signed(firm, run_id, action, role))
-    assert await refusal(_asked(firm, "PeriodClose", run_id, given, "close", asked)) == "assertion_invalid"
+    assert await refusal(_asked(firm, "PeriodClose", run_id, given, "close", asked)) == code
     assert await firm.rows("SELECT * FROM finance.periods WHERE period = '2018-01'") == []
 
 

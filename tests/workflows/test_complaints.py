@@ -69,9 +69,12 @@ async def test_neither_the_customer_nor_another_role_resolves_it(api: Api) -> No
     who = await api.signed_in()
     complaint_id = await complaint(api, who)
     handle = api.platform.client.get_workflow_handle(f"complaint:{complaint_id}")
-    for subject, role in ((who.user_id, "support"), ("usr_staff", "analyst")):
+    for subject, role, code in (
+        (who.user_id, "support", "own_case"),
+        ("usr_staff", "analyst", "role_required"),
+    ):
         answer = resolution(api, complaint_id, subject, role, datetime.now(UTC))
         with pytest.raises(WorkflowUpdateFailedError) as refused:
             await handle.execute_update("resolve", answer)
-        assert refused.value.cause.details[0] == "forbidden"  # type: ignore[union-attr]
+        assert refused.value.cause.details[0] == code  # type: ignore[union-attr]
     assert (await row(api, complaint_id))["status"] == "open"

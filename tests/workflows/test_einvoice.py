@@ -142,7 +142,7 @@ async def test_a_refused_document_waits_for_finance_and_is_tried_again(place: Sh
 
     await eventually(marked, bool)
     forged = asked(place, invoice_id, "retry", role="support")
-    assert await refusal(handle.execute_update("retry", forged)) == "assertion_invalid"
+    assert await refusal(handle.execute_update("retry", forged)) == "role_required"
     await place.control("/irp/gstin", gstin=number, status="active")
     view = await handle.execute_update("retry", asked(place, invoice_id, "retry"))
     assert view["status"] in ("registered", "attention")

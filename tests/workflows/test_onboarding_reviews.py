@@ -121,7 +121,7 @@ async def test_a_decision_typed_into_the_ui_is_refused(api: Api, outside: Outsid
     forged = Decide(case_id=case["case_id"], decision="approve", note_id="not_x", signed=assertion)
     with pytest.raises(WorkflowUpdateFailedError) as refused:
         await handle.execute_update("decide", forged)
-    assert refused.value.cause.details[0] == "forbidden"  # type: ignore[union-attr]
+    assert refused.value.cause.details[0] == "assertion_invalid"  # type: ignore[union-attr]
     mine = [handle.id, officer.user_id, case["case_id"], "approve", datetime.now(UTC) - timedelta(days=1)]
     decision = Decide(
         case_id=case["case_id"],

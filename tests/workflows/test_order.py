@@ -266,7 +266,7 @@ async def test_a_person_settles_what_nobody_could_find_out(floor: Floor) -> None
         forged = await floor.update(
             order_id, "resolve_order", **resolution(floor, order_id, "typed_in_the_ui")
         )
-        assert forged.refused == "forbidden"
+        assert forged.refused == "assertion_invalid"
         settled = await floor.update(
             order_id, "resolve_order", **resolution(floor, order_id, "resolve_order")
         )

@@ -108,8 +108,9 @@ async def test_only_the_apis_signature_for_this_run_and_finance_decides(day: Set
     wrong_role = day.decision(handle.id, "accept", "usr_one", role="support")
     forged = day.decision(handle.id, "accept", "usr_one")
     forged.assertion.assertion = forged.assertion.assertion.replace("usr_one", "usr_two")
-    for decision in (other, wrong_role, forged):
+    for decision in (other, forged):
         assert await refusal(handle.execute_update("resolve", decision)) == "assertion_invalid"
+    assert await refusal(handle.execute_update("resolve", wrong_role)) == "role_required"
     assert (await decide(day, found, "accept"))["status"] == "resolved"
     # Accepting a fee books it as what it is: an expense and its GST.
     book = await day.book()

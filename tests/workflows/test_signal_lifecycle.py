@@ -128,24 +128,26 @@ async def test_a_signal_ends_by_itself_when_its_time_is_over(parts: Parts, publi
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "code"),
     [
-        {"role": "compliance"},
-        {"subject": "usr_someone_else"},
-        {"action": "withdraw"},
-        {"workflow_id": "signal:another"},
-        {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
-        {"command_id": "cmd_another"},
+        ({"role": "compliance"}, "role_required"),
+        ({"subject": "usr_someone_else"}, "forbidden"),
+        ({"action": "withdraw"}, "assertion_invalid"),
+        ({"workflow_id": "signal:another"}, "assertion_invalid"),
+        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "assertion_invalid"),
+        ({"command_id": "cmd_another"}, "assertion_invalid"),
     ],
 )
-async def test_only_the_analysts_own_word_for_this_run_publishes(parts: Parts, changes: Any) -> None:
+async def test_only_the_analysts_own_word_for_this_run_publishes(
+    parts: Parts, changes: Any, code: str
+) -> None:
     async with serving(parts):
         handle, signal = await drafted(parts)
         asked = publication(parts, signal, **changes)
-        assert await refusal(handle.execute_update("publish", asked)) == "forbidden"
+        assert await refusal(handle.execute_update("publish", asked)) == code
         forged = publication(parts, signal)
         forged.assertion.signature = base64.b64encode(b"0" * 64).decode()
-        assert await refusal(handle.execute_update("publish", forged)) == "forbidden"
+        assert await refusal(handle.execute_update("publish", forged)) == "assertion_invalid"
         assert (await row(parts, signal))["status"] == "draft"
         assert await events(parts, signal) == []
         await withdrawn(parts, handle, signal)
