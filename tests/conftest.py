@@ -1,9 +1,14 @@
 """Engines shared by every test of a session; a test that needs a fresh record takes ``database``."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError
 
 from cli.embedded import EmbeddedEngines
 from models.settings import Settings, settings
@@ -21,6 +26,27 @@ def engines() -> Iterator[EmbeddedEngines]:
         settings.cache_clear()
         yield running
     settings.cache_clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ends the runs that a module leaves behind: the next one's workers serve the same queues with another
+    record, and would write what those runs still have to do into it."""
+    yield
+    mine = (item for item in request.session.items if item.path == request.path)
+    if any("engines" in getattr(item, "fixturenames", ()) for item in mine):
+        settings = request.getfixturevalue("engines").settings
+        # In a thread of its own: the session's event loop stays as it is.
+        ending = threading.Thread(target=lambda: asyncio.run(_end_runs(settings)))
+        ending.start()
+        ending.join()
+
+
+async def _end_runs(settings: Settings) -> None:
+    client = await Client.connect(settings.temporal, namespace=settings.namespace)
+    async for run in client.list_workflows("ExecutionStatus = 'Running'"):
+        with suppress(RPCError):  # it has just ended by itself
+            await client.get_workflow_handle(run.id, run_id=run.run_id).terminate("its test is over")
 
 
 @pytest.fixture(scope="session")
