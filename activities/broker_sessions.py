@@ -136,6 +136,16 @@ class SessionActivities(SessionPort):
         self._brokers.clock("kite").heard(grant.at)
         return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - grant.at).total_seconds())
 
+    @activity.defn(name="trading.find_session")
+    async def find_session(self, command: ExchangeToken) -> SessionGranted | None:
+        """The session that this exchange has stored, if it has and it stands."""
+        async with self._database.reading() as connection:
+            expires_at = await trading_accounts.connected_by(connection, command.account_id, command.as_of)
+        if expires_at is None:
+            return None
+        now = self._brokers.clock("kite").now() or datetime.now(UTC)
+        return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - now).total_seconds())
+
     @activity.defn(name="trading.end_session")
     async def end_session(self, command: EndSession) -> Recorded:
         """Forgets the session; where the customer closes the account it is ended at the broker too."""

@@ -168,6 +168,17 @@ async def connect(
     await touch(connection, account_id)
 
 
+async def connected_by(connection: Connection, account_id: str, as_of: datetime) -> datetime | None:
+    """When the session ends that `connect` stored at that moment; None where another one stands, or none."""
+    cursor = await connection.execute(
+        """SELECT session_expires_at FROM trading.accounts
+           WHERE account_id = %s AND status = 'connected' AND connected_at = %s""",
+        (account_id, as_of),
+    )
+    row = await cursor.fetchone()
+    return row["session_expires_at"] if row else None
+
+
 async def end_session(
     connection: Connection,
     account_id: str,

@@ -55,6 +55,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         exits.look,
         sessions.open_login,
         sessions.exchange_token,
+        sessions.find_session,
         sessions.end_session,
         sessions.wake_orders,
         stops.block_account,

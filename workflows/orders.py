@@ -30,6 +30,9 @@ with workflow.unsafe.imports_passed_through():
 CONFIRM_WITHIN = timedelta(hours=6)
 """How long an order of a strategy waits for the customer, where its signal does not end earlier."""
 
+LOOK_FOR_SESSION = timedelta(hours=1)
+"""An order that waits for a login hears of it; now and then it looks for itself, should the word be lost."""
+
 S = OrderStatus
 
 
@@ -204,8 +207,12 @@ class Order(OrderCommands):
         show(due=ends)
         self._wait("a session at the broker", f"the order expires at {ends}", "the customer: sign in", "")
         left = max(ends - workflow.now(), timedelta())
-        if not await until(lambda: self._session_opened or self._at.cancel_wanted, left):
+        if await until(lambda: self._session_opened or self._at.cancel_wanted, min(left, LOOK_FOR_SESSION)):
+            return
+        if left <= LOOK_FOR_SESSION:
             await self._drop(S.EXPIRED, "no_session")
+        else:
+            self._session_opened = True  # or so it may be: sending finds out
 
     async def _broker_returns(self, submission: Submission) -> None:
         """Nobody asks a broker that is down; the order waits to its deadline, and no longer."""

@@ -48,8 +48,9 @@ class TradingSession:
     async def run(self, session: SessionInput) -> None:
         while self._status is not Status.CLOSED:
             self._tell()
-            self._renewed = False
             if await self._until_changed():
+                # Before the orders are woken: a login that comes meanwhile wakes them once more.
+                self._renewed = False
                 if self._status is Status.CONNECTED:
                     await self._wake_orders()
                 continue
@@ -79,22 +80,26 @@ class TradingSession:
     @workflow.update(name="complete")
     async def complete(self, command: CompleteLogin) -> LoginCompleted:
         """Trades the request token for a session, if the login is fresh and the holder is the customer."""
+        asked = ExchangeToken(
+            account_id=self._session.account_id,
+            user_id=self._session.user_id,
+            login_id=command.login_id,
+            request_token=command.request_token,
+            as_of=workflow.now(),
+        )
         try:
             granted = await workflow.execute_activity_method(
-                SessionPort.exchange_token,
-                ExchangeToken(
-                    account_id=self._session.account_id,
-                    user_id=self._session.user_id,
-                    login_id=command.login_id,
-                    request_token=command.request_token,
-                    as_of=workflow.now(),
-                ),
-                task_queue=Queue.KITE,
-                **IRREVERSIBLE.options(),
+                SessionPort.exchange_token, asked, task_queue=Queue.KITE, **IRREVERSIBLE.options()
             )
         except ActivityError as error:
-            # An answer that was lost spent the token all the same: the customer signs in again.
-            raise refuse(outcome(error).code) from None
+            # A worker may have died with the session stored: then orders are not left waiting for another.
+            found = await workflow.execute_local_activity_method(
+                SessionPort.find_session, asked, **BOOK.local()
+            )
+            if found is None:
+                # An answer that was lost spent the token all the same: the customer signs in again.
+                raise refuse(outcome(error).code) from None
+            granted = found
         self._status, self._expires_at = Status.CONNECTED, granted.expires_at
         self._ends_at = workflow.now() + timedelta(seconds=granted.lives_seconds)
         self._renewed = True
@@ -131,7 +136,8 @@ class TradingSession:
         return True
 
     async def _expire(self) -> None:
-        if self._status is Status.CONNECTED and self._session.broker != "paper":
+        if self._expires_at is not None and self._session.broker != "paper":
+            # Also where another login was begun and not completed.
             await self._end(close=False)
             self._status = Status.EXPIRED
 

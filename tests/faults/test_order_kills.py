@@ -1,8 +1,10 @@
 """SIGKILL of the trading worker at every point of the step that cannot be taken back: still exactly once."""
 
+from decimal import Decimal
+
 import pytest
 
-from tests.workflows.traders import Crew, Floor, eventually
+from tests.workflows.traders import Crew, Floor, eventually, lose_session
 
 PLACING = (
     "trading.submit:before",
@@ -33,3 +35,43 @@ async def test_a_killed_worker_leaves_one_order(floor: Floor, crew: Crew, point:
     assert len(await floor.placed(answer["order_id"])) == 1
     assert row["filled_quantity"] == 10
     assert (await floor.position(trader))["quantity"] == 10
+
+
+async def test_a_login_that_a_killed_worker_stored_wakes_what_waits(floor: Floor, crew: Crew) -> None:
+    trader = await floor.trader()
+    await lose_session(floor, trader)
+    waits = (await floor.place(trader))["order_id"]
+    await floor.reaches(waits, "awaiting_session")
+    deaths = crew.deaths
+    crew.arm("trading.exchange_token:after")
+    await floor.begin(trader.user_id, account_id=trader.account_id)
+    completed = await floor.complete(trader.account_id, trader.broker_user)
+    assert completed.body.get("status") == "connected", completed
+    assert crew.deaths > deaths
+    await floor.reaches(waits, "filled")
+    assert len(await floor.placed(waits)) == 1
+
+
+async def test_a_login_during_the_waking_of_another_wakes_once_more(floor: Floor, crew: Crew) -> None:
+    trader = await floor.trader()
+    rests = (await floor.place(trader, price=Decimal(1470)))["order_id"]
+    await floor.reaches(rests, "open")
+    heard = await sessions_heard(floor, rests)
+    deaths = crew.deaths
+    crew.arm("trading.wake_orders:before")
+    for _ in range(2):
+        await floor.begin(trader.user_id, account_id=trader.account_id)
+        await floor.complete(trader.account_id, trader.broker_user)
+    assert crew.deaths > deaths
+
+    async def both_heard() -> bool:
+        return await sessions_heard(floor, rests) >= heard + 2
+
+    await eventually(both_heard, "the order to hear of both logins")
+
+
+async def sessions_heard(floor: Floor, order_id: str) -> int:
+    events = (await floor.handle(order_id).fetch_history()).events
+    return sum(
+        event.workflow_execution_signaled_event_attributes.signal_name == "session_opened" for event in events
+    )

@@ -22,7 +22,15 @@ from models.messages.broker_days import BrokerDayInput, DayBreak, DayCompared
 from models.messages.broker_days import ResolveDayBreak as Resolve
 from store import notes, trading_accounts, trading_positions, trading_statements
 from temporal.schedules import BROKER_DAYS, ensure_schedules
-from tests.workflows.traders import TRADING_MORNING, Floor, Trader, eventually, floor_of, working
+from tests.workflows.traders import (
+    TRADING_MORNING,
+    Floor,
+    Trader,
+    eventually,
+    floor_of,
+    lose_session,
+    working,
+)
 
 DAY = date.fromisoformat(TRADING_MORNING[:10])
 POSITION = "SELECT * FROM trading.positions WHERE account_id = %s ORDER BY exchange, symbol, product"
@@ -288,8 +296,7 @@ async def test_what_was_carried_into_the_first_day_is_the_opening_and_later_days
 async def test_a_day_that_nobody_signed_in_for_is_unread_and_a_person_is_asked(floor: Floor) -> None:
     trader = await floor.trader()
     await filled(floor, trader, product="MIS")
-    async with floor.database.transaction() as connection:
-        await trading_accounts.end_session(connection, trader.account_id, close=False)
+    await lose_session(floor, trader)
     today = trading_date(datetime.now(UTC))
     handle = await began(floor, trader, today)
 
@@ -320,8 +327,7 @@ async def test_a_waiting_day_goes_on_when_the_customer_signs_in(floor: Floor) ->
     await floor.clock(now.isoformat())
     try:
         trader = await floor.trader()
-        async with floor.database.transaction() as connection:
-            await trading_accounts.end_session(connection, trader.account_id, close=False)
+        await lose_session(floor, trader)
         handle = await began(floor, trader, trading_date(now))
 
         async def waits() -> list[dict[str, Any]]:

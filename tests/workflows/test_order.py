@@ -16,7 +16,7 @@ from models.contracts.identifiers import Prefix, mint
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import BrokerEvent, SignalOrigin
 from store import trading_accounts, trading_positions
-from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, working
+from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, lose_session, working
 from workers.parts import assemble
 
 
@@ -314,12 +314,6 @@ async def test_late_word_of_an_old_session_does_not_end_the_new_one(floor: Floor
         assert new is not None, "the new session was ended"
         await brokers.lost(new)
         assert await brokers.session(trader.account_id) is None
-
-
-async def lose_session(floor: Floor, trader: Trader) -> None:
-    """As the broker's word about a dead token leaves the record."""
-    async with floor.database.transaction() as connection:
-        await trading_accounts.end_session(connection, trader.account_id, close=False)
 
 
 async def attempt_is(floor: Floor, trader: Trader, status: str) -> bool:

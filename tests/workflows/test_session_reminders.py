@@ -10,9 +10,9 @@ from activities.session_reminders import message_id
 from api.trading.accounts import session_drive
 from cli.embedded import EmbeddedEngines
 from models.contracts.queues import Queue
-from store import messages, trading_accounts
+from store import messages
 from temporal.schedules import REMINDERS, ensure_schedules
-from tests.workflows.traders import Floor, Trader, floor_of, working
+from tests.workflows.traders import Floor, Trader, floor_of, lose_session, working
 
 DAY = date(2026, 11, 23)
 
@@ -28,11 +28,6 @@ async def settings(floor: Floor, trader: Trader, **given: Any) -> dict[str, Any]
     answer = await floor.run(drive, trader.account_id, trader.user_id)
     assert answer.refused is None, answer
     return answer.body
-
-
-async def log_out(floor: Floor, trader: Trader) -> None:
-    async with floor.database.transaction() as connection:
-        await trading_accounts.end_session(connection, trader.account_id, close=False)
 
 
 async def mail(floor: Floor, trader: Trader) -> messages.Message | None:
@@ -53,7 +48,7 @@ async def remind(floor: Floor, day: date = DAY) -> str:
 async def test_who_has_waiting_orders_or_asked_for_it_is_reminded_once(floor: Floor) -> None:
     waits, asked, silent, signed_in = [await floor.trader() for _ in range(4)]
     for trader in (waits, asked, silent):
-        await log_out(floor, trader)
+        await lose_session(floor, trader)
     placed = await floor.place(waits)
     assert placed["status"] == "awaiting_session", "an order that waits says what for"
     for trader in (asked, signed_in):
@@ -71,7 +66,7 @@ async def test_who_has_waiting_orders_or_asked_for_it_is_reminded_once(floor: Fl
 async def test_nobody_is_reminded_on_a_holiday(floor: Floor) -> None:
     trader = await floor.trader()
     await settings(floor, trader, session_reminders=True)
-    await log_out(floor, trader)
+    await lose_session(floor, trader)
     assert await remind(floor, date(2026, 11, 24)) == "no_trading_day"
     assert await mail(floor, trader) is None
 

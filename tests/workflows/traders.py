@@ -26,7 +26,7 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_accounts import BeginLogin, CompleteLogin
 from models.messages.trading import OrderTerms, SignalOrigin
 from models.settings import Settings
-from store import identity_users
+from store import identity_users, trading_accounts
 from store.commands import Commands
 from store.database import Database
 from store.vault import Vault
@@ -228,6 +228,12 @@ class Floor:
         return (await self.rows("SELECT * FROM trading.positions WHERE account_id = %s", trader.account_id))[
             0
         ]
+
+
+async def lose_session(floor: Floor, trader: Trader) -> None:
+    """As the broker's word about a dead token leaves the record."""
+    async with floor.database.transaction() as connection:
+        await trading_accounts.end_session(connection, trader.account_id, close=False)
 
 
 async def eventually(read: Callable[[], Awaitable[Any]], what: str, seconds: float = DEADLINE_SECONDS) -> Any:

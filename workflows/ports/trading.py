@@ -73,6 +73,9 @@ class SessionPort:
     @activity.defn(name="trading.exchange_token")
     async def exchange_token(self, command: ExchangeToken) -> SessionGranted: ...
 
+    @activity.defn(name="trading.find_session")
+    async def find_session(self, command: ExchangeToken) -> SessionGranted | None: ...
+
     @activity.defn(name="trading.end_session")
     async def end_session(self, command: EndSession) -> Recorded: ...
 
