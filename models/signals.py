@@ -35,6 +35,33 @@ class SignalRunRow(SQLModel, table=True):
     reason_code: str | None = Field(default=None, sa_type=Text)
     """Why the run proposed nothing."""
     made_at: datetime = Field(sa_column=instant())
+    watch_id: str | None = Field(default=None, sa_type=Text, foreign_key="signals.watches.watch_id")
+    """Of what is on watch, where a schedule began the run; None where an analyst asked for it."""
+    bar_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the bar closed that the run is for: one run a watch and bar."""
+
+
+class WatchRow(SQLModel, table=True):
+    """What an analyst has put on watch: a strategy that runs over an instrument after each bar."""
+
+    __tablename__ = "watches"
+    __table_args__ = SCHEMA
+
+    watch_id: str = Field(primary_key=True, sa_type=Text)
+    analyst_id: str = Field(sa_type=Text)
+    strategy: str = Field(sa_type=Text)
+    exchange: str = Field(sa_type=Text)
+    symbol: str = Field(sa_type=Text)
+    timeframe: str = Field(sa_type=Text)
+    status: str = Field(sa_type=Text)
+    put_on_at: datetime = Field(sa_column=instant())
+    taken_off_by: str | None = Field(default=None, sa_type=Text)
+    taken_off_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    last_bar_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    last_run_id: str | None = Field(default=None, sa_type=Text)
+    last_outcome: str | None = Field(default=None, sa_type=Text)
+    """What became of the newest bar's run, as a code."""
+    version: int = Field(default=1, sa_type=BigInteger)
 
 
 class TradingSignalRow(SQLModel, table=True):
