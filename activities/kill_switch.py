@@ -15,6 +15,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
@@ -183,10 +184,12 @@ class KillSwitchActivities(KillSwitchPort):
             await self._client.execute_update_with_start_workflow(
                 "place", Place(), start_workflow_operation=start, id=order.order_id, rpc_timeout=ASK_WITHIN
             )
+        except WorkflowAlreadyStartedError:
+            return  # run to its end, and `flattening` reads what became of it
         except (RPCError, RPCTimeoutOrCancelledError):
             raise Unavailable("order_process_away") from None
         finally:
-            with suppress(RPCError, TimeoutError):
+            with suppress(RPCError, TimeoutError, WorkflowAlreadyStartedError):
                 await asyncio.wait_for(start.workflow_handle(), 0)
 
 

@@ -1,19 +1,16 @@
 """One edit of a course by its instructor: written, put in place, or published as a version."""
 
-from contextlib import suppress
-from datetime import timedelta
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from models.contracts.policies import BOOK
     from models.messages.education import ApplyEdit, CourseEditInput, CourseView, Edit
+    from workflows.answering import caller_told
     from workflows.failures import outcome, refuse
     from workflows.ports.education import EducationPort
     from workflows.visible import show, working
 
-CALLER_LIFE = timedelta(minutes=1)
 """How long a run stays for the update that made it."""
 
 
@@ -39,9 +36,7 @@ class CourseEdit:
             self._refused = outcome(error).code
         state = self._refused or "applied"
         show(state=state)
-        with suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._told, timeout=CALLER_LIFE)
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await caller_told(lambda: self._told)
         return state
 
     @workflow.update

@@ -5,7 +5,6 @@ the certificate that follow from it.
 """
 
 import asyncio
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -42,6 +41,7 @@ with workflow.unsafe.imports_passed_through():
         SaveEnrollment,
         SubmitAttempt,
     )
+    from workflows.answering import caller_told
     from workflows.enrollment_page import tell_staff
     from workflows.enrollment_rules import may_begin, may_grant, may_record, may_submit
     from workflows.failures import outcome, refuse
@@ -51,7 +51,6 @@ with workflow.unsafe.imports_passed_through():
 Status = EnrollmentStatus
 Arrival = PaymentCaptured | PaymentRefunded | PaymentDisputed
 
-REFUSAL_LIFE = timedelta(minutes=1)
 """How long a refused run stays for the update that made it."""
 
 RECHECK = timedelta(days=1)
@@ -101,10 +100,7 @@ class CourseEnrollment:
             )
         except ApplicationError as error:  # as a local activity fails
             self._refused = outcome(error).code
-            # The caller's update may come after the run has begun: it is awaited, so that it is answered.
-            with suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._told, timeout=REFUSAL_LIFE)
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            await caller_told(lambda: self._told)
             return False
         state = self._state
         state.syllabus, state.title, state.lessons = opened.syllabus, opened.title, opened.lessons

@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         LiftBlock,
         LiveOrders,
     )
+    from workflows.answering import caller_told
     from workflows.failures import outcome, refuse
     from workflows.ports.trading import KillSwitchPort
     from workflows.visible import show, waiting, working
@@ -53,6 +54,7 @@ class KillSwitch:
         self._triggers: set[str] = set()
         self._live = LiveOrders(order_ids=[])
         self._flattening: list[str] = []
+        self._told = False
 
     @workflow.run
     async def run(self, switch: KillSwitchInput) -> KillSwitchView:
@@ -63,13 +65,14 @@ class KillSwitch:
             await self._report(Status.DONE if flat else Status.NEEDS_PERSON)
             await self._until_lifted()
         working("over")
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await caller_told(lambda: self._told)
         return self._view()
 
     @workflow.update(name="engage")
     async def engage(self, command: Engage) -> KillSwitchView:
         """Answers once the block stands; the orders are taken back after."""
         await workflow.wait_condition(lambda: self._status is not Status.BLOCKING or bool(self._refused))
+        self._told = True
         if self._refused is not None:
             raise refuse(self._refused)
         return self._view()

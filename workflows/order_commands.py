@@ -58,6 +58,7 @@ class OrderCommands:
     @workflow.update(name="place")
     async def place(self, command: Place) -> OrderView:
         """Creates the order; answers the state reached within `ANSWER_WITHIN`."""
+        self._at.told = True
         await until(lambda: self._answerable, ANSWER_WITHIN)
         return self._view()
 

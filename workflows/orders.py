@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         Submission,
         SubmissionKind,
     )
+    from workflows.answering import caller_told
     from workflows.failures import outcome, refuse
     from workflows.order_board import exits_of, show_order, until
     from workflows.order_commands import STAFF_ACTION, Change, OrderCommands
@@ -61,7 +62,7 @@ class Order(OrderCommands):
         await self._keep_exits()
         show_order(self._order, self._at)
         working(f"over: {self._at.status}")
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        await caller_told(lambda: self._at.told or order.adopts is not None)
         return self._view()
 
     # The story's steps

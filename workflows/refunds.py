@@ -22,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         StaffDecision,
     )
     from models.messages.disputes import Dispute, PaymentDisputed
+    from workflows.answering import caller_told
     from workflows.failures import refuse
     from workflows.payouts import BankPayout
     from workflows.ports.billing import RefundPort
@@ -48,6 +49,7 @@ class RefundWorkflow(BankPayout):
         self._status = RefundStatus.REQUESTED
         self._approvers: list[str] = []
         self._rejected_by: str | None = None
+        self._told = False
         self._returning = Returning(given.refund_id, "", 0, given.speed)
 
     @workflow.run
@@ -58,7 +60,8 @@ class RefundWorkflow(BankPayout):
                 await self._forfeit()
             elif sent is None or not await self._follow(sent):
                 await self._pay_by_bank()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+        # A process that owes the money waits for its end, not for an answer.
+        await caller_told(lambda: self._told or given.authority == Authority.SYSTEM)
         return self._answer()
 
     # Messages
@@ -67,6 +70,7 @@ class RefundWorkflow(BankPayout):
     async def request(self, _: RequestRefund) -> RefundState:
         """The state reached within the time of an answer, or the refusal that ended this run."""
         await workflow.wait_condition(lambda: self._opened is not None)
+        self._told = True
         if self._opened is not None and self._opened.refused is not None:
             raise refuse(self._opened.refused)
         if self._opened is not None and self._opened.approvals_due == 0:

@@ -4,9 +4,6 @@ The customer is told of every debit before it is made, a cancel that comes befor
 wins and one that comes after gets the money back, and what is unknown is looked up and never sent again.
 """
 
-from contextlib import suppress
-from datetime import timedelta
-
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
@@ -21,13 +18,13 @@ with workflow.unsafe.imports_passed_through():
         SubscriptionInput,
         Topic,
     )
+    from workflows.answering import caller_told
     from workflows.failures import outcome
     from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
     from workflows.renewals import give_back
     from workflows.subscription_renewals import SubscriptionRenewals
     from workflows.visible import waiting, working
 
-REFUSAL_LIFE = timedelta(minutes=1)
 """How long a refused run stays for the update that made it."""
 
 
@@ -73,7 +70,7 @@ class Subscription(SubscriptionRenewals):
             )
         except ApplicationError as error:
             self._refused = outcome(error).code
-            await self._tell_refusal()
+            await caller_told(lambda: self._told)
             return False
         self._state.plan, self._state.version = opened.plan, opened.version
         self._state.opened_at = self._state.since = workflow.now()
@@ -82,12 +79,6 @@ class Subscription(SubscriptionRenewals):
             await self._save()
         self._opened = True
         return True
-
-    async def _tell_refusal(self) -> None:
-        """The caller's update may come after the run has begun: it is awaited, so that it is answered."""
-        with suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._told, timeout=REFUSAL_LIFE)
-        await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _first_payment(self) -> None:
         """While a trial lasts, and a day without one."""

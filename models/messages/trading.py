@@ -72,6 +72,8 @@ class OrderProgress(BaseModel):
     since: AwareDatetime | None = None
     """When the present state was reached."""
     quiet_readings: int = 0
+    told: bool = False
+    """Whether the caller who placed it was answered."""
 
 
 class OrderInput(BaseModel):

@@ -10,11 +10,12 @@ import pytest
 from temporalio.testing._timeskipping import TimeSkipper
 
 from activities.brokers import Brokers
+from api.trading.ordering import order_drive
 from cli.embedded import EmbeddedEngines
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import BrokerEvent, SignalOrigin
+from models.messages.trading import BrokerEvent, OrderTerms, SignalOrigin
 from store import trading_accounts, trading_positions
 from tests.workflows.traders import NAME, Floor, Trader, eventually, floor_of, lose_session, working
 from workers.parts import assemble
@@ -82,6 +83,30 @@ async def test_a_round_trip_realises_its_profit_and_rebuilds_the_same(floor: Flo
     assert {name: after[name] for name in after if name != "version"} == {
         name: before[name] for name in before if name != "version"
     }
+
+
+async def test_a_caller_whose_word_was_lost_is_answered_by_the_order_that_filled_meanwhile(
+    floor: Floor,
+) -> None:
+    """A server that dies forgets an update that nobody has accepted, and not the start that came with it."""
+    trader, order_id = await floor.trader(), mint(Prefix.ORDER)
+    terms = OrderTerms.model_validate(
+        {"exchange": "NSE", "symbol": "INFY", "side": "BUY", "quantity": 1, "order_type": "LIMIT",
+         "price": Decimal(1500), "product": "CNC"}
+    )  # fmt: skip
+    drive = order_drive(order_id, trader.user_id, trader.account_id, terms)
+    await floor.client.start_workflow(
+        drive.workflow_type, drive.start, id=drive.workflow_id, task_queue=drive.queue
+    )
+
+    async def filled() -> bool:
+        found = await floor.rows("SELECT status FROM trading.orders WHERE order_id = %s", order_id)
+        return bool(found) and found[0]["status"] == "filled"
+
+    await eventually(filled, "the order to fill with nobody told")
+    answer = await floor.run(drive, order_id, trader.user_id)
+    assert (answer.refused, answer.body["status"]) == (None, "filled")
+    assert (await floor.handle(order_id).result())["status"] == "filled"
 
 
 async def test_a_cancel_ends_what_is_not_filled(by_hand: Floor) -> None:
