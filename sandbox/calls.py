@@ -69,7 +69,7 @@ class Calls:
         request.scope["state"] = {**request.scope.get("state", {}), "body": body, "effect": None}
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         async with self.world.exclusive():
-            fault = self.world.faults.take(target, path)
+            fault = self.world.faults.take(target, f"{request.method} {path}")
             kind = fault.kind if fault else ""
             if kind == "timeout_before":
                 self._write(target, request, path, body, None)

@@ -36,7 +36,7 @@ class Faults:
         self.world = world
 
     def plant(self, target: str, match: str, kind: str, times: int, seconds: float | None = None) -> int:
-        """Plants `times` faults for calls whose path holds `match`; answers the fault's number."""
+        """Plants `times` faults for calls whose method and path hold `match`; answers its number."""
         cursor = self.world.db.execute(
             "INSERT INTO core_faults (target, match, fault, remaining, seconds) VALUES (?, ?, ?, ?, ?)",
             (target, match, kind, times, seconds),

@@ -27,8 +27,10 @@ T = TypeVar("T")
 MONTH = timedelta(days=34)
 SURELY = timedelta(minutes=2)
 """Longer than a payment and a refund look for an outcome before they take it as absent."""
-TRY_AGAIN = ('no_answer"', '"login_expired"')
-"""Refusals that a person meets by asking once more: the answer to a login was lost, the login is spent."""
+TRY_AGAIN = ('no_answer"', '"login_expired"', '"broker_unavailable"')
+"""Refusals that a person meets by asking once more: the answer to a login was lost, the login is spent, the
+broker is away."""
+ASKED_SECONDS = 60.0
 NOTICED = timedelta(days=29)
 """By then the renewal's debit is announced and has not left."""
 
@@ -380,13 +382,15 @@ def connected(stage: Stage, person: Person) -> str:
 
 
 def again(ask: Callable[[], T]) -> T:
-    """What a person does who gets such a refusal."""
-    try:
-        return ask()
-    except BrokenPromise as failure:
-        if not any(code in str(failure) for code in TRY_AGAIN):
-            raise
-        return ask()
+    """What a person does who gets such a refusal, for a while."""
+    deadline = monotonic() + ASKED_SECONDS
+    while True:
+        try:
+            return ask()
+        except BrokenPromise as failure:
+            if monotonic() > deadline or not any(code in str(failure) for code in TRY_AGAIN):
+                raise
+        sleep(0.2)
 
 
 def placed(stage: Stage, person: Person, account: str) -> str:

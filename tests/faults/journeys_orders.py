@@ -46,7 +46,9 @@ def _acted(stage: Stage, fault: str = "") -> None:
     person = journeys.verified(stage)
     account = journeys.connected(stage, person)
     if fault:
-        stage.control("faults", target="kite", match="/gtt/triggers", fault=fault, times=1, seconds=0.1)
+        # By its method: others read triggers at the same time.
+        match = "POST /kite/gtt/triggers"
+        stage.control("faults", target="kite", match=match, fault=fault, times=1, seconds=0.1)
     terms = {
         "account_id": account, "exchange": "NSE", "symbol": SYMBOL, "side": "BUY", "quantity": 2,
         "order_type": "LIMIT", "price": f"{ENTRY:.2f}", "product": "CNC", "signal_id": signal,
