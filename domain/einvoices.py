@@ -20,11 +20,12 @@ TURNOVER_FROM = (
     (date(2022, 10, 1), 10 * CRORE),
     (date(2023, 8, 1), 5 * CRORE),
 )
-"""From which day a supplier over which yearly turnover (rupees, any year since 2017-18) has to register what
-he sells to registered buyers."""
+"""From which day a supplier above which yearly turnover (rupees, any year since 2017-18) has to register what
+he sells to registered buyers: one whose turnover "exceeds" it."""
 
 REPORT_FROM = ((date(2023, 11, 1), 100 * CRORE), (date(2025, 4, 1), 10 * CRORE))
-"""From which day, over which turnover, the portal takes no document older than `REPORT_WITHIN`."""
+"""From which day, from which turnover on (the advisories: "10 crores and above"), the portal takes no
+document older than `REPORT_WITHIN`."""
 
 REPORT_WITHIN = timedelta(days=30)
 
@@ -74,22 +75,23 @@ def _limit(table: tuple[tuple[date, int], ...], day: date) -> int | None:
     return next((rupees for since, rupees in reversed(table) if since <= day), None)
 
 
-def _over(table: tuple[tuple[date, int], ...], day: date, turnover: int) -> bool:
+def _above(table: tuple[tuple[date, int], ...], day: date, turnover: int) -> bool:
     limit = _limit(table, day)
-    return limit is not None and turnover >= limit
+    return limit is not None and turnover > limit
 
 
 def is_due(kind: DocumentKind, buyer_gstin: str | None, issued_on: date, turnover: int) -> bool:
     """Whether a document has to be registered. A financial credit note is no document of the GST law."""
     taxed = kind is not DocumentKind.FINANCIAL_CREDIT_NOTE
-    return taxed and bool(buyer_gstin) and _over(TURNOVER_FROM, issued_on, turnover)
+    return taxed and bool(buyer_gstin) and _above(TURNOVER_FROM, issued_on, turnover)
 
 
 def report_by(issued_on: date, turnover: int) -> date | None:
     """The last day on which the portal takes the document; None where it takes it at any time."""
-    return issued_on + REPORT_WITHIN if _over(REPORT_FROM, issued_on, turnover) else None
+    limit = _limit(REPORT_FROM, issued_on)
+    return issued_on + REPORT_WITHIN if limit is not None and turnover >= limit else None
 
 
 def needs_dynamic_qr(issued_on: date, turnover: int) -> bool:
     """Whether documents to unregistered buyers carry a dynamic QR, or the payment that stands for it."""
-    return _over(DYNAMIC_QR_FROM, issued_on, turnover)
+    return _above(DYNAMIC_QR_FROM, issued_on, turnover)

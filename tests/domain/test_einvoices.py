@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -18,39 +18,45 @@ TODAY = date(2026, 11, 23)
 
 
 @pytest.mark.parametrize(
-    ("on", "crore", "due"),
+    ("on", "crore"),
     [
-        (date(2020, 9, 30), 600, False),
-        (date(2020, 10, 1), 500, True),
-        (date(2020, 12, 31), 100, False),
-        (date(2021, 1, 1), 100, True),
-        (date(2022, 9, 30), 10, False),
-        (date(2022, 10, 1), 10, True),
-        (date(2023, 7, 31), 5, False),
-        (date(2023, 8, 1), 5, True),
-        (TODAY, 4, False),
+        (date(2020, 10, 1), 500),
+        (date(2021, 1, 1), 100),
+        (date(2021, 4, 1), 50),
+        (date(2022, 4, 1), 20),
+        (date(2022, 10, 1), 10),
+        (date(2023, 8, 1), 5),
+        (TODAY, 5),
     ],
 )
-def test_the_turnover_that_needs_an_irn_is_that_of_the_day(on: date, crore: int, due: bool) -> None:
-    assert is_due(DocumentKind.INVOICE, BUYER, on, crore * CRORE) is due
+def test_an_irn_is_due_above_the_turnover_of_the_day_and_not_at_it(on: date, crore: int) -> None:
+    at = crore * CRORE
+    assert [is_due(DocumentKind.INVOICE, BUYER, on, turnover) for turnover in (at, at + 1)] == [False, True]
+
+
+@pytest.mark.parametrize(("on", "crore"), [(date(2020, 9, 30), 600), (date(2022, 9, 30), 11)])
+def test_a_turnover_counts_from_its_day_on(on: date, crore: int) -> None:
+    due = [is_due(DocumentKind.INVOICE, BUYER, day, crore * CRORE) for day in (on, on + timedelta(days=1))]
+    assert due == [False, True]
 
 
 def test_only_documents_of_the_tax_to_registered_buyers_are_registered() -> None:
-    assert is_due(DocumentKind.CREDIT_NOTE, BUYER, TODAY, 5 * CRORE)
-    assert not is_due(DocumentKind.FINANCIAL_CREDIT_NOTE, BUYER, TODAY, 500 * CRORE)
-    assert not is_due(DocumentKind.INVOICE, None, TODAY, 500 * CRORE)
+    assert is_due(DocumentKind.CREDIT_NOTE, BUYER, TODAY, 6 * CRORE)
+    assert not is_due(DocumentKind.FINANCIAL_CREDIT_NOTE, BUYER, TODAY, 600 * CRORE)
+    assert not is_due(DocumentKind.INVOICE, None, TODAY, 600 * CRORE)
 
 
 def test_thirty_days_from_ten_crore() -> None:
     assert report_by(TODAY, 10 * CRORE) == date(2026, 12, 23)
-    assert report_by(TODAY, 9 * CRORE) is None
+    assert report_by(TODAY, 10 * CRORE - 1) is None
     assert report_by(date(2025, 3, 31), 10 * CRORE) is None
     assert report_by(date(2023, 11, 1), 100 * CRORE) == date(2023, 12, 1)
 
 
 def test_a_dynamic_qr_is_due_above_five_hundred_crore_only() -> None:
-    assert needs_dynamic_qr(TODAY, 500 * CRORE)
-    assert not needs_dynamic_qr(TODAY, 499 * CRORE)
+    assert needs_dynamic_qr(TODAY, 500 * CRORE + 1)
+    assert not needs_dynamic_qr(TODAY, 500 * CRORE)
+    assert not needs_dynamic_qr(date(2020, 11, 30), 600 * CRORE)
 
 
 def document(total: int = 1_999_05, name: str = "Verma & Co", **given: object) -> Document:
