@@ -88,6 +88,9 @@ class Figures:
     high_value: int
     second_factor_above: int
     """Strong customer authentication is due above it."""
+    video_call_above: int
+    """A video call is due above it. The advanced tier has had one; a payment of a lower tier is a review, in
+    which compliance hold the call before the money is taken."""
     an_hour: int
     """Payments of one customer in any hour, this one counted."""
     deviation: Decimal
@@ -103,6 +106,7 @@ FIGURES: Mapping[date, Figures] = {
     date(2026, 1, 1): Figures(
         high_value=50_000_00,
         second_factor_above=50_000_00,
+        video_call_above=2_00_000_00,
         an_hour=10,
         deviation=Decimal(5),
         location=70,
@@ -197,9 +201,12 @@ def assess(facts: Facts) -> Assessment:
     effects = {**EFFECTS, **ADVANCED_EFFECTS} if advanced else EFFECTS
     own = limits_of(facts.tier, facts.on)
     over = limits_of(Tier.INTERMEDIATE, facts.on) if advanced else own
+    high_value = figures.high_value
+    if not advanced and facts.amount > figures.video_call_above:
+        high_value, effects = figures.video_call_above, {**effects, Flag.HIGH_VALUE: Effect.REVIEW}
     score = deviation(facts.amount, facts.history, figures)
     measured: list[tuple[Flag, int | Decimal | None, int | Decimal | None]] = [
-        (Flag.HIGH_VALUE, facts.amount, figures.high_value),
+        (Flag.HIGH_VALUE, facts.amount, high_value),
         (Flag.SINGLE_LIMIT, facts.amount, own.single),
         (Flag.DAILY_LIMIT, facts.turnover.day + facts.amount, over.daily),
         (Flag.MONTHLY_LIMIT, facts.turnover.month + facts.amount, over.monthly),

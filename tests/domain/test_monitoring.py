@@ -84,6 +84,22 @@ def test_the_advanced_tier_is_reviewed_and_never_blocked_by_a_limit() -> None:
     assert {each.flag for each in course.findings} == {Flag.HIGH_VALUE, Flag.DAILY_LIMIT}
 
 
+def test_above_two_lakh_a_payment_without_a_video_call_behind_it_is_reviewed() -> None:
+    """Only the advanced tier has had its call: the intermediate one keeps its limit of five lakh."""
+    for tier, amount, effect, allowed in (
+        (Tier.INTERMEDIATE, 2_00_000_00, Effect.FLAG, 50_000_00),
+        (Tier.INTERMEDIATE, 2_00_000_01, Effect.REVIEW, 2_00_000_00),
+        (Tier.INTERMEDIATE, 5_00_000_00, Effect.REVIEW, 2_00_000_00),
+        (Tier.ADVANCED, 2_00_000_01, Effect.FLAG, 50_000_00),
+    ):
+        seen = assess(replace(QUIET, tier=tier, amount=amount))
+        [found] = seen.findings
+        assert (found.flag, found.effect, found.allowed) == (Flag.HIGH_VALUE, effect, Decimal(allowed))
+        assert (seen.code, seen.reviewed()) == (None, effect is Effect.REVIEW)
+    basic = assess(replace(QUIET, amount=2_00_000_01, turnover=spent(0)))
+    assert basic.code == "kyc_tier_required"
+
+
 def test_more_than_one_flag_is_a_review_also_where_one_came_earlier() -> None:
     one = assess(replace(QUIET, location_risk=90))
     assert not one.reviewed()

@@ -95,6 +95,23 @@ async def test_one_flag_is_told_and_holds_nothing_up(place: Shop) -> None:
     assert [event["body"] for event in events] == [{"payment_id": one.payment_id}]
 
 
+async def test_above_two_lakh_compliance_holds_a_video_call_before_the_money_is_taken(place: Shop) -> None:
+    one = await place.purchase(amount=3_00_000_00)
+    await tier(place, one, "intermediate")
+    handle = await place.open(one)
+    brought = await place.pay(one)
+    assert (await place.confirm(handle, brought))["status"] == "review"
+    assert await place.effects("captured", brought["razorpay_payment_id"]) == []
+    (alert,) = await alerts(place, one)
+    assert (alert["flag"], alert["effect"], alert["allowed"]) == (
+        "HIGH_VALUE_TRANSACTION",
+        "review",
+        2_00_000_00,
+    )
+    await handle.execute_update("release", decision(place, one, "release"))
+    await place.status(one, "captured")
+
+
 async def test_a_released_payment_is_captured(place: Shop) -> None:
     one, handle, brought = await reviewed(place)
     assert await place.effects("captured", brought["razorpay_payment_id"]) == []
