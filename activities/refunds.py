@@ -105,7 +105,9 @@ class RefundActivities(RefundPort):
             return "refund_not_granted"
         if not MIN_PAISE <= amount <= left:
             return "refund_exceeds_payment"
-        due = approvals_due(Authority(asked.authority), amount)
+        # The parts of one payment count together, or large ones would be asked for in small ones.
+        before = await refunds.asked_before(connection, asked.payment_id)
+        due = approvals_due(Authority(asked.authority), before + amount)
         new = refunds.NewRefund(
             refund_id=asked.refund_id,
             payment_id=asked.payment_id,

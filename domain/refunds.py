@@ -76,7 +76,8 @@ def approvals_due(authority: Authority, amount: int) -> int:
 
     One agrees to what support asks, two above the limit; a requester who is of finance counts as one.
     What the rules grant, or a process owes, needs nobody up to the limit; a customer's larger refund needs
-    both, a process's none, since the law sets its sum.
+    both, a process's none, since the law sets its sum. `amount`: paise, with all that people have asked back
+    of the payment before.
     """
     large = amount > TWO_PEOPLE_ABOVE
     match authority:

@@ -80,6 +80,18 @@ async def find(connection: Connection, refund_id: str, *, lock: bool = False) ->
     return await cursor.fetchone()
 
 
+async def asked_before(connection: Connection, payment_id: str) -> int:
+    """Paise of the payment that people have asked back and nobody rejected: what a process owes is set by
+    law, and counts for no one."""
+    cursor = await connection.execute(
+        """SELECT coalesce(sum(amount), 0)::bigint AS asked FROM finance.refunds
+           WHERE payment_id = %s AND authority <> 'system' AND status <> 'rejected'""",
+        (payment_id,),
+    )
+    row = await cursor.fetchone()
+    return int(row["asked"]) if row else 0
+
+
 async def advance(
     connection: Connection,
     row: dict[str, Any],
