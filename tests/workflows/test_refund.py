@@ -10,6 +10,8 @@ from temporalio.client import WorkflowHandle
 from cli.embedded import EmbeddedEngines
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
 
+LARGE = 60_000_00
+
 
 @pytest.fixture(scope="module")
 async def place(engines: EmbeddedEngines, database: str) -> AsyncIterator[Shop]:
@@ -97,11 +99,66 @@ async def test_a_customer_gets_what_the_rules_grant_and_no_more(place: Shop) -> 
     assert await refusal(place.refund(one, "customer", "usr_another")) == "not_found"
 
 
-async def test_two_people_agree_above_the_limit(place: Shop) -> None:
-    one = await place.bought(amount=50_000_00)
+async def large(place: Shop) -> Purchase:
+    """A captured payment above the limit of one person."""
+    one = await place.purchase(amount=LARGE)
     await place.rows(
-        "UPDATE finance.payments SET amount = 5000100 WHERE payment_id = %s RETURNING 1", one.payment_id
+        "UPDATE user_management.kyc_status SET tier = 'intermediate' WHERE user_id = %s RETURNING 1",
+        one.user_id,
     )
+    handle = await place.open(one)
+    assert (await place.confirm(handle, await place.pay(one)))["status"] == "captured"
+    return one
+
+
+async def test_what_two_people_have_agreed_to_is_paid(place: Shop) -> None:
+    one = await large(place)
+    refund_id, handle = await place.refund(one, "support", "usr_support")
+    for who, status in (
+        ("usr_finance", {"requested"}),
+        ("usr_finance2", {"approved", "pending", "processed"}),
+    ):
+        answer = await handle.execute_update("approve", place.decision(refund_id, "approve", who))
+        assert answer["status"] in status
+    row = await place.refund_row(refund_id, "processed")
+    assert (row["amount"], row["approvers"]) == (LARGE, ["usr_finance", "usr_finance2"])
+    (effect,) = await place.effects("refunded", row["gateway_refund_id"])
+    assert effect["refunded"] == LARGE
+    assert (await place.status(one, "refunded"))["amount_refunded"] == LARGE
+    assert await place.book(one.payment_id) == {}
+    await handle.result()
+
+
+async def test_a_large_refund_in_small_parts_takes_as_many_people(place: Shop) -> None:
+    one = await large(place)
+    first, paid = await place.refund(one, "finance", "usr_finance", 30_000_00)
+    await paid.result()
+    assert (await place.refund_row(first, "processed"))["approvals_due"] == 0
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    for authority, who, due in (("finance", "usr_finance", 1), ("support", "usr_support", 2)):
+        part, asking = await place.refund(one, authority, who, 20_000_01)
+        assert (await place.refund_row(part, "requested"))["approvals_due"] == due
+        assert len(await place.effects("refunded", gateway_payment)) == 1
+        refused = place.decision(part, "reject", "usr_finance2")
+        assert (await asking.execute_update("reject", refused))["status"] == "rejected"
+    # What was rejected counts no more.
+    _, within = await place.refund(one, "finance", "usr_finance", 20_000_00)
+    await within.result()
+    assert (await place.payment(one))["amount_refunded"] == 50_000_00
+
+
+async def test_what_a_process_owes_counts_for_no_one(place: Shop) -> None:
+    one = await large(place)
+    owed, handle = await place.refund(one, "system", "subscription", 30_000_00)
+    await handle.result()
+    await place.refund_row(owed, "processed")
+    _, within = await place.refund(one, "finance", "usr_finance", 30_000_00)
+    await within.result()
+    assert (await place.payment(one))["status"] == "refunded"
+
+
+async def test_two_people_agree_above_the_limit(place: Shop) -> None:
+    one = await large(place)
     refund_id, handle = await place.refund(one, "support", "usr_support", 50_000_01)
     assert (await place.refund_row(refund_id, "requested"))["approvals_due"] == 2
 
