@@ -151,6 +151,7 @@ class RefundActivities(RefundPort):
             row = await self._forfeit(connection, row, command.at)
         return AdvancedRefund(
             status=row["status"],
+            user_id=row["user_id"],
             approvals=len(row["approvers"]),
             full=full,
             credit_note_id=note.invoice_id if note else None,

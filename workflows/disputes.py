@@ -309,7 +309,8 @@ class DisputeWorkflow:
                 working(f"{process} has ended; its access is governed by its own state")
 
     def _signed(self, asked: AcceptDispute) -> Assertion:
-        return decider(asked.assertion, self._given.assertion_key, "accept", ("finance",))
+        about = self._taken.user_id if self._taken else None
+        return decider(asked.assertion, self._given.assertion_key, "accept", ("finance",), about=about)
 
     @property
     def _status(self) -> DisputeStatus:

@@ -36,6 +36,8 @@ class BankPayout:
 
     _given: Given
     _status: RefundStatus
+    _customer = ""
+    """Whose money it is, as soon as a step of ours has said so: they decide nothing about it."""
     _utr: str | None = None
     _paid_by: str | None = None
     _unpayable: str = ""
@@ -124,11 +126,13 @@ class BankPayout:
             ),
             **BOOK.local(),
         )
-        self._status = after.status
+        self._status, self._customer = after.status, after.user_id or self._customer
         return after
 
     def _signed(self, decision: StaffDecision, action: str) -> Assertion:
-        return decider(decision.assertion, self._given.assertion_key, action, ("finance",))
+        return decider(
+            decision.assertion, self._given.assertion_key, action, ("finance",), about=self._customer
+        )
 
     def _answer(self) -> RefundState:
         return RefundState(refund_id=self._given.refund_id, status=self._status)

@@ -126,7 +126,7 @@ class RefundWorkflow(BankPayout):
                 break
             await self._until_it_may_open(opened.refused)
             opened = await self._ask()
-        self._status, self._opened = opened.status, opened
+        self._status, self._opened, self._customer = opened.status, opened, opened.user_id
         self._returning.gateway_payment_id, self._returning.amount = opened.gateway_payment_id, opened.amount
         if opened.refused is not None:
             show(state="refused", attention=False)

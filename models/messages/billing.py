@@ -355,9 +355,10 @@ class AdvanceRefund(BaseModel):
 
 
 class AdvancedRefund(BaseModel):
-    """The stored state; `full` when nothing of the payment is left."""
+    """The stored state; `full` when nothing of the payment is left; `user_id`: whose money it is."""
 
     status: RefundStatus
+    user_id: str = ""
     approvals: int = 0
     full: bool = False
     credit_note_id: str | None = None

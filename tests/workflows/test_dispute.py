@@ -160,6 +160,8 @@ async def test_finance_gives_in_once_however_its_answer_is_lost(place: Shop) -> 
     )
     mine = giving_in(place, dispute_id, "usr_support", role="support")
     assert await refusal(handle.execute_update("accept", mine)) == "role_required"
+    own = giving_in(place, dispute_id, one.user_id)
+    assert await refusal(handle.execute_update("accept", own)) == "own_case"
     await handle.execute_update("accept", giving_in(place, dispute_id, "usr_finance"))
     assert (await handle.result())["status"] == "lost"
     found = await row(place, dispute_id, "lost")

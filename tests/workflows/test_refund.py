@@ -180,6 +180,27 @@ async def test_two_people_agree_above_the_limit(place: Shop) -> None:
     assert (await place.payment(one))["amount_refunding"] == 0
 
 
+async def test_nobody_decides_about_their_own_refund(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, handle = await place.refund(one, "support", "usr_support")
+    for action in ("approve", "reject"):
+        own = place.decision(refund_id, action, one.user_id)
+        assert await refusal(handle.execute_update(action, own)) == "own_case"
+    assert (await place.refund_row(refund_id, "requested"))["approvers"] == []
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    await place.control("/razorpay/refund", payment_id=gateway_payment, outcome="pending")
+    await handle.execute_update("approve", place.decision(refund_id, "approve", "usr_finance"))
+    row = await place.refund_row(refund_id, "pending")
+    await place.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
+    await place.hint(handle)
+    await place.refund_row(refund_id, "manual_payout")
+    own = place.decision(refund_id, "paid_out", one.user_id, utr="HDFCR52026112300000004")
+    assert await refusal(handle.execute_update("paid_out", own)) == "own_case"
+    paid = place.decision(refund_id, "paid_out", "usr_finance", utr="HDFCR52026112300000004")
+    assert (await handle.execute_update("paid_out", paid))["status"] == "processed"
+    await handle.result()
+
+
 async def test_a_lost_answer_is_found_by_our_receipt(place: Shop) -> None:
     one = await place.bought()
     await place.control(

@@ -83,8 +83,10 @@ async def test_what_a_bank_returns_is_owed_again_and_paid_by_transfer(place: Sho
     assert (owed["amount_refunding"], owed["amount_refunded"]) == (AMOUNT, 0)
     book = await place.book(one.payment_id)
     assert book == {"gateway_clearing": AMOUNT, "refunds_payable": -AMOUNT}
-    paid = place.decision(refund_id, "paid_out", "usr_finance", utr="HDFCR52026112300000101")
     now = place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id))
+    own = place.decision(refund_id, "paid_out", one.user_id, utr="HDFCR52026112300000101")
+    assert await refusal(now.execute_update("paid_out", own)) == "own_case"
+    paid = place.decision(refund_id, "paid_out", "usr_finance", utr="HDFCR52026112300000101")
     assert (await now.execute_update("paid_out", paid))["status"] == "processed"
     await now.result()
     assert await place.book(one.payment_id) == {"gateway_clearing": AMOUNT, "bank": -AMOUNT}
