@@ -14,12 +14,13 @@ from redis.asyncio import Redis
 from temporalio import activity
 
 from activities.pacing import Bucket, Gate
-from activities.paper import PaperAccount
+from activities.paper import PaperAccount, exchanges_open
 from domain.errors import RateLimited, TreumError, Unavailable, Unknown
+from models.messages.trading import MarketQuote
 from models.settings import Settings
 from providers.broker import Broker, Reading
 from providers.kite import Kite
-from store import broker_health, trading_accounts
+from store import broker_health, paper_triggers, trading_accounts
 from store.database import Connection, Database
 from store.trading_accounts import Account
 from store.vault import Vault
@@ -29,6 +30,7 @@ T = TypeVar("T")
 CLOCK_FRESH = 5.0
 """Seconds for which a broker's time is carried on by our monotonic clock; then it is asked again."""
 HEARTBEAT_SECONDS = 0.5
+PAPER = "paper"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Brokers:
             account = await trading_accounts.account_of(connection, account_id)
             if account is None or account.status != "connected":
                 return None
-            if account.broker == "paper":
+            if account.broker == PAPER:
                 return Session(account, PaperAccount(self._database, account_id))
             token = await self._token(connection, account)
             health = await broker_health.ask(connection, account.broker) if token else None
@@ -119,7 +121,7 @@ class Brokers:
 
     def algo_id(self, session: Session) -> str:
         """What our orders name themselves by at that broker; paper asks for nothing."""
-        return self.kite.algo_id if session.account.broker != "paper" else "PAPER"
+        return self.kite.algo_id if session.account.broker != PAPER else "PAPER"
 
     def clock(self, broker: str) -> BrokerClock:
         return self._clocks.setdefault(broker, BrokerClock())
@@ -129,13 +131,26 @@ class Brokers:
     ) -> Reading[T]:
         """Passes the gate, makes the call, hears its time, and notes whether the broker answers."""
         try:
-            if session.account.broker != "paper":
-                await self.gate.passed(session.account.account_id, bucket)
+            await self.passed(session, bucket)
         except RateLimited:
             call.close()
             raise
         answer = await self.noted(session, call)
         self.clock(session.account.broker).heard(answer.at)
+        return answer
+
+    async def passed(self, session: Session, bucket: Bucket) -> None:
+        """Passes the gate of the account's pace; paper has none. Raises RateLimited."""
+        if session.account.broker != PAPER:
+            await self.gate.passed(session.account.account_id, bucket)
+
+    async def quote(self, session: Session, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
+        """A quote by `call`; what it shows of the real market is the paper broker's market too."""
+        answer = await self.call(session, Bucket.QUOTE, session.broker.quote(exchange, symbol))
+        if answer.value is not None and session.account.broker != PAPER:
+            last = {(exchange, symbol): answer.value.last_price}
+            async with self._database.transaction() as connection:
+                await paper_triggers.note(connection, last, answer.at, exchanges_open(answer.at))
         return answer
 
     async def noted(self, session: Session, call: Coroutine[Any, Any, Reading[T]]) -> Reading[T]:
@@ -152,7 +167,7 @@ class Brokers:
         return answer
 
     async def _note(self, session: Session, *, answered: bool) -> None:
-        if session.account.broker == "paper" or (answered and not session.ailing):
+        if session.account.broker == PAPER or (answered and not session.ailing):
             return
         # A call's own fate is never hidden behind a note that could not be written.
         with suppress(psycopg.Error, PoolTimeout):

@@ -8,8 +8,11 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.brokers import Brokers, Session, beating, to_the_end
+from activities.brokers import PAPER, Brokers, Session, beating, to_the_end
+from activities.foreign_orders import look_for_foreign_orders
 from activities.pacing import Bucket
+from activities.paper import PaperAccount
+from activities.paper_triggers import PaperTriggers
 from domain import exits
 from domain.errors import RateLimited, Rejected, Unavailable
 from domain.exits import ExitStatus
@@ -27,7 +30,7 @@ from models.messages.exits import BrokerTrigger, ExitStanding, OpenExit, WorkExi
 from models.messages.trading import BrokerEvent
 from providers.broker import Reading
 from providers.kite import KiteAccount
-from providers.triggers import KiteTriggers
+from providers.triggers import KiteTriggers, Triggers
 from store import trading_exits
 from store.database import Database
 from workflows.ports.exits import ExitPort
@@ -42,7 +45,7 @@ class Counter:
     """A session with its triggers."""
 
     session: Session
-    triggers: KiteTriggers
+    triggers: Triggers
 
 
 class ExitActivities(ExitPort):
@@ -56,14 +59,7 @@ class ExitActivities(ExitPort):
     @activity.defn(name="exits.open")
     async def open(self, command: OpenExit) -> ExitStanding:
         async with self._database.transaction() as connection:
-            made = await trading_exits.open_exit(connection, command.exit, X.PLACING, None, command.as_of)
-            row = await trading_exits.read(connection, command.exit.order_id)
-            if row["broker"] == "paper" and made.status is X.PLACING:
-                # The paper broker keeps no triggers.
-                return await trading_exits.move(
-                    connection, command.exit.order_id, X.CANCELLED, now=command.as_of, reason="paper_account"
-                )
-        return made
+            return await trading_exits.open_exit(connection, command.exit, X.PLACING, None, command.as_of)
 
     @activity.defn(name="exits.place")
     async def place(self, command: WorkExit) -> ExitStanding:
@@ -99,11 +95,7 @@ class ExitActivities(ExitPort):
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
         try:
-            quote = await self._brokers.call(
-                counter.session,
-                Bucket.QUOTE,
-                counter.session.broker.quote(row["exchange"], row["symbol"]),
-            )
+            quote = await self._brokers.quote(counter.session, row["exchange"], row["symbol"])
         except Rejected as refused:
             return await self._without(row, counter, refused)
         except (RateLimited, Unavailable) as away:
@@ -126,7 +118,7 @@ class ExitActivities(ExitPort):
         quote: Any,
         quantity: int,
     ) -> ExitStanding:
-        await self._brokers.gate.passed(row["account_id"], Bucket.READ)
+        await self._brokers.passed(counter.session, Bucket.READ)
         async with self._database.reading() as connection:
             day = trading_date(quote.at)
             if not await trading_exits.begin(connection, row["order_id"], quantity, day):
@@ -192,6 +184,9 @@ class ExitActivities(ExitPort):
         row = await self._row(command.order_id)
         if row["status"] not in (X.ACTIVE, X.TRIGGERED):
             return trading_exits.standing(row)
+        if row["closed"] and row["broker"] == PAPER:
+            # Nothing of a closed paper account fires; at a real broker the trigger stands until it is seen.
+            return await self._move(row, X.CANCELLED, reason="account_closed")
         counter = await self._counter(command)
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
@@ -210,7 +205,7 @@ class ExitActivities(ExitPort):
         """An active trigger: touched, taken away, or no longer needed."""
         status = shown.status if shown is not None else "gone"
         if status == "triggered" and shown is not None:
-            await self._tell(row["account_id"])
+            await self._tell(row)
             if shown.fired is None:
                 return await self._unprotected(row, "fired_order_refused")
             return await self._move(row, X.TRIGGERED, broker_order_id=shown.fired)
@@ -231,7 +226,7 @@ class ExitActivities(ExitPort):
         """The order that the trigger fired: only its fill is one."""
         asked = counter.session.broker.order(row["broker_order_id"])
         order = (await self._brokers.call(counter.session, Bucket.READ, asked)).value
-        await self._tell(row["account_id"])
+        await self._tell(row)
         if order.status is BrokerStatus.COMPLETE:
             return await self._move(row, X.FILLED, filled=order.filled_quantity)
         if order.status in (BrokerStatus.CANCELLED, BrokerStatus.REJECTED):
@@ -243,9 +238,14 @@ class ExitActivities(ExitPort):
 
     async def _counter(self, command: WorkExit) -> Counter | None:
         session = await self._brokers.session(command.account_id)
-        if session is None or not isinstance(session.broker, KiteAccount):
+        if session is None:
             return None
-        return Counter(session, KiteTriggers(session.broker))
+        match session.broker:
+            case KiteAccount() as broker:
+                return Counter(session, KiteTriggers(broker))
+            case PaperAccount() as broker:
+                return Counter(session, PaperTriggers(self._database, broker))
+        return None
 
     async def _without(self, row: dict[str, Any], counter: Counter, refused: Rejected) -> ExitStanding:
         if refused.code != "session_expired":
@@ -271,10 +271,13 @@ class ExitActivities(ExitPort):
             moved = await trading_exits.move(connection, row["order_id"], to, now=datetime.now(UTC), **change)
         return moved.model_copy(update={"pause_seconds": pause})
 
-    async def _tell(self, account_id: str) -> None:
+    async def _tell(self, row: dict[str, Any]) -> None:
         """Whoever looks for orders made elsewhere takes the fired one up, with its trades."""
-        handle = self._client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, account_id))
+        handle = self._client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, row["account_id"]))
         try:
+            if row["broker"] == PAPER:
+                # Nobody looks all the time where only a trigger makes such orders.
+                await look_for_foreign_orders(self._client, row["account_id"], row["user_id"])
             await handle.signal("broker_event", BrokerEvent(event_number=0))
         except RPCError:
             return  # the postback or the next look brings it

@@ -10,7 +10,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
-from activities.brokers import Brokers, beating
+from activities.brokers import PAPER, Brokers, beating
 from activities.pacing import Bucket
 from domain.errors import Rejected, Unavailable
 from domain.market_calendar import INDIA_2026
@@ -43,7 +43,7 @@ class ForeignOrderActivities(ForeignOrdersPort):
     async def adopt_orders(self, command: AdoptOrders) -> OrdersAdopted:
         async with beating():
             session = await self._brokers.session(command.account_id)
-            if session is None or session.account.broker == "paper":
+            if session is None:
                 return OrdersAdopted(order_ids=[], pause_seconds=None)
             try:
                 book = await self._brokers.call(session, Bucket.READ, session.broker.book())
@@ -58,6 +58,9 @@ class ForeignOrderActivities(ForeignOrdersPort):
                 order for order in book.value if order.broker_order_id not in ours and order.tag not in ours
             ]
             begun = [made for order in strangers if (made := await self._follow(command, order))]
+            if session.account.broker == PAPER:
+                # Nothing is made there but by us and by our triggers, which tell of what they fire.
+                return OrdersAdopted(order_ids=begun, pause_seconds=None)
             opened = INDIA_2026.is_open(Exchange.MCX, book.at) or INDIA_2026.is_open(Exchange.NSE, book.at)
             pause = LOOK_EVERY if opened else LOOK_SELDOM
         return OrdersAdopted(order_ids=begun, pause_seconds=pause.total_seconds())

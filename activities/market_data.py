@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 
 from activities.pacing import Bucket, Gate
+from activities.paper import exchanges_open
 from domain.errors import Rejected
 from models.settings import Settings
 from providers.broker import Reading
 from providers.candles import HouseMarket, Name
 from providers.kite import Kite
-from store import signals_market
+from store import paper_triggers, signals_market
 from store.database import Database
 from store.vault import Vault
 
@@ -56,6 +57,13 @@ class House:
             async with self._database.reading() as connection:
                 await signals_market.end_session(connection, session_id, datetime.now(UTC))
         raise Rejected("market_data_closed")
+
+    async def prices(self, names: Sequence[Name]) -> Reading[dict[Name, Decimal]]:
+        """Last prices by one call; they are the paper broker's market too."""
+        reading = await self.call(Bucket.QUOTE, lambda market: market.prices(names))
+        async with self._database.transaction() as connection:
+            await paper_triggers.note(connection, reading.value, reading.at, exchanges_open(reading.at))
+        return reading
 
     async def _newest(self) -> tuple[str, str] | None:
         async with self._database.reading() as connection:
@@ -103,5 +111,5 @@ class QuoteBoard:
         # A moment for the watchers who come together, so that they share one call.
         await asyncio.sleep(0.02)
         asked = list(self._watched)[:MOST_PRICES]
-        reading = await self._house.call(Bucket.QUOTE, lambda market: market.prices(asked))
+        reading = await self._house.prices(asked)
         return Look(frozenset(asked), reading.value, reading.at)

@@ -146,8 +146,7 @@ class MarketChecks:
     async def _quote(self, terms: OrderTerms, session: Session, facts: Facts) -> MarketQuote | None:
         if facts.quote is not None:
             return facts.quote
-        asked = session.broker.quote(terms.exchange, terms.symbol)
-        answer = await self._brokers.call(session, Bucket.QUOTE, asked)
+        answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
         if answer.value is not None:
             async with self._database.reading() as connection:
                 name = session.account.broker

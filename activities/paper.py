@@ -1,5 +1,6 @@
 """A broker made of our own rows, for a customer who wants to try: the same protocol, no money."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,27 +17,31 @@ from models.messages.trading import (
     OrderTerms,
 )
 from providers.broker import Reading
-from store import trading_paper
+from store import paper_triggers, trading_paper
 from store.database import Connection, Database
 
 OPENING_CASH = Decimal(1_000_000)
 """Rupees that a paper account may order for at a time."""
+TERMS = (
+    *("exchange", "symbol", "side", "quantity", "order_type", "price", "trigger_price"),
+    *("product", "validity"),
+)
 
 
 class PaperAccount:
-    """`providers.broker.Broker` on Postgres. Its clock is the database server's; its prices are the last
-    quotes that the real sessions of others have read."""
+    """`providers.broker.Broker` on Postgres. Its prices are the last that anybody's real session has read,
+    and its clock is that of their market."""
 
     def __init__(self, database: Database, account_id: str) -> None:
         self._database = database
-        self._account_id = account_id
+        self.account_id = account_id
 
     async def place(self, terms: OrderTerms, tag: str) -> Reading[str]:
         async with self._database.transaction() as connection:
             now = await trading_paper.now(connection)
             # A broker's id follows from the tag, so that a repeat is the same order.
             placed = await trading_paper.place(
-                connection, self._account_id, f"PAPER{tag}", tag, terms, trading_date(now).isoformat()
+                connection, self.account_id, f"PAPER{tag}", tag, terms, trading_date(now).isoformat()
             )
         return Reading(placed, now)
 
@@ -57,14 +62,14 @@ class PaperAccount:
     async def book(self) -> Reading[list[BrokerOrder]]:
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
-            rows = await trading_paper.book(connection, self._account_id, trading_date(now).isoformat())
+            rows = await trading_paper.book(connection, self.account_id, trading_date(now).isoformat())
         return Reading([_order(row) for row in rows], now)
 
     async def rows_of_today(self) -> Reading[list[dict[str, Any]]]:
         """The present day's rows, matched."""
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
-            rows = await trading_paper.book(connection, self._account_id, trading_date(now).isoformat())
+            rows = await trading_paper.book(connection, self.account_id, trading_date(now).isoformat())
         return Reading(rows, now)
 
     async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
@@ -100,10 +105,16 @@ class PaperAccount:
     async def _matched(self, connection: Connection) -> Any:
         now = await trading_paper.now(connection)
         today = trading_date(now)
-        await trading_paper.match(connection, self._account_id)
+        await paper_triggers.fire(connection, self.account_id, exchanges_open(now))
+        await trading_paper.match(connection, self.account_id)
         over = INDIA_2026.is_over(Exchange.MCX, today, now)
-        await trading_paper.lapse(connection, self._account_id, today.isoformat(), over)
+        await trading_paper.lapse(connection, self.account_id, today.isoformat(), over)
         return now
+
+
+def exchanges_open(now: datetime) -> list[str]:
+    """Exchanges that trade at `now`: elsewhere a last price touches nothing."""
+    return [exchange.value for exchange in Exchange if INDIA_2026.is_open(exchange, now)]
 
 
 def _order(row: dict[str, Any]) -> BrokerOrder:
@@ -116,6 +127,7 @@ def _order(row: dict[str, Any]) -> BrokerOrder:
         filled_quantity=row["filled_quantity"],
         average_price=row["fill_price"] if row["filled_quantity"] else Decimal(0),
         updated_at=row["updated_at"],
+        terms=OrderTerms.model_validate({name: row[name] for name in TERMS}),
     )
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from activities.paper import PaperAccount, trade_of
-from domain.errors import Rejected
+from activities.paper_triggers import PaperTriggers
 from domain.market_calendar import trading_date
 from domain.positions import Position, Trade, fold
 from domain.trading import BrokerStatus, Product, Side
@@ -27,6 +27,7 @@ class PaperDay:
         self._database = database
         self._account_id = account_id
         self._broker = PaperAccount(database, account_id)
+        self._triggers = PaperTriggers(database, self._broker)
 
     async def orders(self) -> Reading[list[DayOrder]]:
         read = await self._broker.rows_of_today()
@@ -57,11 +58,11 @@ class PaperDay:
         return Reading([_holding(key, held, row) for key, held, row in found if held.quantity > 0], now)
 
     async def triggers(self) -> Reading[list[str]]:
-        async with self._database.reading() as connection:
-            return Reading([], await trading_paper.now(connection))
+        standing = await self._triggers.book()
+        return Reading([each.trigger_id for each in standing.value if each.status == "active"], standing.at)
 
     async def drop_trigger(self, trigger_id: str) -> Reading[None]:
-        raise Rejected("trigger_unknown")
+        return Reading(None, (await self._triggers.drop(trigger_id)).at)
 
     async def charges(self, executed: Sequence[Executed]) -> Reading[list[Charge]]:
         """Paper costs nothing."""

@@ -26,10 +26,11 @@ from models.messages.signals import (
     RunResult,
     RunStrategy,
     SignalTerms,
+    WatchedBar,
 )
 from models.messages.trading import Instrument
 from providers.candles import INTERVALS, HouseMarket
-from store import notes, signals, signals_market, trading_market
+from store import notes, signals, signals_market, signals_watchlist, trading_market
 from store.database import Connection, Database
 from store.vault import Vault
 
@@ -52,12 +53,16 @@ class Seen:
     bars: list[Candle]
     source: CandleSource
     at: datetime
+    watched: WatchedBar | None = None
 
     @property
     def stale(self) -> bool:
-        """A replay says that it is of another time; what says nothing must be of today."""
+        """A replay says that it is of another time; what says nothing must be of today, and where a bar is
+        watched, of that bar: one without a trade brings no signal, and an older one has had its run."""
         if self.source is CandleSource.REPLAYED or not self.bars:
             return False
+        if self.watched is not None:
+            return self.bars[-1].at != self.watched.began_at
         return self.at - self.bars[-1].at > indicators.STALE_AFTER
 
 
@@ -103,17 +108,23 @@ class RunActivities:
         return found
 
     async def _candles(self, instrument: Instrument, run: RunInput) -> Seen:
-        now = await self._house.call(Bucket.QUOTE, lambda market: market.prices([(run.exchange, run.symbol)]))
+        """After a bar its close is the end: a round of many runs reads no quotes, of which the house has one
+        a second for the watch over published signals."""
+        watched = run.watched
+        if watched:
+            at = end = watched.closed_at
+        else:
+            at = end = (await self._house.prices([(run.exchange, run.symbol)])).at
         _, span = INTERVALS[run.timeframe]
         bars: list[Candle] = []
         sources: set[CandleSource] = set()
-        end = now.at
         for _ in range(WINDOWS):
             start = end - span
             ask = partial(
                 HouseMarket.candles, token=instrument.token, timeframe=run.timeframe, start=start, end=end
             )
             read = await self._house.call(Bucket.HISTORY, ask)
+            at = read.at if watched else at
             if read.value.bars:
                 sources.add(read.value.source)
             newest = bars[0].at if bars else None
@@ -121,18 +132,21 @@ class RunActivities:
             if len(bars) >= BARS_WANTED:
                 break
             end = start
-        width = indicators.WIDTH[run.timeframe]
+        width = watched.closed_at - watched.began_at if watched else indicators.WIDTH[run.timeframe]
+        last = watched.began_at if watched else end
         # The bar that is still being made would change under the reader.
-        complete = [bar for bar in bars if bar.at + width <= now.at]
+        complete = [bar for bar in bars if bar.at <= last and bar.at + width <= at]
         worst = (CandleSource.SYNTHETIC, CandleSource.REPLAYED)
         source = next((each for each in worst if each in sources), CandleSource.EXCHANGE)
-        return Seen(complete, source, now.at)
+        return Seen(complete, source, at, watched)
 
     async def _keep(
         self, command: RunStrategy, instrument: Instrument, seen: Seen, readings: list[Reading | None]
     ) -> RunResult:
         run = command.run
         idea, reason = self._judge(instrument, seen, readings)
+        if idea is not None and await self._stands(run, command.as_of):
+            idea, reason = None, "signal_stands"
         tests = [
             _shown(indicators.backtest(seen.bars, readings, instrument.tick, span))
             for span in indicators.BACKTEST_BARS
@@ -158,6 +172,13 @@ class RunActivities:
             if idea is not None and _same(stored, result):
                 await self._draw_up(connection, command, result.proposals[0], idea, seen)
         return stored
+
+    async def _stands(self, run: RunInput, now: datetime) -> bool:
+        """A rule that holds for bars on end brings one signal, not one a bar."""
+        if run.watched is None:
+            return False
+        async with self._database.reading() as connection:
+            return await signals_watchlist.standing(connection, run.watched.watch_id, now)
 
     async def _draw_up(
         self, connection: Connection, command: RunStrategy, proposal: Proposal, idea: Idea, seen: Seen

@@ -45,6 +45,8 @@ EXIT_FIRST = (X.PLACING,)
 
 STOP_SLACK = Decimal("0.01")
 """How far beyond the stop its limit lies, so that it fills in a market that runs away (own rule, 2026)."""
+LEAST_DISTANCE = Decimal("0.0025")
+"""Part of the last price that each level has to be away from it (kite.trade/docs/connect/v3/gtt)."""
 TRY_AGAIN = timedelta(minutes=5)
 """How soon what the broker would not take is tried again."""
 LOOK_SECONDS = (1, 2, 5, 10, 30)
@@ -72,6 +74,11 @@ def legs(side: Side, target: Decimal, stop: Decimal, tick: Decimal) -> tuple[Leg
 def between(pair: tuple[Leg, Leg], last: Decimal) -> bool:
     """Whether the market stands between the levels: only then does the broker take the trigger."""
     return pair[0].trigger < last < pair[1].trigger
+
+
+def too_near(pair: tuple[Leg, Leg], last: Decimal) -> bool:
+    """Whether a level lies so near to the last price that Kite refuses the trigger."""
+    return any(abs(leg.trigger - last) <= last * LEAST_DISTANCE for leg in pair)
 
 
 def look_pause(quiet: int) -> timedelta:

@@ -245,6 +245,19 @@ class QuoteRow(SQLModel, table=True):
     read_at: datetime = Field(sa_column=instant())
 
 
+class LastPriceRow(SQLModel, table=True):
+    """The market as last seen by anybody's session: what the paper broker trades on."""
+
+    __tablename__ = "last_prices"
+    __table_args__ = SCHEMA
+
+    exchange: str = Field(primary_key=True, sa_type=Text)
+    symbol: str = Field(primary_key=True, sa_type=Text)
+    last_price: Decimal = Field(sa_type=Numeric)
+    quoted_at: datetime = Field(sa_column=instant())
+    read_at: datetime = Field(sa_column=instant())
+
+
 class PaceRow(SQLModel, table=True):
     """Order calls of an account: in the day of the broker's clock, and of the minute that slides."""
 
@@ -349,3 +362,28 @@ class PaperOrderRow(SQLModel, table=True):
     filled_quantity: int = Field(default=0, sa_type=BigInteger)
     fill_price: Decimal | None = Field(default=None, sa_type=Numeric)
     updated_at: datetime = Field(sa_column=instant())
+
+
+class PaperTriggerRow(SQLModel, table=True):
+    """A trigger of two legs at the paper broker; `broker_order_id`: the order that it fired."""
+
+    __tablename__ = "paper_triggers"
+    __table_args__ = SCHEMA
+
+    trigger_id: int = Field(primary_key=True, sa_type=BigInteger)
+    account_id: str = Field(sa_type=Text, foreign_key="trading.accounts.account_id")
+    exchange: str = Field(sa_type=Text)
+    symbol: str = Field(sa_type=Text)
+    product: str = Field(sa_type=Text)
+    side: str = Field(sa_type=Text)
+    quantity: int = Field(sa_type=BigInteger)
+    lower_level: Decimal = Field(sa_type=Numeric)
+    lower_price: Decimal = Field(sa_type=Numeric)
+    upper_level: Decimal = Field(sa_type=Numeric)
+    upper_price: Decimal = Field(sa_type=Numeric)
+    status: str = Field(sa_type=Text)
+    fired_price: Decimal | None = Field(default=None, sa_type=Numeric)
+    broker_order_id: str | None = Field(default=None, sa_type=Text)
+    placed_at: datetime = Field(sa_column=instant())
+    updated_at: datetime = Field(sa_column=instant())
+    expires_at: datetime = Field(sa_column=instant())

@@ -1,7 +1,7 @@
-"""Triggers of two legs at Kite (GTT): placing, the book of them, taking back."""
+"""Triggers of two legs at a broker (GTT): placing, the book of them, taking back; and those of Kite."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from domain.exits import Leg
 from domain.trading import Side
@@ -10,8 +10,33 @@ from providers.broker import Reading
 from providers.kite import KiteAccount, number
 
 
-class KiteTriggers:
+class Triggers(Protocol):
     """The triggers of one session. Raises the closed set of `domain.errors`; `place` alone raises Unknown."""
+
+    async def place(
+        self,
+        exchange: str,
+        symbol: str,
+        product: str,
+        side: Side,
+        quantity: int,
+        legs: tuple[Leg, Leg],
+        last: Decimal,
+    ) -> Reading[str]:
+        """The trigger's id: the broker watches from here on."""
+        ...
+
+    async def book(self) -> Reading[list[BrokerTrigger]]:
+        """Every trigger that the broker still shows, fired and taken back ones too."""
+        ...
+
+    async def drop(self, trigger_id: str) -> Reading[str]:
+        """Takes a trigger back; Rejected where it is not active any more."""
+        ...
+
+
+class KiteTriggers:
+    """`Triggers` of one Kite session."""
 
     def __init__(self, account: KiteAccount) -> None:
         self._kite = account._kite
@@ -27,7 +52,6 @@ class KiteTriggers:
         legs: tuple[Leg, Leg],
         last: Decimal,
     ) -> Reading[str]:
-        """The trigger's id: the broker watches from here on."""
         orders = [
             {
                 "transaction_type": side.value,
@@ -47,13 +71,11 @@ class KiteTriggers:
         )
 
     async def book(self) -> Reading[list[BrokerTrigger]]:
-        """Every trigger that the broker still shows, fired and taken back ones too."""
         return await self._kite._run(
             self._client, lambda: [trigger_of(row) for row in self._client.get_gtts()]
         )
 
     async def drop(self, trigger_id: str) -> Reading[str]:
-        """Takes a trigger back; Rejected where it is not active any more."""
         return await self._kite._run(
             self._client, lambda: str(self._client.delete_gtt(int(trigger_id))["trigger_id"])
         )

@@ -1,4 +1,4 @@
-"""The paper broker's own book, matched against the last quotes that real sessions have read."""
+"""The paper broker's own book, matched against the last prices that real sessions have read."""
 
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ SOURCE = "kite"
 
 
 async def now(connection: Connection) -> datetime:
-    """The paper broker's clock: its book's server."""
-    cursor = await connection.execute("SELECT clock_timestamp() AS now")
+    """The paper broker's clock: the market's, as last heard with a price, carried on by the book's server."""
+    cursor = await connection.execute("SELECT trading.paper_now() AS now")
     row = await cursor.fetchone()
     if row is None:
         raise RuntimeError("the server did not tell its time")
@@ -20,9 +20,14 @@ async def now(connection: Connection) -> datetime:
 
 
 async def quote(connection: Connection, exchange: str, symbol: str) -> MarketQuote | None:
+    """The last price, with the limits of its day where a customer's session has read them."""
     cursor = await connection.execute(
-        """SELECT exchange, symbol, last_price, close, lower_limit, upper_limit FROM trading.quotes
-           WHERE broker = %s AND exchange = %s AND symbol = %s""",
+        """SELECT p.exchange, p.symbol, p.last_price, q.close, q.lower_limit, q.upper_limit
+           FROM trading.last_prices p
+           LEFT JOIN trading.quotes q ON q.broker = %s AND (q.exchange, q.symbol) = (p.exchange, p.symbol)
+                AND (q.quoted_at AT TIME ZONE 'Asia/Kolkata')::date
+                    = (p.quoted_at AT TIME ZONE 'Asia/Kolkata')::date
+           WHERE p.exchange = %s AND p.symbol = %s""",
         (SOURCE, exchange, symbol),
     )
     row = await cursor.fetchone()
@@ -47,7 +52,7 @@ async def place(
                side, product, order_type, validity, quantity, price, trigger_price, status, updated_at)
            VALUES (%(id)s, %(account)s, %(tag)s, %(day)s, %(exchange)s, %(symbol)s, %(side)s, %(product)s,
                %(order_type)s, %(validity)s, %(quantity)s, %(price)s, %(trigger_price)s, 'open',
-               clock_timestamp())
+               trading.paper_now())
            ON CONFLICT (tag) DO UPDATE SET tag = excluded.tag RETURNING broker_order_id""",
         {**terms.model_dump(), "id": broker_order_id, "account": account_id, "tag": tag, "day": day},
     )
@@ -63,17 +68,16 @@ async def match(connection: Connection, account_id: str) -> None:
                       OR (o.side = 'BUY' AND q.last_price >= o.trigger_price)
                       OR (o.side = 'SELL' AND q.last_price <= o.trigger_price) AS live, q.last_price
                FROM trading.paper_orders o
-               JOIN trading.quotes q ON q.broker = %(source)s AND q.exchange = o.exchange
-                    AND q.symbol = o.symbol
+               JOIN trading.last_prices q USING (exchange, symbol)
                WHERE o.account_id = %(account)s AND o.status = 'open')
            UPDATE trading.paper_orders o SET triggered = m.live,
                status = CASE WHEN m.live AND (o.order_type IN ('MARKET', 'SL-M')
                                    OR (o.side = 'BUY' AND m.last_price <= o.price)
                                    OR (o.side = 'SELL' AND m.last_price >= o.price)) THEN 'complete'
                              WHEN m.live AND o.validity = 'IOC' THEN 'cancelled' ELSE 'open' END,
-               fill_price = m.last_price, updated_at = clock_timestamp()
+               fill_price = m.last_price, updated_at = trading.paper_now()
            FROM market m WHERE m.broker_order_id = o.broker_order_id AND o.status = 'open'""",
-        {"source": SOURCE, "account": account_id},
+        {"account": account_id},
     )
     await connection.execute(
         """UPDATE trading.paper_orders SET filled_quantity = quantity
@@ -85,7 +89,7 @@ async def match(connection: Connection, account_id: str) -> None:
 async def lapse(connection: Connection, account_id: str, today: str, over: bool) -> None:
     """Cancels DAY orders of days that have ended."""
     await connection.execute(
-        """UPDATE trading.paper_orders SET status = 'cancelled', updated_at = clock_timestamp()
+        """UPDATE trading.paper_orders SET status = 'cancelled', updated_at = trading.paper_now()
            WHERE account_id = %s AND status = 'open' AND (trading_day < %s OR %s)""",
         (account_id, today, over),
     )
@@ -100,7 +104,7 @@ async def change(
                quantity = coalesce(%(quantity)s, quantity), price = coalesce(%(price)s, price),
                trigger_price = coalesce(%(trigger_price)s, trigger_price),
                order_type = coalesce(%(order_type)s, order_type),
-               validity = coalesce(%(validity)s, validity), updated_at = clock_timestamp()
+               validity = coalesce(%(validity)s, validity), updated_at = trading.paper_now()
            WHERE broker_order_id = %(id)s AND status = 'open' RETURNING broker_order_id""",
         {
             **dict.fromkeys(("quantity", "price", "trigger_price", "order_type", "validity")),
@@ -130,8 +134,8 @@ async def fills(connection: Connection, account_id: str) -> list[dict[str, Any]]
     """Every order of the account that was filled, in the order of its filling, with the last price seen."""
     cursor = await connection.execute(
         """SELECT o.*, q.last_price FROM trading.paper_orders o
-           LEFT JOIN trading.quotes q ON q.broker = %s AND q.exchange = o.exchange AND q.symbol = o.symbol
+           LEFT JOIN trading.last_prices q USING (exchange, symbol)
            WHERE o.account_id = %s AND o.filled_quantity > 0 ORDER BY o.updated_at, o.tag""",
-        (SOURCE, account_id),
+        (account_id,),
     )
     return await cursor.fetchall()

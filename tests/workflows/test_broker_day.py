@@ -20,7 +20,7 @@ from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_days import BrokerDayInput, DayBreak, DayCompared
 from models.messages.broker_days import ResolveDayBreak as Resolve
-from store import notes, trading_accounts, trading_positions, trading_statements
+from store import notes, trading_accounts, trading_paper, trading_positions, trading_statements
 from temporal.schedules import BROKER_DAYS, ensure_schedules
 from tests.workflows.traders import (
     TRADING_MORNING,
@@ -382,15 +382,15 @@ async def test_a_paper_account_has_the_same_end_of_day(floor: Floor) -> None:
     await filled(floor, trader, product="MIS", quantity=1)
     begun = await floor.begin(trader.user_id, "paper")
     paper = Trader(trader.user_id, begun.body["account_id"], "")
-    today = trading_date(datetime.now(UTC))
     async with floor.database.transaction() as connection:
-        # Orders of a paper account follow the host's clock, and it may be night: its book is written here.
+        # Its clock is that of the market whose prices were read: the order above read one.
+        today = trading_date(await trading_paper.now(connection))
         await connection.execute(
             """INSERT INTO trading.paper_orders (broker_order_id, account_id, tag, trading_day, exchange,
                    symbol, side, product, order_type, validity, quantity, status, filled_quantity, fill_price,
                    updated_at)
                VALUES (%(tag)s, %(account)s, %(tag)s, %(day)s, 'NSE', 'INFY', 'BUY', 'MIS', 'MARKET', 'DAY',
-                   5, 'complete', 5, 1500, clock_timestamp())""",
+                   5, 'complete', 5, 1500, trading.paper_now())""",
             {"tag": mint(Prefix.ORDER)[4:24].upper(), "account": paper.account_id, "day": today},
         )
     handle = await began(floor, paper, today)

@@ -1,0 +1,174 @@
+"""The paper broker's triggers in the record: fired once whoever reads the market, and only by the market."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from activities.paper import PaperAccount, exchanges_open
+from activities.paper_triggers import PaperTriggers
+from domain.errors import Rejected
+from domain.exits import legs
+from domain.trading import OrderType, Product, Side
+from models.messages.trading import OrderTerms
+from store import paper_triggers, trading_paper
+from store.database import Database
+
+MORNING = datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
+"""10:00 of a trading day in Mumbai."""
+NIGHT = MORNING + timedelta(hours=14)
+PAIR = legs(Side.SELL, Decimal(3200), Decimal(3000), Decimal("0.05"))
+
+
+class Paper:
+    """A paper account that holds ten TCS, on a market that says what it is told."""
+
+    def __init__(self, database: Database, account_id: str) -> None:
+        self.database, self.account_id = database, account_id
+        self.broker = PaperAccount(database, account_id)
+        self.triggers = PaperTriggers(database, self.broker)
+
+    async def open(self) -> None:
+        async with self.database.transaction() as connection:
+            await connection.execute(
+                """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
+                   VALUES (%s, 'usr_paper', 'paper', 'connected', now())""",
+                (self.account_id,),
+            )
+        await self.market(3100)
+        await self.deal(Side.BUY, 10)
+
+    async def market(self, price: float, at: datetime = MORNING) -> int:
+        async with self.database.transaction() as connection:
+            prices = {("NSE", "TCS"): Decimal(str(price))}
+            return await paper_triggers.note(connection, prices, at, exchanges_open(at))
+
+    async def deal(self, side: Side, quantity: int, price: int | None = None) -> None:
+        terms = OrderTerms(
+            exchange="NSE",
+            symbol="TCS",
+            side=side,
+            quantity=quantity,
+            order_type=OrderType.LIMIT if price else OrderType.MARKET,
+            price=Decimal(price) if price else None,
+            product=Product.DELIVERY,
+        )
+        tag = f"T{len((await self.broker.book()).value)}{self.account_id[-12:]}"
+        await self.broker.place(terms, tag)
+        await self.broker.book()  # what the market fills is filled when somebody looks
+
+    async def guard(self, quantity: int = 10) -> str:
+        placed = await self.triggers.place(
+            "NSE", "TCS", Product.DELIVERY, Side.SELL, quantity, PAIR, Decimal(3100)
+        )
+        return placed.value
+
+    async def orders(self) -> list[dict[str, Any]]:
+        """What triggers have fired."""
+        async with self.database.reading() as connection:
+            cursor = await connection.execute(
+                "SELECT * FROM trading.paper_orders WHERE account_id = %s AND tag LIKE 'GTT%%' ORDER BY tag",
+                (self.account_id,),
+            )
+            return await cursor.fetchall()
+
+
+@pytest.fixture
+async def paper(database: str, request: pytest.FixtureRequest) -> AsyncIterator[Paper]:
+    async with Database(database, max_size=8) as opened:
+        made = Paper(opened, f"acc_{abs(hash(request.node.name)):020d}")
+        await made.open()
+        yield made
+        async with opened.transaction() as connection:
+            await connection.execute("UPDATE trading.accounts SET status = 'closed'")
+
+
+@pytest.mark.parametrize(("price", "limit"), [(3200, "3200"), (3000, "2970"), (2500, "2970")])
+async def test_a_touched_level_fires_its_leg_once_however_many_read_it(
+    paper: Paper, price: int, limit: str
+) -> None:
+    trigger = await paper.guard()
+    readings = [paper.market(price) for _ in range(6)] + [paper.triggers.book() for _ in range(6)]
+    told = await asyncio.gather(*readings)
+    shown = (await paper.triggers.book()).value
+    assert [(each.trigger_id, each.status) for each in shown] == [(trigger, "triggered")]
+    fired = await paper.orders()
+    assert [(row["side"], row["quantity"], row["price"]) for row in fired] == [("SELL", 10, Decimal(limit))]
+    assert shown[0].fired == fired[0]["broker_order_id"]
+    assert sum(each for each in told if isinstance(each, int)) <= 1
+
+
+async def test_a_level_that_was_touched_between_two_readings_of_the_account_has_fired(paper: Paper) -> None:
+    await paper.guard()
+    await paper.market(3201)
+    await paper.market(3100)
+    assert [each.status for each in (await paper.triggers.book()).value] == ["triggered"]
+    fired = (await paper.orders())[0]["broker_order_id"]
+    # A limit order is what was fired: the market has gone back, and it waits.
+    assert (await paper.broker.order(fired)).value.filled_quantity == 0
+    await paper.market(3200)
+    assert (await paper.broker.order(fired)).value.filled_quantity == 10
+
+
+async def test_a_price_of_a_market_that_is_shut_touches_nothing(paper: Paper) -> None:
+    await paper.guard()
+    assert await paper.market(3300, NIGHT) == 0
+    assert [each.status for each in (await paper.triggers.book()).value] == ["active"]
+    assert await paper.market(3300, MORNING + timedelta(days=1)) == 1
+
+
+async def test_what_was_taken_back_does_not_fire_and_what_fired_cannot_be_taken_back(paper: Paper) -> None:
+    dropped, fired = await paper.guard(4), await paper.guard(6)
+    await paper.triggers.drop(dropped)
+    await paper.market(3200)
+    shown = {each.trigger_id: each.status for each in (await paper.triggers.book()).value}
+    assert shown == {dropped: "deleted", fired: "triggered"}
+    for trigger in (dropped, fired, "0", "x"):
+        with pytest.raises(Rejected):
+            await paper.triggers.drop(trigger)
+    assert [row["quantity"] for row in await paper.orders()] == [6]
+
+
+async def test_shares_that_are_not_held_are_not_sold(paper: Paper) -> None:
+    """Nor those that an open order is selling already: the trigger has fired, and its order was refused."""
+    await paper.guard()
+    await paper.deal(Side.SELL, 1, price=3500)
+    await paper.market(3200)
+    shown = (await paper.triggers.book()).value
+    assert [(each.status, each.fired) for each in shown] == [("triggered", None)]
+    assert await paper.orders() == []
+
+
+async def test_a_closed_account_fires_nothing(paper: Paper) -> None:
+    await paper.guard()
+    async with paper.database.transaction() as connection:
+        await connection.execute("UPDATE trading.accounts SET status = 'closed'")
+    assert await paper.market(3200) == 0
+    assert await paper.orders() == []
+
+
+async def test_a_trigger_is_refused_too_near_and_ends_after_a_year(paper: Paper) -> None:
+    near = legs(Side.SELL, Decimal("3107.70"), Decimal(3000), Decimal("0.05"))
+    with pytest.raises(Rejected, match="broker_refused_input"):
+        await paper.triggers.place("NSE", "TCS", Product.DELIVERY, Side.SELL, 10, near, Decimal(3100))
+    await paper.guard()
+    await paper.market(3101, MORNING + timedelta(days=366))
+    assert [each.status for each in (await paper.triggers.book()).value] == ["expired"]
+
+
+async def test_its_clock_is_the_markets(paper: Paper) -> None:
+    await paper.market(3101, MORNING + timedelta(hours=2))
+    async with paper.database.reading() as connection:
+        now = await trading_paper.now(connection)
+    assert abs(now - MORNING - timedelta(hours=2)) < timedelta(minutes=2)
+
+
+async def test_a_late_reading_does_not_take_the_price_back(paper: Paper) -> None:
+    await paper.market(3150, MORNING + timedelta(seconds=10))
+    await paper.market(3120, MORNING + timedelta(seconds=8))
+    shown = (await paper.broker.quote("NSE", "TCS")).value
+    assert shown is not None
+    assert shown.last_price == 3150

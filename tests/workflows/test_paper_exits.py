@@ -1,0 +1,89 @@
+"""Target and stop of a paper order: the process of a real one, on triggers that the real market sets off."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cli.embedded import EmbeddedEngines
+from tests.workflows.papers import SYMBOL, PaperDesk, paper_desk
+from tests.workflows.stopping import engage, reported
+from tests.workflows.traders import Floor, eventually, floor_of, working
+
+
+@pytest.fixture(scope="module")
+async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
+    async with floor_of(engines) as floor, working(engines):
+        yield floor
+
+
+@pytest.fixture
+async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
+    async with paper_desk(floor) as desk:
+        yield desk
+
+
+async def test_a_target_that_the_real_market_reaches_closes_the_paper_position(desk: PaperDesk) -> None:
+    order_id = await desk.acted()
+    await desk.exit_is(order_id, "active")
+    assert [row["status"] for row in await desk.triggers()] == ["active"]
+    await desk.market(900)
+    ended = await desk.exit_is(order_id, "filled")
+    assert [row["broker_order_id"] for row in await desk.triggers()] == [ended["broker_order_id"]]
+    assert (ended["filled_quantity"], ended["attempt"]) == (10, 1)
+    await desk.flat()
+    adopted = await desk.floor.rows(
+        "SELECT broker_order_id, status FROM trading.orders WHERE account_id = %s AND adopted",
+        desk.trader.account_id,
+    )
+    assert adopted == [{"broker_order_id": ended["broker_order_id"], "status": "filled"}]
+    journal = await desk.floor.http.get("/_control/journal", params={"target": "kite"})
+    calls = [item for item in journal.json()["items"] if item["path"] == "/kite/gtt/triggers"]
+    assert not any(SYMBOL in str(call["body"]) for call in calls), "nothing of it reaches the real broker"
+
+
+async def test_a_position_that_is_closed_otherwise_takes_its_trigger_back(desk: PaperDesk) -> None:
+    order_id = await desk.acted()
+    await desk.exit_is(order_id, "active")
+    sold = await desk.floor.place(desk.trader, symbol=SYMBOL, side="SELL", price=Decimal(880))
+    await desk.floor.reaches(sold["order_id"], "filled")
+    ended = await desk.exit_is(order_id, "cancelled")
+    assert ended["reason_code"] == "position_closed"
+    assert [row["status"] for row in await desk.triggers()] == ["deleted"]
+    await desk.market(905)
+    await desk.flat()
+
+
+async def test_a_fired_order_that_is_taken_back_is_put_in_place_again(desk: PaperDesk) -> None:
+    """The market falls through the stop's limit: the order rests, is cancelled, and a trigger stands anew."""
+    order_id = await desk.acted()
+    await desk.exit_is(order_id, "active")
+    await desk.market(845)
+    row = await desk.exit_is(order_id, "triggered")
+    assert (await desk.floor.position(desk.trader))["quantity"] == 10, "a trigger that fired is no fill"
+
+    async def taken_up() -> list[dict[str, Any]]:
+        return await desk.floor.rows(
+            "SELECT order_id FROM trading.orders WHERE broker_order_id = %s", row["broker_order_id"]
+        )
+
+    adopted = await eventually(taken_up, "the fired order to be taken up")
+    await desk.floor.reaches(adopted[0]["order_id"], "open")
+    gone = await desk.floor.update(adopted[0]["order_id"], "cancel")
+    assert gone.refused is None, gone
+    await desk.market(880)
+    again = await desk.exit_is(order_id, "active")
+    assert again["attempt"] == 2
+    assert [each["status"] for each in await desk.triggers()] == ["triggered", "active"]
+
+
+async def test_a_kill_switch_leaves_no_trigger_that_could_fire(desk: PaperDesk) -> None:
+    order_id = await desk.acted()
+    await desk.exit_is(order_id, "active")
+    row = await reported(desk.floor, await engage(desk.floor, desk.trader, flatten=True))
+    assert (row["report"]["verified"], row["report"]["positions"]) == (True, [])
+    assert [each["status"] for each in await desk.triggers()] == ["deleted"]
+    await desk.market(905)
+    await desk.flat()
+    await desk.exit_is(order_id, "cancelled")
