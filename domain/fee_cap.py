@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from domain.gst import RATE_PERCENT
+from domain.gst import rate_on
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ def cap_on(day: date) -> int | None:
 def within(paid: int, more: int, day: date) -> bool:
     """Whether a family that has paid `paid` paise in the last year, GST included, may pay `more`."""
     cap = cap_on(day)
-    return cap is None or (paid + more) * 100 <= cap * (100 + RATE_PERCENT)
+    return cap is None or (paid + more) * 100 <= cap * (100 + rate_on(day))

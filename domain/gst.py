@@ -20,9 +20,6 @@ RATES = ((date(2017, 7, 1), 18),)
 """Per cent, by the day since which it holds: education by a company, research services and software are all
 taxed at the general rate (Notification 11/2017-Central Tax (Rate), headings 9983, 9992, 9997)."""
 
-RATE_PERCENT = RATES[-1][1]
-"""The rate in force; `rate_on` gives another day's."""
-
 SAC_COACHING = "999293"
 """Commercial training and coaching services."""
 
@@ -102,9 +99,10 @@ class Split(BaseModel):
 Paise = Annotated[int, Field(ge=0)]
 
 
-def split(total: Paise, *, intra_state: bool, rate: int = RATE_PERCENT) -> Split:
-    """Takes a GST-inclusive price apart: IGST is half-up(total × 18/118), CGST and SGST are each
-    half-up(total × 9/118), the taxable value is the rest; no rounding to whole rupees.
+def split(total: Paise, *, intra_state: bool, rate: int) -> Split:
+    """Takes a GST-inclusive price apart: at 18 per cent IGST is half-up(total × 18/118), CGST and SGST are
+    each half-up(total × 9/118), the taxable value is the rest; no rounding to whole rupees. `rate`: per cent,
+    `rate_on` the day of the supply.
 
     Raises:
         ValueError: the total is negative.
@@ -117,8 +115,11 @@ def split(total: Paise, *, intra_state: bool, rate: int = RATE_PERCENT) -> Split
     return Split(taxable=total - tax, cgst=0, sgst=0, igst=tax)
 
 
-def credit_split(invoice_total: int, credited_before: int, amount: int, *, intra_state: bool) -> Split:
-    """The tax in a credit note over `amount`, after `credited_before` of the invoice was credited.
+def credit_split(
+    invoice_total: int, credited_before: int, amount: int, *, intra_state: bool, rate: int
+) -> Split:
+    """The tax in a credit note over `amount`, after `credited_before` of the invoice was credited. `rate`: the
+    invoice's, whatever holds today (s.34(1): the tax charged in that invoice is taken back).
 
     The difference of two cumulative splits, so that notes over the whole invoice reduce exactly its tax,
     however the amounts were cut.
@@ -128,8 +129,8 @@ def credit_split(invoice_total: int, credited_before: int, amount: int, *, intra
     """
     if amount <= 0 or credited_before < 0 or credited_before + amount > invoice_total:
         raise ValueError("a credit note stays within its invoice")
-    return split(credited_before + amount, intra_state=intra_state) - split(
-        credited_before, intra_state=intra_state
+    return split(credited_before + amount, intra_state=intra_state, rate=rate) - split(
+        credited_before, intra_state=intra_state, rate=rate
     )
 
 

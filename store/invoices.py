@@ -128,19 +128,7 @@ async def reissue(
 ) -> Issued:
     """The invoice that takes the place of one just voided, under an id that the void already names. It keeps
     the tax point, and so the date: the tax is owed since then."""
-    price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state)
-    return await _write(
-        connection,
-        vault,
-        supplier,
-        sale,
-        DocumentKind.INVOICE,
-        price,
-        tax_point,
-        refund_id=None,
-        original=None,
-        invoice_id=invoice_id,
-    )
+    return await _invoice(connection, vault, supplier, sale, tax_point, invoice_id)
 
 
 async def issue(
@@ -154,7 +142,21 @@ async def issue(
     stored = await _stored(connection, STANDING, sale.payment_id)
     if stored is not None:
         return stored
-    price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state)
+    return await _invoice(connection, vault, supplier, sale, tax_point)
+
+
+async def _invoice(
+    connection: Connection,
+    vault: Vault,
+    supplier: Supplier,
+    sale: Sale,
+    tax_point: datetime,
+    invoice_id: str = "",
+) -> Issued:
+    """Taxed at the rate of the day that stands on it."""
+    issued_on = await periods.open_day(connection, india_date(tax_point))
+    rate = rate_on(issued_on)
+    price = split(sale.amount, intra_state=sale.place_of_supply == supplier.state, rate=rate)
     return await _write(
         connection,
         vault,
@@ -162,9 +164,12 @@ async def issue(
         sale,
         DocumentKind.INVOICE,
         price,
+        rate,
+        issued_on,
         tax_point,
         refund_id=None,
         original=None,
+        invoice_id=invoice_id,
     )
 
 
@@ -201,11 +206,12 @@ async def credit(
         raise LookupError(payment_id)
     today = await periods.open_day(connection, india_date(now))
     kind = credit_note_kind(original["issued_on"], today, supplier.annual_returns)
-    price = (
-        credit_split(original["total"], original["credited"], amount, intra_state=original["igst"] == 0)
-        if kind is DocumentKind.CREDIT_NOTE
-        else Split(taxable=amount, cgst=0, sgst=0, igst=0)
-    )
+    rate, price = 0, Split(taxable=amount, cgst=0, sgst=0, igst=0)
+    if kind is DocumentKind.CREDIT_NOTE:
+        rate, intra_state = original["rate"], original["igst"] == 0
+        price = credit_split(
+            original["total"], original["credited"], amount, intra_state=intra_state, rate=rate
+        )
     billed = await recipient(connection, vault, original)
     sale = Sale(
         user_id=original["user_id"],
@@ -225,6 +231,8 @@ async def credit(
         sale,
         kind,
         price,
+        rate,
+        today,
         now,
         refund_id=refund_id,
         original=original["invoice_id"],
@@ -250,6 +258,8 @@ async def _write(
     sale: Sale,
     kind: DocumentKind,
     price: Split,
+    rate: int,
+    issued_on: date,
     tax_point: datetime,
     *,
     refund_id: str | None,
@@ -259,7 +269,6 @@ async def _write(
     invoice_id = invoice_id or mint(Prefix.INVOICE)
     wrapped, ring = vault.new_record(invoice_id)
     billed = to_json({"name": sale.buyer_name, "address": sale.buyer_address})
-    issued_on = await periods.open_day(connection, india_date(tax_point))
     tax_point = max(tax_point, ist_midnight(issued_on))
     year, sequence, number = await draw(connection, kind, issued_on)
     await connection.execute(
@@ -290,7 +299,7 @@ async def _write(
             "supplier": Jsonb(supplier.printed()),
             "sac": sale.sac,
             "description": sale.description,
-            "rate": 0 if kind is DocumentKind.FINANCIAL_CREDIT_NOTE else rate_on(issued_on),
+            "rate": rate,
             "currency": CURRENCY,
             "taxable": price.taxable,
             "cgst": price.cgst,

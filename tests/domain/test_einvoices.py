@@ -60,7 +60,7 @@ def test_a_dynamic_qr_is_due_above_five_hundred_crore_only() -> None:
 
 
 def document(total: int = 1_999_05, name: str = "Verma & Co", **given: object) -> Document:
-    price = split(total, intra_state=False)
+    price = split(total, intra_state=False, rate=18)
     party = {"address": "1 Road", "place": "Pune", "pincode": "411001", "state": "MH"}
     values: dict[str, object] = {
         "kind": DocumentKind.INVOICE,

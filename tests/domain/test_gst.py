@@ -29,47 +29,54 @@ from domain.gst import (
 TOTALS = st.integers(min_value=0, max_value=10**12)
 
 
-@given(TOTALS, st.booleans())
-def test_a_split_adds_up_to_the_price(total: int, intra: bool) -> None:
-    parts = split(total, intra_state=intra)
+RATES = st.integers(min_value=1, max_value=40)
+
+
+@given(TOTALS, st.booleans(), RATES)
+def test_a_split_adds_up_to_the_price(total: int, intra: bool, rate: int) -> None:
+    parts = split(total, intra_state=intra, rate=rate)
     assert parts.total == total
     assert min(parts.taxable, parts.cgst, parts.sgst, parts.igst) >= 0
     assert (parts.igst == 0) if intra else (parts.cgst == parts.sgst == 0)
 
 
-@given(TOTALS)
-def test_each_tax_is_half_up_of_its_share(total: int) -> None:
+@given(TOTALS, RATES)
+def test_each_tax_is_half_up_of_its_share(total: int, rate: int) -> None:
     def nearest(share: Fraction) -> int:
         return int(share + Fraction(1, 2))
 
-    assert split(total, intra_state=False).igst == nearest(Fraction(total * 18, 118))
-    halves = split(total, intra_state=True)
-    assert halves.cgst == halves.sgst == nearest(Fraction(total * 9, 118))
+    whole = split(total, intra_state=False, rate=rate)
+    assert whole.igst == nearest(Fraction(total * rate, 100 + rate))
+    halves = split(total, intra_state=True, rate=rate)
+    assert halves.cgst == halves.sgst == nearest(Fraction(total * rate, 2 * (100 + rate)))
 
 
 @given(
-    st.lists(st.integers(min_value=100, max_value=10**9), min_size=1, max_size=12), st.booleans(), st.data()
+    st.lists(st.integers(min_value=100, max_value=10**9), min_size=1, max_size=12),
+    st.booleans(),
+    RATES,
+    st.data(),
 )
 def test_credit_notes_over_the_whole_take_back_exactly_its_tax(
-    parts: list[int], intra: bool, data: st.DataObject
+    parts: list[int], intra: bool, rate: int, data: st.DataObject
 ) -> None:
     total, before = sum(parts), 0
     notes = []
     for part in data.draw(st.permutations(parts)):
-        note = credit_split(total, before, part, intra_state=intra)
+        note = credit_split(total, before, part, intra_state=intra, rate=rate)
         assert note.total == part
         assert min(note.taxable, note.cgst, note.sgst, note.igst) >= 0
         assert note.cgst == note.sgst
         notes.append(note)
         before += part
-    whole = split(total, intra_state=intra)
+    whole = split(total, intra_state=intra, rate=rate)
     for name in ("taxable", "cgst", "sgst", "igst"):
         assert sum(getattr(note, name) for note in notes) == getattr(whole, name)
 
 
 def test_a_credit_note_stays_within_its_invoice() -> None:
     with pytest.raises(ValueError, match="within its invoice"):
-        credit_split(1000, 900, 101, intra_state=True)
+        credit_split(1000, 900, 101, intra_state=True, rate=18)
 
 
 @pytest.mark.parametrize("text", ["KA", "ka", "29", "Karnataka", " karnataka "])
@@ -119,7 +126,7 @@ def test_after_november_a_note_is_a_financial_one() -> None:
 
 @given(TOTALS.filter(lambda total: total >= 100), st.booleans())
 def test_capture_refund_and_payout_leave_every_account_at_zero(total: int, intra: bool) -> None:
-    price, day = split(total, intra_state=intra), date(2026, 11, 23)
+    price, day = split(total, intra_state=intra, rate=18), date(2026, 11, 23)
     entries = [
         ledger.capture_entry("pay_1", day, price),
         ledger.refund_entry("rfd_1", day, price),

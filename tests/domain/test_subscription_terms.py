@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import billing_calendar as calendar
-from domain import fee_cap
+from domain import fee_cap, gst
 from domain.billing_calendar import IST, Cycle, ist_date
 from domain.proration import unexpired
 from models.messages.subscription_state import Mandate, PlanTerms, SubscriptionState
@@ -75,6 +75,13 @@ def test_the_cap_is_sebis_and_leaves_taxes_out() -> None:
     whole = 1_51_000_00 * 118 // 100
     assert fee_cap.within(whole - 1, 1, day)
     assert not fee_cap.within(whole, 1, day)
+
+
+def test_the_cap_leaves_out_the_tax_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gst, "RATES", (*gst.RATES, (date(2034, 4, 1), 28)))
+    for day, percent in ((date(2034, 3, 31), 18), (date(2034, 4, 1), 28)):
+        whole = 1_51_000_00 * (100 + percent) // 100
+        assert [fee_cap.within(whole - 1, more, day) for more in (1, 2)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from domain.billing_calendar import UNATTENDED_LIMIT, is_bank_day, ist_date
+from domain.billing_calendar import UNATTENDED_LIMIT, is_bank_day, ist_date, needs_approval
 from domain.gst import split
 from models.messages.disputes import Dispute, PaymentDisputed
 from tests.workflows.subscribers import Subscriber, Town, eventually
@@ -83,7 +83,7 @@ async def live(place: Town, life: Life, days: float) -> None:
             break
         wanted = now + timedelta(days=life.chance.expovariate(1 / MEAN_DAYS) + 0.1)
         asked_at = row["next_debit_at"]
-        approves = asked_at is not None and row["amount"] > UNATTENDED_LIMIT and life.method != "emandate"
+        approves = asked_at is not None and needs_approval(row["amount"], life.method)
         stop = min(wanted, end, *([asked_at + timedelta(hours=2)] if approves and asked_at > now else []))
         with suppress(RPCError):
             await place.forward(life.one, stop - now)
@@ -307,6 +307,6 @@ async def sold_at_gateway(place: Town, since: int) -> int:
         for payment in place.gateway.debits_of(order, datetime.now(UTC)):
             if payment.captured:
                 # One refund a payment: its credit note takes back the tax of what was refunded.
-                net += split(payment.amount, intra_state=False).taxable
-                net -= split(payment.amount_refunded, intra_state=False).taxable
+                net += split(payment.amount, intra_state=False, rate=18).taxable
+                net -= split(payment.amount_refunded, intra_state=False, rate=18).taxable
     return net

@@ -5,13 +5,14 @@ import random
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
 from cli.embedded import EmbeddedEngines
+from domain import gst
 from domain.gst import DocumentKind
 from domain.payments import Purpose, RefundStatus
 from models.contracts.identifiers import Prefix, mint
@@ -246,6 +247,35 @@ async def test_the_annual_return_ends_the_time_of_credit_notes_before_november_d
     assert in_time.price.taxable < 100_00
     assert (late.kind, late.price.taxable) == (DocumentKind.FINANCIAL_CREDIT_NOTE, 100_00)
     assert (in_time.number[:8], late.number) == ("CN/2728/", "FC/2728/000001")
+
+
+async def test_a_new_rate_holds_from_its_day_on_and_a_note_keeps_its_invoices(
+    books: Database, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day in India decides: 28 per cent from a first of April on; a later note takes 18 back."""
+    monkeypatch.setattr(gst, "RATES", (*gst.RATES, (date(2034, 4, 1), 28)))
+    midnight = datetime(2034, 3, 31, 18, 30, tzinfo=UTC)
+    found = []
+    for at in (midnight - timedelta(seconds=1), midnight):
+        payment_id = await _payment(books, 1_000_00)
+        async with books.transaction() as connection:
+            issued = await invoices.issue(connection, vault, SUPPLIER, _sale(payment_id, 1_000_00), at)
+        noted = await _refunded(books, vault, payment_id, 500_00, midnight + timedelta(days=9))
+        rest = await _refunded(books, vault, payment_id, 500_00, midnight + timedelta(days=9))
+        assert noted.price.cgst + rest.price.cgst == issued.price.cgst
+        assert noted.kind is DocumentKind.CREDIT_NOTE
+        rates = {(await _row(books, each.invoice_id))["rate"] for each in (issued, noted, rest)}
+        found.append((issued.price.taxable, issued.price.cgst, rates))
+    assert found == [(847_46, 76_27, {18}), (781_24, 109_38, {28})]
+
+
+async def test_a_financial_note_has_no_rate(books: Database, vault: Vault) -> None:
+    payment_id = await _payment(books, 300_00)
+    async with books.transaction() as connection:
+        await invoices.issue(connection, vault, SUPPLIER, _sale(payment_id, 300_00), NOW)
+    late = await _refunded(books, vault, payment_id, 100_00, datetime(2028, 1, 1, tzinfo=UTC))
+    row = await _row(books, late.invoice_id)
+    assert (row["kind"], row["rate"], row["taxable"]) == ("financial_credit_note", 0, 100_00)
 
 
 GSTIN = "29AAPFU0939F1ZR"
