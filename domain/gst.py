@@ -118,8 +118,8 @@ def split(total: Paise, *, intra_state: bool, rate: int) -> Split:
 def credit_split(
     invoice_total: int, credited_before: int, amount: int, *, intra_state: bool, rate: int
 ) -> Split:
-    """The tax in a credit note over `amount`, after `credited_before` of the invoice was credited. `rate`: the
-    invoice's, whatever holds today (s.34(1): the tax charged in that invoice is taken back).
+    """The tax in a credit note over `amount`, after `credited_before` of the invoice was credited. `rate`:
+    the invoice's, whatever holds today (s.34(1): the tax charged in that invoice is taken back).
 
     The difference of two cumulative splits, so that notes over the whole invoice reduce exactly its tax,
     however the amounts were cut.
