@@ -45,6 +45,11 @@ DEBIT_ATTEMPTS = 4
 UNATTENDED_LIMIT = 15_000_00
 """Paise; above it the customer approves each debit (RBI, E-mandate Framework, 21 Apr 2026)."""
 
+APPROVED_ONCE = frozenset({"emandate"})
+"""Methods outside that rule. RBI's framework (E-mandate Framework, 2026: RBI/DPSS/2026-27/396, 21 Apr 2026)
+is for recurring payments by card, prepaid instrument and UPI. A bank mandate is presented through NACH under
+NPCI's rules: the customer approves it once, with its maximum, and is not asked again for each debit."""
+
 APPROVAL_LIFE = timedelta(hours=72)
 """How long the approval link of a debit above the limit lives (Razorpay)."""
 
@@ -93,6 +98,11 @@ def retry_due(first_due: datetime, attempts: int, noticed_at: datetime, method: 
     return due_after(first_due + timedelta(days=attempts), noticed_at, method)
 
 
+def needs_approval(amount: int, method: str) -> bool:
+    """Whether the customer has to approve a debit of that many paise."""
+    return amount > UNATTENDED_LIMIT and method not in APPROVED_ONCE
+
+
 def off_last_day(due: datetime, mandate_from: datetime, cycle: Cycle) -> datetime:
     """A UPI debit due on the last day of the mandate's cycle, moved a day on into the next cycle.
 
@@ -117,7 +127,11 @@ def is_bank_day(day: date, holidays: Collection[date] = BANK_HOLIDAYS) -> bool:
 
 
 def on_bank_day(due: datetime, holidays: Collection[date] = BANK_HOLIDAYS) -> datetime:
-    """A bank mandate's debit, moved to the next day on which banks work. UPI and card debits do not move."""
+    """A bank mandate's debit, moved to the next day on which banks work. UPI and card debits do not move.
+
+    Razorpay's own subscriptions go back instead (T-1, T-3). Ours are noticed and sent by us: nobody is debited
+    before what they have paid for is over, and access goes on meanwhile (`ACCESS_GRACE`).
+    """
     while not is_bank_day(due.astimezone(IST).date(), holidays):
         due += timedelta(days=1)
     return due

@@ -92,8 +92,7 @@ class Collection:
 
     async def _decided(self) -> DebitResult:
         """Waits for the bank, or for the customer where the amount needs an approval."""
-        debit, method = self._about.debit, self._about.mandate.method
-        approval = debit.amount > calendar.UNATTENDED_LIMIT and method != "emandate"
+        approval = calendar.needs_approval(self._about.debit.amount, self._about.mandate.method)
         if approval:
             await self._awaiting_approval()
         waiting(

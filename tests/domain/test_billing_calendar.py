@@ -95,6 +95,23 @@ def test_no_upi_debit_falls_on_the_last_day_of_its_cycle(
     assert calendar.ist_date(moved) + timedelta(days=1) not in starts
 
 
+@pytest.mark.parametrize(
+    ("amount", "method", "asked"),
+    [
+        (15_000_00, "card", False),
+        (15_000_01, "card", True),
+        (15_000_01, "upi", True),
+        (15_000_01, "wallet", True),
+        # Not under RBI's framework of cards, prepaid instruments and UPI.
+        (1_00_000_00, "emandate", False),
+    ],
+)
+def test_above_the_limit_the_customer_is_asked_by_the_methods_of_the_framework(
+    amount: int, method: str, asked: bool
+) -> None:
+    assert calendar.needs_approval(amount, method) is asked
+
+
 @given(MOMENTS, st.frozensets(DAYS, max_size=5))
 def test_bank_mandates_move_to_the_next_day_on_which_banks_work(
     due: datetime, holidays: frozenset[date]
