@@ -27,7 +27,8 @@ BODY_LIMIT = 10 * 1024 * 1024
 
 KEY_DUE = re.compile(
     r"POST /v1/(payments/(create|refund)|trading/orders|signals/[^/]+/act"
-    r"|trading/accounts/[^/]+/kill-switch|finance/breaks/[^/]+/resolve)"
+    r"|trading/accounts/[^/]+/kill-switch|finance/breaks/[^/]+/resolve"
+    r"|finance/refunds/[^/]+/(approve|reject)|finance/disputes/[^/]+/accept)"
 )
 """Calls that need an ``Idempotency-Key`` (api.md): its absence is told before the body is looked at."""
 

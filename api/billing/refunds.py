@@ -170,4 +170,6 @@ async def _decide(
 
     about = [row["user_id"], row["payment_id"]]
     alongside = _noting(platform, principal, note_id, body.reason) if body.reason and note_id else None
-    return await commander.run(mint(Prefix.COMMAND), drive, alongside=alongside, status=200, about=about)
+    return await commander.run(
+        mint(Prefix.COMMAND), drive, alongside=alongside, status=200, key_required=True, about=about
+    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from api.commanding import Commanding
+from api.commanding import Commanding, idempotency_key
 from api.platform import Platform, PlatformDep, platform
 from api.principal import Principal, current_user, guard
 from api.problems import FieldError, Problem
@@ -35,7 +35,7 @@ class Steered(BaseModel):
 @guard
 async def steered(request: Request, workflow_id: str, name: str) -> Steered:
     """403 for whoever holds none of the action's roles, or whose own case it is; 404 where there is no such
-    run or action."""
+    run or action; 400 where the action needs a key and none came."""
     principal = await current_user(request)
     if not principal.is_staff:
         raise Problem(403, "role_required")
@@ -52,6 +52,7 @@ async def steered(request: Request, workflow_id: str, name: str) -> Steered:
     customer = run.typed_search_attributes.get(Attribute.CUSTOMER.value)
     if customer == principal.user_id:
         raise Problem(403, "own_case")
+    idempotency_key(request, required=action.keyed)
     return Steered(workflow_id=workflow_id, name=name, role=role, customer=customer)
 
 

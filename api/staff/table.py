@@ -77,7 +77,8 @@ class Given:
 @dataclass(frozen=True)
 class Action:
     """`roles`, the first that the caller holds being signed for; `update`, the message's name; `signs`, the
-    action named in the assertion."""
+    action named in the assertion; `keyed`, whether it needs an ``Idempotency-Key``, as refunds and the
+    resolution of breaks do (api.md)."""
 
     workflow_type: str
     queue: Queue
@@ -86,6 +87,7 @@ class Action:
     signs: str
     body: type[Asked]
     argument: Callable[[Any, Given], BaseModel]
+    keyed: bool = False
 
 
 def _decision(body: Asked, given: Given) -> BaseModel:
@@ -94,7 +96,7 @@ def _decision(body: Asked, given: Given) -> BaseModel:
 
 
 def _refund(name: str, body: type[Asked] = Asked) -> Action:
-    return Action("Refund", Queue.BILLING, ("finance",), name, name, body, _decision)
+    return Action("Refund", Queue.BILLING, ("finance",), name, name, body, _decision, keyed=True)
 
 
 def _review(name: str) -> Action:
@@ -124,13 +126,14 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
     (Kind.REFUND, "paid_out"): _refund("paid_out", PaidOut),
     (Kind.DISPUTE, "accept"): Action(
         "Dispute", Queue.BILLING, ("finance",), "accept", "accept", Asked,
-        lambda _, given: AcceptDispute(assertion=given.signed, note_id=given.note_id),
+        lambda _, given: AcceptDispute(assertion=given.signed, note_id=given.note_id), keyed=True,
     ),
     (Kind.BREAK, "resolve"): Action(
         "ReconciliationBreak", Queue.BILLING, ("finance",), "resolve", "resolve", BreakDecision,
         lambda body, given: ResolveBreak(
             assertion=given.signed, resolution=Resolution(body.resolution), note_id=given.note_id
         ),
+        keyed=True,
     ),
     (Kind.COMPLAINT, "resolve"): Action(
         "Complaint", Queue.ONBOARDING, ("support", "compliance"), "resolve", "resolve", Noted,
@@ -149,6 +152,7 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
         lambda body, given: ResolveDayBreak(
             assertion=given.signed, resolution=DayResolution(body.resolution), note_id=given.note_id or ""
         ),
+        keyed=True,
     ),
     (Kind.ENROLLMENT, "grant_attempt"): Action(
         "CourseEnrollment", Queue.EDUCATION, ("support", "instructor"), "grant_attempt", "grant_attempt",

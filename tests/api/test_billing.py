@@ -203,8 +203,16 @@ async def test_support_asks_finance_agrees_and_the_money_is_back(till: Counter) 
 
     approve = f"/v1/finance/refunds/{asked.json()['refund_id']}/approve"
     assert (await till.api.post(approve, json={}, headers=support.headers)).status_code == 403
-    agreed = await till.api.post(approve, json={}, headers=finance.headers)
+    for action in ("approve", "reject"):
+        for path in (f"finance/refunds/{row['refund_id']}/{action}", f"staff/runs/refund:{row['refund_id']}/actions/{action}"):  # fmt: skip # noqa: E501
+            # Told before the body is looked at.
+            unkeyed = await till.api.post(f"/v1/{path}", json={"more": 1}, headers=finance.headers)
+            assert (unkeyed.status_code, unkeyed.json()["code"]) == (400, "idempotency_key_required"), path
+    given = key()
+    agreed = await till.api.post(approve, json={}, headers={**finance.headers, **given})
     assert agreed.status_code == 200, agreed.text
+    again = await till.api.post(approve, json={}, headers={**finance.headers, **given})
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (agreed.json(), "true")
 
     async def read() -> dict[str, Any]:
         path = f"/v1/payments/refunds/{asked.json()['refund_id']}?wait=5"

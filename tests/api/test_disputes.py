@@ -54,8 +54,9 @@ async def test_a_dispute_is_told_by_webhook_and_given_up_by_finance(till: Counte
     asked = await till.api.post("/v1/payments/refund", json=refund, headers={**finance.headers, **key()})
     assert (asked.status_code, asked.json()["code"]) == (409, "payment_disputed")
 
-    unkeyed = await till.api.post(f"{path}/accept", json={}, headers=finance.headers)
-    assert (unkeyed.status_code, unkeyed.json()["code"]) == (400, "idempotency_key_required")
+    for unkeyed in (f"{path}/accept", f"/v1/staff/runs/dispute:{dispute_id}/actions/accept"):
+        answer = await till.api.post(unkeyed, json={"more": 1}, headers=finance.headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_required"), unkeyed
     body, given = {"reason": "the customer is right"}, key()
     accepted = await till.api.post(f"{path}/accept", json=body, headers={**finance.headers, **given})
     assert accepted.status_code == 200, accepted.text
@@ -81,7 +82,7 @@ async def test_a_refund_tells_its_whole_way_and_its_return(
     # The engines were down for long after the API had signed: what it signed for holds for its command.
     monkeypatch.setattr(refunding, "LIFETIME", timedelta(days=-1))
     approve = f"/v1/finance/refunds/{refund_id}/approve"
-    agreed = await till.api.post(approve, json={"reason": "checked"}, headers=finance.headers)
+    agreed = await till.api.post(approve, json={"reason": "checked"}, headers={**finance.headers, **key()})
     assert agreed.status_code == 200, agreed.text
     path = f"/v1/payments/refunds/{refund_id}"
     refund = await _read(till, path, person, "processed")
@@ -108,7 +109,7 @@ async def test_a_refund_tells_its_whole_way_and_its_return(
     assert refund_id not in [item["refund_id"] for item in by_gateway["items"]]
     utr = f"HDFC{refund_id[-16:].upper()}"
     action = f"/v1/staff/runs/refund:{refund_id}/actions/paid_out"
-    paid_out = await till.api.post(action, json={"utr": utr}, headers=finance.headers)
+    paid_out = await till.api.post(action, json={"utr": utr}, headers={**finance.headers, **key()})
     assert paid_out.status_code == 200, paid_out.text
     assert (await _read(till, path, person, "processed"))["utr"] == utr
     found = (await till.api.get(f"/v1/finance/payouts?utr={utr}", headers=finance.headers)).json()["items"]

@@ -124,6 +124,8 @@ async def test_nobody_decides_a_break_about_their_own_payment(
         headers = {**buyer.headers, "Idempotency-Key": secrets.token_hex(8)}
         answer = await api.post(path, json=body, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "own_case"), path
+        unkeyed = await api.post(path, json={"more": 1}, headers=finance.headers)
+        assert (unkeyed.status_code, unkeyed.json()["code"]) == (400, "idempotency_key_required"), path
     run = day.town.client.get_workflow_handle(run_id)
     signed = day.decision(run_id, "write_off", buyer.user_id)
     assert await refusal(run.execute_update("resolve", signed)) == "own_case"
