@@ -3,7 +3,7 @@
 Notices and debits at the gateway are in `activities/debits.py`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from temporalio import activity
 
@@ -21,13 +21,13 @@ from models.messages.subscriptions import (
     Begun,
     DebitStatus,
     Miss,
+    Open,
     Opened,
     Quote,
     Renew,
     Save,
     Saved,
     Start,
-    SubscriptionInput,
     Tell,
 )
 from store import (
@@ -53,9 +53,9 @@ class SubscriptionActivities(SubscriptionsPort):
         self._supplier = supplier
 
     @activity.defn(name="subscriptions.open")
-    async def open(self, given: SubscriptionInput) -> Opened:
+    async def open(self, asked: Open) -> Opened:
         """Once a subscription id; the plan's terms are those of the first opening."""
-        now = datetime.now(UTC)
+        given, now = asked.given, asked.as_of
         async with self._database.transaction() as connection:
             plan = await plans.find(connection, given.plan_id)
             if plan is None:

@@ -129,8 +129,8 @@ def is_bank_day(day: date, holidays: Collection[date] = BANK_HOLIDAYS) -> bool:
 def on_bank_day(due: datetime, holidays: Collection[date] = BANK_HOLIDAYS) -> datetime:
     """A bank mandate's debit, moved to the next day on which banks work. UPI and card debits do not move.
 
-    Razorpay's own subscriptions go back instead (T-1, T-3). Ours are noticed and sent by us: nobody is debited
-    before what they have paid for is over, and access goes on meanwhile (`ACCESS_GRACE`).
+    Razorpay's own subscriptions go back instead (T-1, T-3). Ours are noticed and sent by us: nobody is
+    debited before what they have paid for is over, and access goes on meanwhile (`ACCESS_GRACE`).
     """
     while not is_bank_day(due.astimezone(IST).date(), holidays):
         due += timedelta(days=1)

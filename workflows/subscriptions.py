@@ -13,19 +13,13 @@ with workflow.unsafe.imports_passed_through():
     from domain.subscriptions import ENDED, Status
     from models.contracts.policies import BOOK, READ_PROVIDER
     from models.contracts.queues import Queue
-    from models.messages.subscriptions import (
-        EndMandate,
-        SubscriptionInput,
-        Topic,
-    )
+    from models.messages.subscriptions import EndMandate, Open, SubscriptionInput, Topic
     from workflows.answering import caller_told
     from workflows.failures import outcome
     from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
     from workflows.renewals import give_back
     from workflows.subscription_renewals import SubscriptionRenewals
     from workflows.visible import waiting, working
-
-"""How long a refused run stays for the update that made it."""
 
 
 @workflow.defn(name="Subscription")
@@ -66,7 +60,7 @@ class Subscription(SubscriptionRenewals):
     async def _open(self) -> bool:
         try:
             opened = await workflow.execute_local_activity_method(
-                SubscriptionsPort.open, self._given, **BOOK.local()
+                SubscriptionsPort.open, Open(given=self._given, as_of=workflow.now()), **BOOK.local()
             )
         except ApplicationError as error:
             self._refused = outcome(error).code

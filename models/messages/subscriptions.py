@@ -54,6 +54,13 @@ class Quote(BaseModel):
     as_of: AwareDatetime
 
 
+class Open(BaseModel):
+    """Input of `subscriptions.open`."""
+
+    given: SubscriptionInput
+    as_of: AwareDatetime
+
+
 class Begun(BaseModel):
     """Answer of `subscriptions.begin`."""
 

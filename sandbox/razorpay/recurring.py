@@ -124,7 +124,7 @@ def _due(order: Entity, token: Entity, now: int) -> int:
 
 
 def _needs_approval(order: Entity, token: Entity, amount: int) -> bool:
-    # RBI's framework of 2026 is for cards, prepaid instruments and UPI: a bank mandate (NACH) is approved once.
+    # RBI's framework is for cards, prepaid instruments and UPI; a bank mandate (NACH) is approved once.
     attended = token["method"] in ("card", "upi")
     return attended and amount > UNATTENDED_LIMIT_PAISE and not order.get("_approved")
 

@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
+from activities.subscriptions import SubscriptionActivities
 from cli.embedded import EmbeddedEngines
 from domain.billing_calendar import is_bank_day, ist_date
+from domain.errors import Rejected
+from models.contracts.identifiers import Prefix, mint
 from models.messages.disputes import PaymentDisputed
+from models.messages.subscriptions import Open, SubscriptionInput
 from store import identity_consents, identity_profiles
+from store.invoices import Supplier
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
 HUGE = "pln_test_huge"
@@ -88,6 +93,27 @@ async def test_a_family_pays_no_more_together(place: Town) -> None:
     await family(place, mother)
     changing = await place.command(basic, "change_plan", plan_id=COSTLY)
     assert changing["pending_plan_id"] == COSTLY
+
+
+async def test_a_years_fees_are_those_of_the_year_before_the_subscriptions_own_time(place: Town) -> None:
+    mother, daughter = await place.person(), await place.person()
+    await family(place, mother, daughter)
+    paid = await place.subscribe(HUGE, daughter)
+    await place.pay(paid)
+    await place.status(paid, "active")
+    wanted = SubscriptionInput(
+        subscription_id=mint(Prefix.SUBSCRIPTION), user_id=mother, plan_id=COSTLY, trial=False
+    )
+    books = SubscriptionActivities(place.database, place.vault, Supplier.of(place.settings))
+    now = datetime.now(UTC)
+    with pytest.raises(Rejected, match="fee_cap_reached"):
+        await books.open(Open(given=wanted, as_of=now))
+    later = now + timedelta(days=366)
+    await books.open(Open(given=wanted, as_of=later))
+    row = await place.rows(
+        "SELECT created_at FROM finance.user_subscriptions WHERE subscription_id = %s", wanted.subscription_id
+    )
+    assert row == [{"created_at": later}]
 
 
 async def test_two_of_a_family_at_once_do_not_both_fit(place: Town) -> None:

@@ -12,13 +12,13 @@ from models.messages.subscriptions import (
     LateDebit,
     Miss,
     Notice,
+    Open,
     Opened,
     Quote,
     Renew,
     Save,
     Saved,
     Start,
-    SubscriptionInput,
     Tell,
     Withdraw,
 )
@@ -28,7 +28,7 @@ class SubscriptionsPort:
     """Our own books. Implemented by `activities.subscriptions.SubscriptionActivities`."""
 
     @activity.defn(name="subscriptions.open")
-    async def open(self, given: SubscriptionInput) -> Opened:
+    async def open(self, asked: Open) -> Opened:
         """Writes the row `awaiting_payment`, once a subscription.
 
         Raises:
