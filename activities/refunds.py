@@ -171,6 +171,7 @@ class RefundActivities(RefundPort):
             command.at,
             source=_source(command),
             approver=command.approver,
+            note_id=command.note_id,
             gateway_refund_id=command.gateway.id if command.gateway else None,
             arn=command.gateway.arn if command.gateway else None,
             utr=command.utr,

@@ -53,3 +53,5 @@ class RefundTimeline(SQLModel, table=True):
     actor: str | None = Field(default=None, sa_type=Text)
     """The member of staff, where one did."""
     code: str | None = Field(default=None, sa_type=Text)
+    note_id: str | None = Field(default=None, sa_type=Text)
+    """What that person wrote."""

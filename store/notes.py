@@ -1,5 +1,6 @@
 """Free text that people write: sealed here, while histories and rows carry its id."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from models.contracts.identifiers import Prefix, mint
@@ -22,6 +23,22 @@ async def write(
         (note_id, author, vault.firm.seal(text.encode(), note_id), now),
     )
     return note_id
+
+
+async def texts(
+    connection: Connection, vault: Vault, note_ids: Iterable[str | None]
+) -> dict[str | None, str]:
+    """The texts of these notes by id; what has no note is left out."""
+    wanted = [note_id for note_id in note_ids if note_id is not None]
+    if not wanted:
+        return {}
+    cursor = await connection.execute(
+        "SELECT note_id, text FROM platform.notes WHERE note_id = ANY(%s)", (wanted,)
+    )
+    return {
+        row["note_id"]: vault.firm.open(bytes(row["text"]), row["note_id"]).decode()
+        for row in await cursor.fetchall()
+    }
 
 
 async def read(connection: Connection, vault: Vault, note_id: str) -> str | None:

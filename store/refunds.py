@@ -34,11 +34,12 @@ class NewRefund:
 
 @dataclass(frozen=True)
 class Step:
-    """What brought a refund to a state, who, and why where it has a code."""
+    """What brought a refund to a state, who, and why where it has a code or that person wrote a note."""
 
     source: str
     actor: str | None = None
     code: str | None = None
+    note_id: str | None = None
 
 
 async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> bool:
@@ -59,9 +60,8 @@ async def open_refund(connection: Connection, new: NewRefund, now: datetime) -> 
             )
     except CheckViolation:
         return False
-    await _tell(
-        connection, new.refund_id, new.payment_id, new.status, now, Step(new.authority, new.requested_by)
-    )
+    step = Step(new.authority, new.requested_by, note_id=new.note_id)
+    await _tell(connection, new.refund_id, new.payment_id, new.status, now, step)
     return True
 
 
@@ -85,7 +85,7 @@ async def asked_before(connection: Connection, payment_id: str) -> int:
     law, and counts for no one."""
     cursor = await connection.execute(
         """SELECT coalesce(sum(amount), 0)::bigint AS asked FROM finance.refunds
-           WHERE payment_id = %s AND authority <> 'system' AND status <> 'rejected'""",
+           WHERE payment_id = %s AND authority <> 'system' AND status NOT IN ('rejected', 'failed')""",
         (payment_id,),
     )
     row = await cursor.fetchone()
@@ -100,6 +100,7 @@ async def advance(
     *,
     source: str,
     approver: str | None = None,
+    note_id: str | None = None,
     gateway_refund_id: str | None = None,
     arn: str | None = None,
     utr: str | None = None,
@@ -137,7 +138,7 @@ async def advance(
         },
     )
     after = await cursor.fetchone()
-    step = Step(source, approver, failure_code)
+    step = Step(source, approver, failure_code, note_id)
     await _tell(connection, row["refund_id"], row["payment_id"], status if moves else before, now, step)
     return after or row
 
@@ -146,9 +147,9 @@ async def _tell(
     connection: Connection, refund_id: str, payment_id: str, status: RefundStatus, now: datetime, step: Step
 ) -> None:
     await connection.execute(
-        """INSERT INTO finance.refund_timeline (refund_id, status, at, source, actor, code)
-           VALUES (%s, %s, %s, %s, %s, %s)""",
-        (refund_id, status, now, step.source, step.actor, step.code),
+        """INSERT INTO finance.refund_timeline (refund_id, status, at, source, actor, code, note_id)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)""",
+        (refund_id, status, now, step.source, step.actor, step.code, step.note_id),
     )
     body = {"refund_id": refund_id, "payment_id": payment_id, "status": status.value}
     await emit(connection, TOPIC, payment_id, f"refund.{status}", body, now)
@@ -215,7 +216,8 @@ async def shown(connection: Connection, refund_id: str) -> dict[str, Any] | None
     cursor = await connection.execute(
         """SELECT r.*, i.invoice_id AS credit_note_id, i.number AS credit_note_number,
                (SELECT coalesce(jsonb_agg(jsonb_build_object('status', t.status, 'at', t.at, 'source',
-                    t.source, 'actor', t.actor, 'code', t.code) ORDER BY t.number), '[]')
+                    t.source, 'actor', t.actor, 'code', t.code, 'note_id', t.note_id)
+                    ORDER BY t.number), '[]')
                 FROM finance.refund_timeline t WHERE t.refund_id = r.refund_id) AS timeline
            FROM finance.refunds r LEFT JOIN finance.invoices i ON i.refund_id = r.refund_id
            WHERE r.refund_id = %s""",

@@ -40,6 +40,7 @@ class BankPayout:
     """Whose money it is, as soon as a step of ours has said so: they decide nothing about it."""
     _utr: str | None = None
     _paid_by: str | None = None
+    _paid_note: str | None = None
     _unpayable: str = ""
     """Why the last transfer that was told pays nothing."""
     _lost = False
@@ -54,7 +55,7 @@ class BankPayout:
     async def paid_out(self, decision: StaffDecision) -> RefundState:
         """Finance has paid by bank transfer; `utr` proves it."""
         self._paid_by = self._signed(decision, "paid_out").subject
-        self._utr = decision.utr
+        self._utr, self._paid_note = decision.utr, decision.note_id
         await workflow.wait_condition(
             lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
         )
@@ -88,7 +89,9 @@ class BankPayout:
                 await self._advance(RefundStatus.REJECTED, failure_code="dispute_lost")
                 continue
             try:
-                await self._advance(RefundStatus.PROCESSED, approver=self._paid_by, utr=self._utr)
+                await self._advance(
+                    RefundStatus.PROCESSED, approver=self._paid_by, note_id=self._paid_note, utr=self._utr
+                )
             except ApplicationError as error:
                 # Another refund has this UTR, or a dispute holds or has paid the money: asked again.
                 self._unpayable, self._utr = outcome(error).code, None
@@ -109,6 +112,7 @@ class BankPayout:
         status: RefundStatus,
         *,
         approver: str | None = None,
+        note_id: str | None = None,
         gateway: GatewayRefund | None = None,
         failure_code: str | None = None,
         utr: str | None = None,
@@ -120,6 +124,7 @@ class BankPayout:
                 status=status,
                 at=workflow.now(),
                 approver=approver,
+                note_id=note_id,
                 gateway=gateway,
                 failure_code=failure_code,
                 utr=utr,

@@ -47,8 +47,10 @@ class RefundWorkflow(BankPayout):
         self._given: RefundInput = given
         self._opened: OpenedRefund | None = None
         self._status = RefundStatus.REQUESTED
-        self._approvers: list[str] = []
-        self._rejected_by: str | None = None
+        self._approvers: dict[str, str | None] = {}
+        """Who has agreed, in turn, with the note of each."""
+        self._rejected: tuple[str, str | None] | None = None
+        """Who has said no, and that person's note."""
         self._told = False
         self._returning = Returning(given.refund_id, "", 0, given.speed)
 
@@ -82,7 +84,7 @@ class RefundWorkflow(BankPayout):
 
     @workflow.update
     async def approve(self, decision: StaffDecision) -> RefundState:
-        self._approvers.append(self._signed(decision, "approve").subject)
+        self._approvers[self._signed(decision, "approve").subject] = decision.note_id
         await workflow.wait_condition(
             lambda: len(self._approvers) < self._due or self._status is not RefundStatus.REQUESTED
         )
@@ -97,7 +99,7 @@ class RefundWorkflow(BankPayout):
 
     @workflow.update
     async def reject(self, decision: StaffDecision) -> RefundState:
-        self._rejected_by = self._signed(decision, "reject").subject
+        self._rejected = self._signed(decision, "reject").subject, decision.note_id
         await workflow.wait_condition(lambda: self._status is not RefundStatus.REQUESTED)
         return self._answer()
 
@@ -181,13 +183,14 @@ class RefundWorkflow(BankPayout):
                 link=f"POST /v1/finance/refunds/{self._given.refund_id}/approve",
             )
             await workflow.wait_condition(
-                lambda: self._rejected_by is not None or len(self._approvers) > agreed  # noqa: B023
+                lambda: self._rejected is not None or len(self._approvers) > agreed  # noqa: B023
             )
-            if self._rejected_by is not None:
-                await self._advance(RefundStatus.REJECTED, approver=self._rejected_by)
+            if self._rejected is not None:
+                person, note_id = self._rejected
+                await self._advance(RefundStatus.REJECTED, approver=person, note_id=note_id)
             elif len(self._approvers) >= self._due:
-                for person in self._approvers:
-                    await self._advance(RefundStatus.APPROVED, approver=person)
+                for person, note_id in list(self._approvers.items()):
+                    await self._advance(RefundStatus.APPROVED, approver=person, note_id=note_id)
             show(state=self._status, attention=self._status is RefundStatus.REQUESTED)
         working(f"{self._status}")
         return self._status is not RefundStatus.REJECTED
@@ -255,7 +258,7 @@ class RefundWorkflow(BankPayout):
             working("the reference's process has ended; its access is governed by its own state")
 
     def _must_be_open(self) -> None:
-        if self._opened is None or self._status is not RefundStatus.REQUESTED or self._rejected_by:
+        if self._opened is None or self._status is not RefundStatus.REQUESTED or self._rejected:
             raise refuse("not_awaiting_approval")
 
     @property

@@ -36,7 +36,8 @@ DISPUTE = (
 
 
 class Dispute(BaseModel):
-    """`lost`: paise that it has cost; `approvals_due`: people of finance who have to agree to give in."""
+    """`lost`: paise that it has cost; `approvals_due`: people of finance who have to agree to give in;
+    `notes`: what those wrote who did, in turn."""
 
     dispute_id: str
     payment_id: str
@@ -52,6 +53,7 @@ class Dispute(BaseModel):
     approvals: int
     opened_at: datetime
     ended_at: datetime | None
+    notes: list[str]
     version: int
 
 
@@ -75,9 +77,10 @@ async def one(dispute_id: str, wait: Wait, platform: PlatformDep, _: Finance) ->
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
             row = await disputes.find(connection, dispute_id)
-        if row is None:
-            raise Problem(404)
-        return _shown(row)
+            if row is None:
+                raise Problem(404)
+            texts = await notes.texts(connection, platform.vault, row["note_ids"])
+        return {**_shown(row), "notes": [texts[each] for each in row["note_ids"] if each in texts]}
 
     return await until(
         read, wait, lambda row: row["version"], lambda row: row["status"] not in DISPUTE_LIVE, platform

@@ -14,7 +14,7 @@ from api.principal import Principal, require_role
 from api.problems import FieldError, Problem
 from domain.monitoring import Effect, Flag
 from models.contracts.workflow_ids import Kind, workflow_id
-from store import audit, identity_risk, monitoring, staff_search
+from store import audit, identity_risk, monitoring, notes, staff_search
 
 router = APIRouter(prefix="/v1/compliance", tags=["compliance"])
 LAST = 2**63 - 1
@@ -23,7 +23,8 @@ Compliance = Annotated[Principal, Depends(require_role("compliance"))]
 
 
 class Alert(BaseModel):
-    """One flag on one payment; figures are paise, payments or points. `status` None: never opened."""
+    """One flag on one payment; figures are paise, payments or points. `status` None: never opened; `note`:
+    what the officer wrote who decided."""
 
     number: int
     payment_id: str
@@ -41,6 +42,7 @@ class Alert(BaseModel):
     decision: Literal["released", "blocked", "lapsed"] | None
     decided_by: str | None
     decided_at: datetime | None
+    note: str | None
 
 
 class Alerts(BaseModel):
@@ -90,8 +92,16 @@ async def alerts(
             before=min(int(query.after), LAST) if query.after else None,
             limit=query.limit + 1,
         )
-    shown, cursor = cut(rows, query, "number")
-    named = [{**row, "workflow_id": workflow_id(Kind.PAYMENT, row["payment_id"])} for row in shown]
+        shown, cursor = cut(rows, query, "number")
+        texts = await notes.texts(connection, platform.vault, [row["note_id"] for row in shown])
+    named = [
+        {
+            **row,
+            "workflow_id": workflow_id(Kind.PAYMENT, row["payment_id"]),
+            "note": texts.get(row["note_id"]),
+        }
+        for row in shown
+    ]
     return Alerts(items=[Alert.model_validate(row) for row in named], next_cursor=cursor)
 
 

@@ -98,19 +98,27 @@ def _request_drive(
 async def status(id: str, wait: Wait, platform: PlatformDep, principal: CurrentUser) -> dict[str, Any]:
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
-            row = await refunds.shown(connection, id)
-        own(principal, row["user_id"] if row else None, "support", "finance")
-        return _told(row or {}, to_staff=principal.is_staff)
+            row = await refunds.shown(connection, id) or {"user_id": None}
+            own(principal, row["user_id"], "support", "finance")
+            # Staff are customers where the money is theirs.
+            if row["user_id"] == principal.user_id:
+                return _told(row, None)
+            noted = [row["note_id"], *(step["note_id"] for step in row["timeline"])]
+            return _told(row, await notes.texts(connection, platform.vault, noted))
 
     return await until(
         read, wait, lambda row: row["version"], lambda row: row["status"] in REFUND_TERMINAL, platform
     )
 
 
-def _told(row: dict[str, Any], *, to_staff: bool) -> dict[str, Any]:
-    """The refund with its way; which member of staff did what is for staff alone."""
-    steps = [step if to_staff else {**step, "actor": None} for step in row["timeline"]]
-    return {**shown(row), "timeline": steps}
+def _told(row: dict[str, Any], texts: dict[str | None, str] | None) -> dict[str, Any]:
+    """The refund with its way; who of staff did what, and the notes' `texts`, are for staff alone."""
+    noted = texts or {}
+    steps = [
+        {**step, "actor": None if texts is None else step["actor"], "note": noted.get(step["note_id"])}
+        for step in row["timeline"]
+    ]
+    return {**shown(row), "note": noted.get(row["note_id"]), "timeline": steps}
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

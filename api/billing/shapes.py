@@ -81,17 +81,20 @@ class PaymentState(BaseModel):
 
 
 class RefundStep(BaseModel):
-    """`source`: customer, support, finance, system, gateway, bank, dispute; `actor`: for staff alone."""
+    """`source`: customer, support, finance, system, gateway, bank, dispute; `actor`, and the `note` that they
+    wrote: for staff alone."""
 
     status: RefundStatus
     at: datetime
     source: str
     actor: str | None
     code: str | None
+    note: str | None
 
 
 class Refund(BaseModel):
-    """`arn`: what the customer's bank finds the money by; `utr`: of a transfer that finance made."""
+    """`arn`: what the customer's bank finds the money by; `utr`: of a transfer that finance made; `note`: why
+    it was asked for, for staff alone."""
 
     refund_id: str
     payment_id: str
@@ -100,6 +103,7 @@ class Refund(BaseModel):
     currency: str
     speed: str
     reason_code: str
+    note: str | None
     approvals_due: int
     approvals: int
     arn: str | None

@@ -349,6 +349,8 @@ class AdvanceRefund(BaseModel):
     status: RefundStatus
     at: AwareDatetime
     approver: str | None = None
+    note_id: str | None = None
+    """What the approver, or who rejects or pays out, wrote."""
     failure_code: str | None = None
     gateway: GatewayRefund | None = None
     utr: str | None = None

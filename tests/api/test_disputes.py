@@ -63,7 +63,7 @@ async def test_a_dispute_is_told_by_webhook_and_given_up_by_finance(till: Counte
     again = await till.api.post(f"{path}/accept", json=body, headers={**finance.headers, **given})
     assert again.json() == accepted.json()
     lost = await _read(till, path, finance, "lost")
-    assert (lost["lost"], lost["approvals"]) == (AMOUNT, 1)
+    assert (lost["lost"], lost["approvals"], lost["notes"]) == (AMOUNT, 1, [body["reason"]])
     late = await till.api.post(f"{path}/accept", json=body, headers={**finance.headers, **key()})
     assert late.status_code == 409
     missing = await till.api.get("/v1/finance/disputes/disp_none", headers=finance.headers)
@@ -96,8 +96,15 @@ async def test_a_refund_tells_its_whole_way_and_its_return(
         ("pending", "gateway", None),
         ("processed", "gateway", None),
     ]
-    for_staff = (await till.api.get(path, headers=finance.headers)).json()["timeline"]
-    assert [step["actor"] for step in for_staff[:2]] == [support.user_id, finance.user_id]
+    assert {refund["note"], *(step["note"] for step in refund["timeline"])} == {None}
+    for_staff = (await till.api.get(path, headers=finance.headers)).json()
+    assert for_staff["note"] == "charged by mistake"
+    assert [(step["actor"], step["note"]) for step in for_staff["timeline"]] == [
+        (support.user_id, "charged by mistake"),
+        (finance.user_id, "checked"),
+        (None, None),
+        (None, None),
+    ]
 
     row = await till.shop.refund_row(refund_id, "processed")
     await till.shop.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
@@ -109,10 +116,32 @@ async def test_a_refund_tells_its_whole_way_and_its_return(
     assert refund_id not in [item["refund_id"] for item in by_gateway["items"]]
     utr = f"HDFC{refund_id[-16:].upper()}"
     action = f"/v1/staff/runs/refund:{refund_id}/actions/paid_out"
-    paid_out = await till.api.post(action, json={"utr": utr}, headers={**finance.headers, **key()})
+    sent = {"utr": utr, "note": "by the afternoon's run"}
+    paid_out = await till.api.post(action, json=sent, headers={**finance.headers, **key()})
     assert paid_out.status_code == 200, paid_out.text
     assert (await _read(till, path, person, "processed"))["utr"] == utr
     found = (await till.api.get(f"/v1/finance/payouts?utr={utr}", headers=finance.headers)).json()["items"]
     assert [item["refund_id"] for item in found] == [refund_id]
+    last = (await till.api.get(path, headers=finance.headers)).json()["timeline"][-1]
+    assert (last["actor"], last["note"]) == (finance.user_id, sent["note"])
     of_payment = f"/v1/finance/refunds?payment_id={paid['payment_id']}"
     assert len((await till.api.get(of_payment, headers=finance.headers)).json()["items"]) == 1
+
+
+async def test_support_reads_why_finance_said_no_and_its_owner_does_not(till: Counter) -> None:
+    _, paid = await _bought(till)
+    support, finance = await till.api.staff("support"), await till.api.staff("finance")
+    body = {"payment_id": paid["payment_id"], "reason": "a goodwill gesture"}
+    asked = await till.api.post("/v1/payments/refund", json=body, headers={**support.headers, **key()})
+    refund_id, reason = asked.json()["refund_id"], {"reason": "nothing was wrong"}
+    path, reject = f"/v1/payments/refunds/{refund_id}", f"/v1/finance/refunds/{refund_id}/reject"
+    said = await till.api.post(reject, json=reason, headers={**finance.headers, **key()})
+    assert said.json()["status"] == "rejected"
+    seen = await _read(till, path, support, "rejected")
+    assert [step["note"] for step in seen["timeline"]] == [body["reason"], reason["reason"]]
+    # Staff whose own purchase it is are customers there.
+    await till.shop.rows(
+        "UPDATE finance.refunds SET user_id = %s WHERE refund_id = %s RETURNING 1", support.user_id, refund_id
+    )
+    own = await _read(till, path, support, "rejected")
+    assert {own["note"], *(step[name] for step in own["timeline"] for name in ("note", "actor"))} == {None}

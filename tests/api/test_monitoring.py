@@ -78,7 +78,9 @@ async def test_a_flagged_payment_is_reviewed_and_released_over_http(till: Counte
     seen = await till.api.get(f"/v1/payments/{checkout['payment_id']}/status", headers=finance.headers)
     assert [step["source"] for step in seen.json()["timeline"]][2:4] == ["monitoring", "compliance"]
     items = (await till.api.get("/v1/compliance/payment-alerts", params={"user_id": person.user_id}, headers=officer.headers)).json()["items"]  # fmt: skip # noqa: E501
-    assert {(item["decision"], item["decided_by"]) for item in items} == {("released", officer.user_id)}
+    assert {(item["decision"], item["decided_by"], item["note"]) for item in items} == {
+        ("released", officer.user_id, "the customer called")
+    }
     again = await till.api.post(action, json={}, headers={**officer.headers, **key()})
     assert again.status_code == 409
 
