@@ -1,16 +1,13 @@
 """An account's trading day held against the broker's book; what it brought is kept beside it."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from temporalio import activity
-from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
-from activities.day_books import DayBooks
-from activities.foreign_orders import look_for_foreign_orders
+from activities.day_books import DayBooks, hint
 from activities.pacing import Bucket
 from domain.broker_day import (
     BreakKind,
@@ -25,7 +22,6 @@ from domain.broker_day import (
 )
 from domain.errors import Rejected
 from domain.market_calendar import trading_date
-from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_days import (
     Charge,
     CompareDay,
@@ -39,7 +35,7 @@ from models.messages.broker_days import (
     Executed,
     Holding,
 )
-from models.messages.trading import BrokerEvent, BrokerTrade
+from models.messages.trading import BrokerTrade
 from store import broker_breaks, broker_days
 from store.broker_days import Shown
 from store.database import Connection, Database
@@ -162,7 +158,7 @@ class BrokerDayActivities(BrokerDayPort):
             compared = DayCompared(account_id=account, day=day, differences=len(found), **figures)
             if (found or elsewhere) and not command.final:
                 # What the customer did elsewhere is followed as orders of ours where we trade in such.
-                await _hint(session)
+                await hint(session)
                 return compared
             if await broker_days.find(connection, account, day) is None:
                 await broker_days.settle(connection, account, day, DayStatus.WAITING)
@@ -235,14 +231,3 @@ class BrokerDayActivities(BrokerDayPort):
 
 def execution(trade: BrokerTrade) -> Execution:
     return Execution(trade.exchange, trade.trade_id, trade.broker_order_id, trade.quantity, trade.price)
-
-
-async def _hint(session: Session) -> None:
-    """Has the book looked at for orders made elsewhere, by the process that follows such."""
-    account, client = session.account, activity.client()
-    if account.broker == "paper":
-        return
-    with suppress(RPCError):  # a hint, no more: what nobody follows is taken over by the final look
-        await look_for_foreign_orders(client, account.account_id, account.user_id)
-        process = client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, account.account_id))
-        await process.signal("broker_event", BrokerEvent(event_number=0))

@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -13,21 +14,22 @@ from temporalio.client import (
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
-from activities.day_books import DayBooks
+from activities.day_books import DayBooks, hint
 from activities.pacing import Bucket
 from domain.broker_accounts import KillSwitchStatus
-from domain.broker_day import ENDED
+from domain.broker_day import ENDED, Place
 from domain.errors import RateLimited, Rejected, Unavailable
 from domain.market_calendar import trading_date
 from domain.positions import closing_orders
 from domain.pretrade import freeze_quantity
-from domain.trading import OrderType, Side
+from domain.trading import OrderType, Product, Side
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.reports import sign
@@ -42,7 +44,9 @@ from models.messages.broker_accounts import (
     LiveOrders,
 )
 from models.messages.broker_days import DayOrder
-from models.messages.trading import Cancel, OrderInput, OrderTerms, Place, Recorded
+from models.messages.trading import Cancel, OrderInput, OrderTerms, Recorded
+from models.messages.trading import Place as PlaceOrder
+from providers.broker import Reading
 from providers.broker_day import DayBook
 from store import trading_stops
 from store.database import Database
@@ -53,6 +57,12 @@ ASK_WITHIN = timedelta(seconds=5)
 SIGNED = (KillSwitchStatus.DONE, KillSwitchStatus.NEEDS_PERSON)
 CANCELS = 16
 """Orders asked at a time; the account's own gate paces what reaches the broker."""
+CANCEL_WITHIN = timedelta(seconds=5)
+BROKER_WITHIN = timedelta(seconds=7)
+"""Together less than the step may take: what was not done by then is done in its next round."""
+LOOK_SECONDS = 0.05
+PRODUCTS = frozenset(Product)
+"""What an order of ours can close; the broker has products that we do not trade in."""
 
 
 class KillSwitchActivities(KillSwitchPort):
@@ -72,22 +82,42 @@ class KillSwitchActivities(KillSwitchPort):
         async with self._database.transaction() as connection:
             if not await trading_stops.block(connection, command):
                 raise Rejected("already_blocked")
-            live = await trading_stops.live_orders(connection, command.account_id)
+            live = await trading_stops.live_orders(connection, command.account_id, command.kill_switch_id)
         return LiveOrders(order_ids=live)
 
     @activity.defn(name="trading.stop_orders")
-    async def stop_orders(self, account_id: str) -> LiveOrders:
+    async def stop_orders(self, switch: KillSwitchInput) -> LiveOrders:
         """Asks each live order's process to take it back, and the broker about what no process follows; what
-        has not ended after."""
+        has not ended after. Each part has its own time, so that a broker that keeps silent, and however many
+        orders, leave a word of what still lives."""
         async with beating():
-            # Together: one that cannot be reached must not keep the others alive.
-            room = asyncio.Semaphore(CANCELS)
-            await asyncio.gather(*(self._cancel(order_id, room) for order_id in await self._live(account_id)))
-            there = await self._stop_at_broker(account_id)
-            return there.model_copy(update={"order_ids": await self._live(account_id)})
+            async with self._database.reading() as connection:
+                if not await trading_stops.blocks(connection, switch.account_id, switch.kill_switch_id):
+                    return LiveOrders(order_ids=[])  # lifted: what still lives is left alone
+                # Before the broker's own triggers are read: what has arrived by then is among those.
+                leaving = await trading_stops.leaving_triggers(connection, switch.account_id)
+            await self._cancel_all(switch)
+            there = LiveOrders(order_ids=[], reachable=False)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BROKER_WITHIN.total_seconds()):
+                    there = await self._stop_at_broker(switch.account_id)
+            return there.model_copy(update={"order_ids": await self._live(switch), "leaving": leaving})
+
+    async def _cancel_all(self, switch: KillSwitchInput) -> None:
+        """Together: one that cannot be reached must not keep the others alive. All are asked before any is
+        waited for, so that those at the end of many have their turn too."""
+        room = asyncio.Semaphore(CANCELS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_WITHIN.total_seconds()):
+                await asyncio.gather(*(self._cancel(each, room) for each in await self._live(switch)))
+                while True:
+                    if not await self._live(switch):
+                        return
+                    await asyncio.sleep(LOOK_SECONDS)
 
     async def _stop_at_broker(self, account_id: str) -> LiveOrders:
         """Takes back triggers, and orders that only the broker's book shows; what still stands there."""
+        session: Session | None = None
         try:
             session = await self._brokers.session(account_id)
             if session is None:
@@ -122,19 +152,44 @@ class KillSwitchActivities(KillSwitchPort):
 
     @activity.defn(name="trading.flatten")
     async def flatten(self, command: Flatten) -> LiveOrders:
-        """Market orders that close what is held, under ids that follow from switch, round and position: once
-        each, and none larger than ten slices of the exchange's freeze quantity."""
+        """Market orders that close what the broker says is held, under ids that follow from switch, round and
+        position: once each, and none larger than ten slices of the exchange's freeze quantity. Not
+        `reachable`: nobody can say what is held, and nothing is sent on our own word alone."""
         switch = command.switch
         async with beating():
-            day = trading_date(self._brokers.clock("kite").now() or datetime.now(UTC))
+            shown = await self._positions(switch)
+            if shown is None:
+                return LiveOrders(order_ids=[], reachable=False)
+            day = trading_date(shown.at)
             async with self._database.reading() as connection:
-                held = await trading_stops.held(connection, switch.account_id)
+                held = await trading_stops.to_close(connection, switch.account_id, day, shown.value)
+            ours = [row for row in held if row["product"] in PRODUCTS]
             orders = [_closing(command, row, part, quantity)
-                      for row in held
+                      for row in ours
                       for part, quantity in enumerate(_parts(row, day), start=1)]  # fmt: skip
             for order in orders:
                 await self._start(order)
-        return LiveOrders(order_ids=[order.order_id for order in orders])
+        return LiveOrders(order_ids=[order.order_id for order in orders], held=len(held) - len(ours))
+
+    async def _positions(self, switch: KillSwitchInput) -> Reading[dict[Place, int]] | None:
+        """The broker's own positions; None while there is no session. What the customer made at the broker's
+        desk is closed with the rest, so our book is to take it over too."""
+        session = await self._brokers.session(switch.account_id)
+        if session is None:
+            return None
+        try:
+            day = await self._books.of(session)
+            read = await self._brokers.call(session, Bucket.READ, day.positions())
+        except Rejected as refused:
+            if refused.code != "session_expired":
+                raise Unavailable(refused.code) from None
+            await self._brokers.lost(session)
+            return None
+        await hint(session)
+        quantities: Counter[Place] = Counter()
+        for each in read.value:
+            quantities[Place(each.exchange, each.symbol, each.product)] += each.quantity
+        return Reading(dict(quantities), read.at)
 
     @activity.defn(name="trading.flattening")
     async def flattening(self, switch: KillSwitchInput) -> Flattening:
@@ -157,16 +212,21 @@ class KillSwitchActivities(KillSwitchPort):
             signed = sign(self._report_key, told) if command.status in SIGNED else None
             return Recorded(version=await trading_stops.report(connection, command, told, signed))
 
-    async def _live(self, account_id: str) -> Sequence[str]:
+    async def _live(self, switch: KillSwitchInput) -> Sequence[str]:
         async with self._database.reading() as connection:
-            return await trading_stops.live_orders(connection, account_id)
+            return await trading_stops.live_orders(connection, switch.account_id, switch.kill_switch_id)
 
     async def _cancel(self, order_id: str, room: asyncio.Semaphore) -> None:
         """What came of it the next reading of our record shows; what still lives is asked again."""
         handle = self._client.get_workflow_handle(workflow_id(Kind.ORDER, order_id))
         async with room:
             with suppress(WorkflowUpdateFailedError, RPCTimeoutOrCancelledError, RPCError):
-                await handle.execute_update("cancel", Cancel(), rpc_timeout=ASK_WITHIN)
+                await handle.start_update(
+                    "cancel",
+                    Cancel(),
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    rpc_timeout=ASK_WITHIN,
+                )
 
     async def _start(self, order: OrderInput) -> None:
         """Under one update id, so that a repeat gets the first answer, after the run has ended too."""
@@ -182,7 +242,11 @@ class KillSwitchActivities(KillSwitchPort):
         )
         try:
             await self._client.execute_update_with_start_workflow(
-                "place", Place(), start_workflow_operation=start, id=order.order_id, rpc_timeout=ASK_WITHIN
+                "place",
+                PlaceOrder(),
+                start_workflow_operation=start,
+                id=order.order_id,
+                rpc_timeout=ASK_WITHIN,
             )
         except WorkflowAlreadyStartedError:
             return  # run to its end, and `flattening` reads what became of it

@@ -1,13 +1,17 @@
 """Kill switches: the block of an account, what was taken back, the report."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from domain.broker_accounts import KILL_SWITCH_NEXT, KillSwitchStatus
+from domain.broker_day import Place
+from domain.exits import ExitStatus
 from domain.moves import sources
-from domain.trading import TERMINAL
+from domain.trading import TERMINAL, Product
 from models.messages.broker_accounts import BlockAccount, KillSwitchReport, LiftBlock
 from store.changes import touch
 from store.database import Connection
@@ -109,14 +113,33 @@ async def latest(connection: Connection, account_id: str) -> dict[str, Any] | No
     return await cursor.fetchone()
 
 
-async def live_orders(connection: Connection, account_id: str) -> list[str]:
-    """Orders that have not ended, without those that close positions for a switch."""
+async def live_orders(connection: Connection, account_id: str, kill_switch_id: str) -> list[str]:
+    """Orders that have not ended, without those that close positions for this switch: what an earlier one,
+    lifted since, has left on its way is taken back like any other."""
     cursor = await connection.execute(
         """SELECT order_id FROM trading.orders
-           WHERE account_id = %s AND status <> ALL(%s) AND flattens IS NULL""",
-        (account_id, [str(each) for each in TERMINAL]),
+           WHERE account_id = %s AND status <> ALL(%s) AND flattens IS DISTINCT FROM %s ORDER BY order_id""",
+        (account_id, [str(each) for each in TERMINAL], kill_switch_id),
     )
     return [row["order_id"] for row in await cursor.fetchall()]
+
+
+async def leaving_triggers(connection: Connection, account_id: str) -> list[str]:
+    """Exits whose trigger may be on its way to the broker: their orders' ids."""
+    cursor = await connection.execute(
+        "SELECT order_id FROM trading.exits WHERE account_id = %s AND status = %s ORDER BY order_id",
+        (account_id, ExitStatus.SENDING),
+    )
+    return [row["order_id"] for row in await cursor.fetchall()]
+
+
+async def blocks(connection: Connection, account_id: str, kill_switch_id: str) -> bool:
+    """Whether it is this switch that blocks the account now."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM trading.accounts WHERE account_id = %s AND blocked_by = %s",
+        (account_id, kill_switch_id),
+    )
+    return await cursor.fetchone() is not None
 
 
 async def closing(connection: Connection, kill_switch_id: str) -> list[str]:
@@ -141,14 +164,50 @@ async def known_at_broker(connection: Connection, account_id: str, shown: Sequen
 
 
 async def held(connection: Connection, account_id: str) -> list[dict[str, Any]]:
-    """Open positions: exchange, symbol, product, signed quantity; underlying and lot of a derivative."""
+    """Open positions of our book: exchange, symbol, product, signed quantity."""
     cursor = await connection.execute(
-        """SELECT p.exchange, p.symbol, p.product, p.quantity, i.lot,
-                  CASE WHEN i.expiry IS NOT NULL THEN i.underlying END AS underlying
-           FROM trading.positions p JOIN trading.accounts a USING (account_id)
-           LEFT JOIN trading.instruments i ON i.broker = 'kite' AND i.exchange = p.exchange
-                AND i.symbol = p.symbol
-           WHERE p.account_id = %s AND p.quantity <> 0 ORDER BY p.exchange, p.symbol, p.product""",
+        """SELECT exchange, symbol, product, quantity FROM trading.positions
+           WHERE account_id = %s AND quantity <> 0 ORDER BY exchange, symbol, product""",
         (account_id,),
     )
     return await cursor.fetchall()
+
+
+async def to_close(
+    connection: Connection, account_id: str, day: date, shown: Mapping[Place, int]
+) -> list[dict[str, Any]]:
+    """What is held by the broker's own word: its positions of the day, and the delivered shares that we
+    bought on earlier days, which it shows as holdings among the customer's own. Exchange, symbol, product,
+    signed quantity; underlying and lot of a derivative."""
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, product,
+                  sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END)::bigint AS quantity
+           FROM trading.trades WHERE account_id = %s AND trading_day < %s AND product = %s
+           GROUP BY exchange, symbol, product""",
+        (account_id, day, Product.DELIVERY),
+    )
+    quantities = Counter(dict(shown))
+    for row in await cursor.fetchall():
+        quantities[Place(row["exchange"], row["symbol"], row["product"])] += row["quantity"]
+    found = [place for place in sorted(quantities) if quantities[place]]
+    listed = await _listed(connection, found)
+    nothing = {"lot": None, "underlying": None}
+    return [
+        {**vars(place), "quantity": quantities[place], **listed.get((place.exchange, place.symbol), nothing)}
+        for place in found
+    ]
+
+
+async def _listed(connection: Connection, places: Sequence[Place]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Lot, and the underlying of a derivative."""
+    cursor = await connection.execute(
+        """SELECT exchange, symbol, lot, CASE WHEN expiry IS NOT NULL THEN underlying END AS underlying
+           FROM trading.instruments JOIN unnest(%s::text[], %s::text[]) AS asked(exchange, symbol)
+               USING (exchange, symbol)
+           WHERE broker = 'kite'""",
+        ([each.exchange for each in places], [each.symbol for each in places]),
+    )
+    return {
+        (row["exchange"], row["symbol"]): {"lot": row["lot"], "underlying": row["underlying"]}
+        for row in await cursor.fetchall()
+    }

@@ -62,7 +62,9 @@ class KillSwitch:
         if self._refused is None:
             await self._take_back_every_order()
             flat = await self._flatten()
-            await self._report(Status.DONE if flat else Status.NEEDS_PERSON)
+            if not self._lifted:
+                # Whoever lifts the block meanwhile is told nothing of what was not seen to its end.
+                await self._report(Status.DONE if flat else Status.NEEDS_PERSON)
             await self._until_lifted()
         working("over")
         await caller_told(lambda: self._told)
@@ -121,7 +123,7 @@ class KillSwitch:
         while not self._lifted:
             live = await workflow.execute_activity_method(
                 KillSwitchPort.stop_orders,
-                self._switch.account_id,
+                self._switch,
                 task_queue=Queue.KITE,
                 **READ_BROKER.options(),
             )
@@ -135,7 +137,7 @@ class KillSwitch:
                 pause = min(2 * pause, LONGEST_PAUSE)
             waiting(
                 f"{len(live.order_ids)} orders, {len(live.at_broker)} more at the broker and "
-                f"{len(live.triggers)} triggers to end",
+                f"{len(live.triggers) + len(live.leaving)} triggers to end",
                 since=workflow.now(),
                 otherwise="a person is asked; the account stays blocked",
                 who="support, at the broker",
@@ -148,16 +150,35 @@ class KillSwitch:
         if not self._switch.flatten or self._lifted:
             return True
         for number in range(1, FLATTEN_ROUNDS + 1):
-            command = Flatten(switch=self._switch, round=number)
-            started = await workflow.execute_activity_method(
-                KillSwitchPort.flatten, command, task_queue=Queue.KITE, **READ_BROKER.options()
-            )
+            started = await self._close_what_is_held(Flatten(switch=self._switch, round=number))
+            if self._lifted:
+                return True
             self._flattening += started.order_ids
             if not started.order_ids:
-                return True
+                return started.held == 0
             if await self._closing_ends():
                 return True
         return False
+
+    async def _close_what_is_held(self, command: Flatten) -> LiveOrders:
+        """Only the broker knows what is held; without a session it is asked once there is one."""
+        pause = LOOK_AGAIN
+        while True:
+            started = await workflow.execute_activity_method(
+                KillSwitchPort.flatten, command, task_queue=Queue.KITE, **READ_BROKER.options()
+            )
+            if started.reachable or self._lifted:
+                return started
+            await self._report(Status.BLOCKED)
+            waiting(
+                "a session, to ask the broker what is held",
+                since=workflow.now(),
+                otherwise="nothing is closed; the account stays blocked",
+                who="the customer, by signing in",
+                link="POST /v1/trading/exchanges/connect",
+            )
+            await self._until_lifted(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _closing_ends(self) -> bool:
         """Whether nothing is held any more once the closing orders have ended."""

@@ -161,18 +161,22 @@ class KillSwitchReport(BaseModel):
 
 class LiveOrders(BaseModel):
     """What has not ended: orders of ours, orders that only the broker's book shows, triggers that stand
-    there. `verified`: the book was read; `reachable`: the broker could be asked, or has no session for us."""
+    there. `leaving`: orders whose own trigger may be on its way. `verified`: the book was read; `reachable`:
+    the broker could be asked, or has no session for us. `held`: positions that no order of ours can close."""
 
     order_ids: list[str]
     at_broker: list[str] = Field(default_factory=list)
     triggers: list[str] = Field(default_factory=list)
+    leaving: list[str] = Field(default_factory=list)
     verified: bool = False
     reachable: bool = True
+    held: int = 0
 
     @property
     def clear(self) -> bool:
         """Nothing lives any more, as far as anybody can say."""
-        return self.reachable and not (self.order_ids or self.at_broker or self.triggers)
+        standing = self.order_ids or self.at_broker or self.triggers or self.leaving
+        return self.reachable and not standing
 
 
 class Flatten(BaseModel):

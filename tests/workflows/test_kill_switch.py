@@ -5,6 +5,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -12,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.reports import ForgedReport, canonical, check
+from models.contracts.workflow_ids import Kind, workflow_id
 from tests.workflows.stopping import engage, lift, reported
-from tests.workflows.test_broker_day import at_the_broker
-from tests.workflows.traders import Floor, Trader, floor_of, working
+from tests.workflows.test_broker_day import at_the_broker, complete
+from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,65 @@ async def test_a_paper_account_stops_in_the_same_way(floor: Floor) -> None:
     refused = await floor.place(trader)
     assert (refused["status"], refused["reason_code"]) == ("risk_rejected", "account_blocked")
     assert (await lift(floor, trader, switch)).body["status"] == "lifted"
+
+
+async def test_a_second_switch_takes_back_the_closing_orders_of_the_first(floor: Floor) -> None:
+    trader = await floor.trader()
+    held = await floor.place(trader, product="MIS")
+    await floor.reaches(held["order_id"], "filled")
+    await floor.market(manual=True)
+    try:
+        first = await engage(floor, trader, flatten=True)
+        closing = await closing_of(floor, first)
+        assert (await lift(floor, trader, first)).body["status"] == "lifted"
+        second = await engage(floor, trader, flatten=True)
+        again = await closing_of(floor, second)
+        assert (await floor.order(closing["order_id"]))["status"] == "cancelled"
+        await floor.fill(again["broker_order_id"], 10)
+        row = await reported(floor, second)
+    finally:
+        await floor.market(manual=False)
+    assert row["report"]["taken_back"] == [closing["order_id"]]
+    client = await at_the_broker(floor, trader)
+    assert [net["quantity"] for net in client.positions()["net"]] == [0]
+
+
+async def closing_of(floor: Floor, switch: str) -> dict[str, Any]:
+    """The switch's closing order, once it rests at the exchange."""
+
+    async def resting() -> dict[str, Any] | None:
+        query = "SELECT * FROM trading.orders WHERE flattens = %s AND status = 'open'"
+        rows = await floor.rows(query, switch)
+        return rows[0] if rows else None
+
+    return await eventually(resting, f"the closing order of {switch}")
+
+
+async def test_what_is_closed_is_what_the_broker_says_is_held(floor: Floor) -> None:
+    """The customer has closed one position at the broker's own desk, and opened one that no order of ours can
+    close: the first is not sold twice, the second is a person's."""
+    trader = await floor.trader()
+    held = await floor.place(trader, product="MIS")
+    await floor.reaches(held["order_id"], "filled")
+    client = await at_the_broker(floor, trader)
+    client.place_order("regular", "NSE", "INFY", "SELL", 10, "MIS", "MARKET", market_protection=-1)
+    client.place_order("regular", "NSE", "TCS", "BUY", 2, "MTF", "MARKET", market_protection=-1)
+    await complete(client)
+    row = await reported(floor, await engage(floor, trader, flatten=True), "needs_person")
+    assert row["report"]["flattening"] == []
+    quantities = {net["product"]: net["quantity"] for net in client.positions()["net"]}
+    assert quantities == {"MIS": 0, "MTF": 2}
+
+
+async def test_a_block_that_is_lifted_meanwhile_leaves_no_word_that_all_was_done(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.fault("/kite/gtt/triggers", "error_5xx", times=1000)
+    try:
+        switch = await engage(floor, trader)
+        assert (await lift(floor, trader, switch)).body["status"] == "lifted"
+    finally:
+        await floor.control("/faults/heal", target="kite")
+    handle = floor.client.get_workflow_handle(workflow_id(Kind.KILL_SWITCH, trader.account_id, switch))
+    assert (await handle.result())["status"] == "lifted"
+    (row,) = await floor.rows("SELECT * FROM trading.kill_switches WHERE kill_switch_id = %s", switch)
+    assert (row["status"], row["report"], row["signed_report"]) == ("lifted", None, None)
