@@ -66,20 +66,33 @@ class MarketChecks:
         self._database = database
         self._brokers = brokers
 
-    async def judge(self, command: SubmitOrder, session: Session) -> Verdict:
-        """Raises what the broker's reads raise: Rejected, Unavailable, RateLimited."""
+    async def judge(self, command: SubmitOrder, session: Session, *, stands: bool = False) -> Verdict:
+        """Raises what the broker's reads raise: Rejected, Unavailable, RateLimited.
+
+        `stands`: the order is at the broker and is to be changed. Its market's hours and its margin, of which
+        a part is blocked already, are then the broker's to judge.
+        """
         # Asked at once: the broker calculates while our own record is read.
-        call = self._brokers.call(session, Bucket.READ, session.broker.margin(command.terms))
-        asked = asyncio.ensure_future(call)
+        asked = asyncio.ensure_future(self._margin(command.terms, session))
         asked.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
-            return await self._judge(command, session, asked)
+            return await self._judge(command, session, asked, stands=stands)
         finally:
             asked.cancel()
 
-    async def reserve(self, connection: Connection, command: SubmitOrder, verdict: Verdict) -> Refusal | None:
+    async def _margin(self, terms: OrderTerms, session: Session) -> Reading[MarginAnswer]:
+        """Two calls of the broker's: what the order needs, and what there is."""
+        await self._brokers.passed(session, Bucket.READ)
+        return await self._brokers.call(session, Bucket.READ, session.broker.margin(terms))
+
+    async def reserve(
+        self, connection: Connection, command: SubmitOrder, verdict: Verdict, value: int | None = None
+    ) -> Refusal | None:
         """Weighs the limits once more in the account's turn, and counts the order from here on: of two that
-        leave at once, each alone within the limits, only one passes."""
+        leave at once, each alone within the limits, only one passes.
+
+        `value`: what the whole order is worth, where `command` is only what is left of it.
+        """
         if verdict.facts is None:
             return None
         # In a pipeline what needs no answer does not wait for one: two round trips instead of five.
@@ -89,11 +102,16 @@ class MarketChecks:
             exposure = await trading_standing.exposure_of(connection, command, day)
             refusal = _limits(command, verdict.value, replace(verdict.facts, exposure=exposure))
             if refusal is None:
-                await trading_standing.reserve(connection, command.order_id, verdict.value)
+                await trading_standing.reserve(connection, command.order_id, value or verdict.value)
         return refusal
 
     async def _judge(
-        self, command: SubmitOrder, session: Session, asked: Awaitable[Reading[MarginAnswer]]
+        self,
+        command: SubmitOrder,
+        session: Session,
+        asked: Awaitable[Reading[MarginAnswer]],
+        *,
+        stands: bool,
     ) -> Verdict:
         wish = wish_of(command.terms)
         heard = self._brokers.clock(session.account.broker).now()
@@ -112,16 +130,16 @@ class MarketChecks:
         refusal = pretrade.instrument_refusal(wish, listing_of(facts.listing), trading_date(now))
         if refusal is not None:
             return Verdict(now, refusal)
-        if pause := _shut_for(command.terms, now):
+        if not stands and (pause := _shut_for(command.terms, now)):
             return Verdict(now, None, opens_in=pause)
-        if command.terms.variety.value == "amo" and INDIA_2026.is_open(wish.exchange, now):
+        if not stands and command.terms.variety.value == "amo" and INDIA_2026.is_open(wish.exchange, now):
             return Verdict(now, Refusal.MARKET_OPEN)
         if quote is None:
             return Verdict(now, Refusal.INSTRUMENT_UNKNOWN)
         ruled = pretrade.program_refusal(wish, self._brokers.algo_id(session), now.astimezone(INDIA))
         if ruled is not None:
             return Verdict(now, ruled)
-        verdict = _weigh(command, facts, quote, margin.value, now)
+        verdict = _weigh(command, facts, quote, None if stands else margin.value, now)
         return replace(verdict, slices=_slices(wish, facts, trading_date(now)))
 
     async def _look_for(self, facts: Facts, wish: Wish, session: Session) -> Facts:
@@ -155,7 +173,7 @@ class MarketChecks:
 
 
 def _weigh(
-    command: SubmitOrder, facts: Facts, quote: MarketQuote, margin: MarginAnswer, now: datetime
+    command: SubmitOrder, facts: Facts, quote: MarketQuote, margin: MarginAnswer | None, now: datetime
 ) -> Verdict:
     wish = wish_of(command.terms)
     prices = Prices(quote.last_price, quote.lower_limit, quote.upper_limit)
@@ -166,10 +184,11 @@ def _weigh(
         or pretrade.price_refusal(wish, prices)
         or pretrade.protection_refusal(wish, _kind(facts), quote.last_price, trading_date(now))
         or (Refusal.SIGNAL_CLOSED if facts.signal_closed else None)
-        or (pretrade.signal_refusal(basis, prices, command.as_of) if basis else None)
+        or (None if facts.entitled else Refusal.ENTITLEMENT_REQUIRED)
+        or (pretrade.signal_refusal(basis, prices, now) if basis else None)
         or _limits(command, value, facts)
     )
-    if refusal is None and pretrade.opening_quantity(wish, facts.exposure):
+    if refusal is None and margin is not None and pretrade.opening_quantity(wish, facts.exposure):
         refusal = pretrade.margin_refusal(margin.required, margin.available)
     return Verdict(now, refusal, value, facts=facts)
 

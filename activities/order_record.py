@@ -1,4 +1,4 @@
-"""Our own books about an order: made, moved on, settled by a person. Local activities."""
+"""Our own books about an order: made, and moved on. Local activities."""
 
 from datetime import datetime
 
@@ -6,18 +6,13 @@ from activities.order_checks import basis_of, listing_of, wish_of
 from domain import pretrade
 from domain.errors import Rejected
 from domain.pretrade import Refusal
-from domain.slices import LegStatus
 from domain.trading import AttemptStatus, OrderStatus
 from models.messages.trading import (
     Admission,
     AdmitOrder,
-    Finding,
-    FindingKind,
     OrderInput,
-    PersonDecision,
     Recorded,
     RecordStatus,
-    SettleAttempt,
 )
 from store import trading, trading_accounts, trading_attempts, trading_legs, trading_market, trading_standing
 from store.database import Connection, Database
@@ -77,46 +72,6 @@ class OrderRecord:
                 )
         return Recorded(version=stored.version)
 
-    async def settle(self, command: SettleAttempt) -> Finding:
-        """A person's word about an attempt whose outcome nobody could find out."""
-        found = command.decision is PersonDecision.FOUND
-        to = AttemptStatus.SENT if found else AttemptStatus.VOID
-        open_states = (AttemptStatus.SENDING, AttemptStatus.UNANSWERED)
-        later = command.leg > 1
-        async with self._database.transaction() as connection:
-            moved = await trading_attempts.move(
-                connection,
-                (command.order_id, command.leg, command.attempt),
-                was=open_states,
-                to=to,
-                broker_order_id=command.broker_order_id,
-                reason_code="person",
-            )
-            if moved and not found:
-                await trading_attempts.queue(connection, (command.order_id, command.leg, command.attempt + 1))
-            if found:
-                await trading_legs.stands(
-                    connection,
-                    command.order_id,
-                    command.leg,
-                    LegStatus.SENT,
-                    broker_order_id=command.broker_order_id,
-                )
-            stored = await trading.advance(
-                connection,
-                command.order_id,
-                OrderStatus.SUBMITTING if found or later else OrderStatus.QUEUED,
-                broker_order_id=command.broker_order_id if found and not later else None,
-                now=command.as_of,
-            )
-        kind = FindingKind.FOUND if found else FindingKind.ABSENT
-        return Finding(
-            kind=kind,
-            broker_order_id=command.broker_order_id,
-            legs=stored.legs,
-            version=stored.version,
-        )
-
     async def _void(self, connection: Connection, command: RecordStatus) -> None:
         """The attempt, and with it every slice that has not left."""
         was = (AttemptStatus.QUEUED, AttemptStatus.VOID)
@@ -137,7 +92,11 @@ class OrderRecord:
         if account is None or account.user_id != order.user_id:
             raise Rejected("not_found")
         standing = await trading_standing.standing_of(
-            connection, order.user_id, status=account.status, blocked=account.blocks(order.flattens)
+            connection,
+            order.user_id,
+            command.as_of,
+            status=account.status,
+            blocked=account.blocks(order.flattens),
         )
         refusal = pretrade.standing_refusal(standing) or pretrade.terms_refusal(wish)
         if refusal is None and order.origin is not None:

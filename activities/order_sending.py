@@ -1,6 +1,7 @@
 """The one call that cannot be taken back: checks, gate, `sending`, socket, `sent`."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 from activities.brokers import Brokers, Session
@@ -21,6 +22,9 @@ PLACING = "trading.place"
 SENDERS = 8
 """Sends under way at a time in one process: each holds a database connection while it waits."""
 BUSY_SECONDS = 1.0
+FRESH_SECONDS = 3.0
+"""How old the checks may be when the order leaves: one that waited longer for its turn is judged anew, by the
+market, the signal's age and the broker's health of then."""
 SECOND_LEFT = 0.2
 """How soon a call is tried again that the calendar second had no room for."""
 
@@ -63,6 +67,7 @@ class OrderSending:
             )
         except Unavailable as away:
             return _busy(away.code, len(slices) or 1)
+        judged = time.monotonic()
         if verdict.refusal is not None:
             return await self._risk_rejected(command, verdict.refusal)
         if verdict.opens_in:
@@ -70,7 +75,7 @@ class OrderSending:
         if not slices and len(verdict.slices) > 1:
             slices = await self._plan(command, verdict)
         async with self._senders:
-            submission = await self._send(command, session, verdict, slices)
+            submission = await self._send(command, session, verdict, slices, judged)
         return submission.model_copy(update={"legs": len(slices) or 1})
 
     async def _planned(self, command: SubmitOrder) -> list[Leg]:
@@ -84,13 +89,14 @@ class OrderSending:
             return await trading_legs.of(connection, command.order_id)
 
     async def _send(
-        self, command: SubmitOrder, session: Session, verdict: Verdict, slices: list[Leg]
+        self, command: SubmitOrder, session: Session, verdict: Verdict, slices: list[Leg], judged: float
     ) -> Submission:
         try:
-            if session.account.broker != "paper":
-                await self._brokers.gate.passed(command.account_id, Bucket.ORDER)
+            await self._brokers.passed(session, Bucket.ORDER)
         except RateLimited as limit:
             return Submission(kind=SubmissionKind.PACED, wait_seconds=limit.retry_after)
+        if time.monotonic() - judged > FRESH_SECONDS:
+            return Submission(kind=SubmissionKind.PACED, wait_seconds=SECOND_LEFT)
         # One connection from `sending` to `sent`: it holds the sender's lock (store.trading_attempts).
         async with self._database.reading() as connection:
             refusal = await self._checks.reserve(connection, command, verdict) if command.leg == 1 else None

@@ -1,19 +1,26 @@
 """One gate an account, passed immediately before the socket: the broker's calls a second.
 
 A sliding window on the Redis server's clock holds every calendar second of the broker's clock too, however
-the two are aligned. The minute and the day are counted in Postgres with the attempt (`store`). Source of
-the numbers: kite.trade/docs/connect/v3/exceptions, API rate limit.
+the two are aligned. What must hold through every restart is in Postgres: an order's second, minute and day
+with its attempt (`store.trading_attempts`), quotes and history by turns (`store.read_turns`). Source of the
+numbers: kite.trade/docs/connect/v3/exceptions, API rate limit.
 """
 
 import asyncio
 import secrets
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from enum import Enum
 
+import psycopg
 import redis.exceptions
+from psycopg_pool import PoolTimeout
 from redis.asyncio import Redis
 
-from domain.errors import RateLimited
+from domain.errors import RateLimited, TreumError
+from store import read_turns
+from store.database import Database
 
 WINDOW_MS = 1100
 """A second, and what two calls' ways to the broker may differ by."""
@@ -36,7 +43,10 @@ return math.max(1, oldest[2] + window - now)
 
 
 class Bucket(Enum):
-    """Kinds of calls and how many of each Kite takes in a second from one account."""
+    """Kinds of calls and how many of each Kite takes in a second from one account.
+
+    ORDER is placing alone; changing and cancelling are among `READ`, Kite's "all other endpoints".
+    """
 
     ORDER = ("order", 10)
     QUOTE = ("quote", 1)
@@ -44,15 +54,57 @@ class Bucket(Enum):
     READ = ("read", 10)
 
 
+BY_TURNS = frozenset({Bucket.QUOTE, Bucket.HISTORY})
+
+
 class Gate:
     """Lets a call through, or holds it until it may go."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, database: Database) -> None:
+        self._database = database
         self._take = client.register_script(TAKE)
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    @asynccontextmanager
+    async def turn(self, account_id: str, bucket: Bucket) -> AsyncIterator[None]:
+        """Entered when the call may go now; to be left once it is answered.
+
+        Raises RateLimited as `passed` does. Without Postgres no quote and no history is asked for.
+        """
+        if bucket not in BY_TURNS:
+            await self.passed(account_id, bucket)
+            yield
+            return
+        kind, most = bucket.value
+        holder = secrets.token_hex(8)
+        await self._turn_comes(account_id, kind, most, holder)
+        try:
+            yield
+        except TreumError:
+            await self._over(account_id, kind, holder)
+            raise
+        # A call that was given up, its caller cancelled, may still leave: its turn is held to the end.
+        await self._over(account_id, kind, holder)
+
+    async def _turn_comes(self, account_id: str, kind: str, most: int, holder: str) -> None:
+        waited = 0.0
+        while True:
+            async with self._database.reading() as connection:
+                pause = await read_turns.take(connection, account_id, kind, most, holder)
+            if not pause:
+                return
+            waited += pause
+            if waited > LONGEST_WAIT_SECONDS:
+                raise RateLimited(pause)
+            await asyncio.sleep(pause)
+
+    async def _over(self, account_id: str, kind: str, holder: str) -> None:
+        with suppress(psycopg.Error, PoolTimeout):  # then the turn is held longer than it need be
+            async with self._database.reading() as connection:
+                await read_turns.answered(connection, account_id, kind, holder)
+
     async def passed(self, account_id: str, bucket: Bucket) -> None:
-        """Returns when the call may go now.
+        """Returns when the call may go now; not for quotes and history, which go by turns.
 
         Raises:
             RateLimited: so many wait already that it would not go within `LONGEST_WAIT_SECONDS`.

@@ -28,8 +28,11 @@ class Refusal(StrEnum):
     SIGNAL_DRIFTED = "signal_drifted"
     SIGNAL_ALREADY_ACTED = "signal_already_acted"
     SIGNAL_CLOSED = "signal_closed"
+    ENTITLEMENT_REQUIRED = "entitlement_required"
     PRICE_REQUIRED = "price_required"
+    PRICE_NOT_ALLOWED = "price_not_allowed"
     TRIGGER_REQUIRED = "trigger_price_required"
+    TRIGGER_NOT_ALLOWED = "trigger_price_not_allowed"
     TRIGGER_WORSE_THAN_PRICE = "trigger_worse_than_price"
     MARKET_PROTECTION_REQUIRED = "market_protection_required"
     VALIDITY_NOT_ALLOWED = "validity_not_allowed"
@@ -83,6 +86,9 @@ INTRADAY_ENDS: tuple[tuple[date, Mapping[Exchange, time]], ...] = (
     ),
 )
 """When the broker closes intraday positions itself and takes no new ones, Asia/Kolkata (Zerodha, 2026)."""
+
+LIMITED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+"""Types with a price of their own; what the others cost, the market says."""
 
 DEFAULT_MAX_ORDER_VALUE = 10_00_000_00
 DEFAULT_MAX_SYMBOL_EXPOSURE = 25_00_000_00
@@ -162,11 +168,13 @@ class Exposure:
     """What the account holds and has under way; `working_*` are other live orders' unfilled parts on the
     order's own side.
 
-    `held` is signed; values and the day's loss (positive) in paise. `open_positions`: other instruments,
+    `held` is signed and of the order's own product, `held_elsewhere` the size of what other products hold of
+    the same symbol; values and the day's loss (positive) in paise. `open_positions`: other instruments,
     those among them that are only ordered yet.
     """
 
     held: int = 0
+    held_elsewhere: int = 0
     working_value: int = 0
     working_quantity: int = 0
     open_positions: int = 0
@@ -183,12 +191,12 @@ def standing_refusal(standing: Standing) -> Refusal | None:
 
 def terms_refusal(wish: Wish) -> Refusal | None:
     """What the terms alone tell."""
-    limited = wish.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    limited = wish.order_type in LIMITED
     stop = wish.order_type in (OrderType.STOP_LIMIT, OrderType.STOP_MARKET)
-    if limited and not wish.price:
-        return Refusal.PRICE_REQUIRED
-    if stop and not wish.trigger_price:
-        return Refusal.TRIGGER_REQUIRED
+    if limited != bool(wish.price):
+        return Refusal.PRICE_REQUIRED if limited else Refusal.PRICE_NOT_ALLOWED
+    if stop != bool(wish.trigger_price):
+        return Refusal.TRIGGER_REQUIRED if stop else Refusal.TRIGGER_NOT_ALLOWED
     if wish.order_type is OrderType.STOP_LIMIT and wish.price and wish.trigger_price:
         worse = wish.trigger_price - wish.price
         if (worse if wish.side is Side.BUY else -worse) > 0:
@@ -244,8 +252,7 @@ def program_refusal(wish: Wish, algo_id: str, local: datetime) -> Refusal | None
 def protection_refusal(wish: Wish, kind: str, last: Decimal, day: date) -> Refusal | None:
     """The exchange's limit price protection: no limit far beyond the last price, on the side that trades."""
     percent = (_dated(LPP_PERCENTS, day) or {}).get(kind)
-    limited = wish.order_type in (OrderType.LIMIT, OrderType.STOP_LIMIT)
-    if percent is None or not limited or not wish.price or last <= 0:
+    if percent is None or wish.order_type not in LIMITED or not wish.price or last <= 0:
         return None
     beyond = wish.price - last if wish.side is Side.BUY else last - wish.price
     return Refusal.LIMIT_PRICE_PROTECTION if beyond * 100 > last * percent else None
@@ -280,7 +287,7 @@ def signal_refusal(basis: SignalBasis, prices: Prices | None, now: datetime) -> 
 
 def order_value(wish: Wish, last: Decimal) -> int:
     """What the order is worth in paise, rounded up; a market order at the last price."""
-    price = wish.price if wish.price else last
+    price = wish.price if wish.price and wish.order_type in LIMITED else last
     return int((price * wish.quantity * 100).to_integral_value(ROUND_CEILING))
 
 
@@ -306,7 +313,7 @@ def limit_refusal(
     if exposure.loss_today >= limits.max_daily_loss:
         return Refusal.DAILY_LOSS_LIMIT
     per_unit = value // wish.quantity
-    after = (abs(exposure.held) + opens) * per_unit + exposure.working_value
+    after = (abs(exposure.held) + exposure.held_elsewhere + opens) * per_unit + exposure.working_value
     if after > limits.max_symbol_exposure:
         return Refusal.SYMBOL_EXPOSURE_LIMIT
     if exposure.held == 0 and exposure.open_positions >= limits.max_open_positions:

@@ -5,9 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from domain.errors import Rejected
 from domain.moves import begun, sources
 from domain.trading import FIRST, NEXT, TERMINAL, OrderStatus
-from models.messages.trading import BrokerOrder, Modify, OrderInput
+from models.messages.trading import BrokerOrder, OrderInput, OrderTerms
 from store.changes import CHANNEL, touch
 from store.database import Connection
 from store.outbox import emit
@@ -190,29 +191,36 @@ async def take_reading(
     return _stored(row)
 
 
-async def modified(connection: Connection, order_id: str, change: Modify, now: datetime) -> None:
-    """Writes what the broker took as a modification; the book's next reading confirms it."""
+async def terms_of(connection: Connection, order_id: str) -> tuple[OrderTerms, int, int]:
+    """The terms as every modification has left them, how much is filled, and how often it was modified.
+
+    Raises:
+        Rejected: `not_found`.
+    """
+    cursor = await connection.execute("SELECT * FROM trading.orders WHERE order_id = %s", (order_id,))
+    row = await cursor.fetchone()
+    if row is None:
+        raise Rejected("not_found")
+    terms = OrderTerms(**{name: row[name] for name in OrderTerms.model_fields})
+    return terms, row["filled_quantity"], row["modifications"]
+
+
+async def modified(
+    connection: Connection, order_id: str, terms: OrderTerms, value: int, now: datetime
+) -> None:
+    """Writes what the broker took as a modification, worth `value` paise; the quantity is the book's to
+    confirm, by its next reading."""
     await connection.execute(
-        """UPDATE trading.orders SET price = coalesce(%(price)s, price),
-               trigger_price = coalesce(%(trigger_price)s, trigger_price),
-               order_type = coalesce(%(order_type)s, order_type),
-               validity = coalesce(%(validity)s, validity), modifications = modifications + 1,
-               changed_at = %(now)s, version = version + 1
+        """UPDATE trading.orders SET price = %(price)s, trigger_price = %(trigger_price)s,
+               order_type = %(order_type)s, validity = %(validity)s, order_value = %(value)s,
+               modifications = modifications + 1, changed_at = %(now)s, version = version + 1
            WHERE order_id = %(order)s""",
-        {**change.model_dump(), "order": order_id, "now": now},
+        {**terms.model_dump(), "value": value, "order": order_id, "now": now},
     )
     await connection.execute(
         "INSERT INTO trading.order_events (order_id, type, at) VALUES (%s, 'modified', %s)", (order_id, now)
     )
     await touch(connection, order_id)
-
-
-async def modifications_of(connection: Connection, order_id: str) -> int:
-    cursor = await connection.execute(
-        "SELECT modifications FROM trading.orders WHERE order_id = %s", (order_id,)
-    )
-    row = await cursor.fetchone()
-    return row["modifications"] if row else 0
 
 
 async def by_broker_order(connection: Connection, account_id: str, broker_order_id: str) -> str | None:

@@ -1,7 +1,7 @@
 """Everything that the checks before an order ask of our own record."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from domain.pretrade import Exposure, Limits, Standing
 from domain.trading import TERMINAL
@@ -15,6 +15,9 @@ WORKING = """
 SELECT coalesce((SELECT quantity FROM trading.positions p WHERE p.account_id = %(account)s
                    AND p.exchange = %(exchange)s AND p.symbol = %(symbol)s AND p.product = %(product)s), 0)
            AS held,
+       coalesce((SELECT sum(abs(quantity)) FROM trading.positions p WHERE p.account_id = %(account)s
+                   AND p.exchange = %(exchange)s AND p.symbol = %(symbol)s
+                   AND p.product <> %(product)s), 0)::bigint AS held_elsewhere,
        (SELECT count(*) FROM (
             SELECT p.exchange, p.symbol, p.product FROM trading.positions p
             WHERE p.account_id = %(account)s AND p.quantity <> 0
@@ -49,14 +52,21 @@ class Facts:
     quote: MarketQuote | None
     signal_closed: bool = False
     """The signal that the order answers was withdrawn, or has run its course."""
+    entitled: bool = True
+    """The customer may still answer it."""
 
 
 async def facts_of(connection: Connection, command: SubmitOrder, account: Account, day: date) -> Facts:
     """All of it on one connection. `day`: the broker's, as last heard; only the day's loss hangs on it."""
     terms, name = command.terms, account.broker
     standing = await standing_of(
-        connection, command.user_id, status=account.status, blocked=account.blocks(command.flattens)
+        connection,
+        command.user_id,
+        command.as_of,
+        status=account.status,
+        blocked=account.blocks(command.flattens),
     )
+    closed, entitled = await _signal(connection, command)
     exposure = await exposure_of(connection, command, day)
     listed = await trading_market.last_listed(connection, name, terms.exchange, terms.symbol)
     return Facts(
@@ -66,23 +76,39 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
         listing=listed[0] if listed else None,
         listed_on=listed[1] if listed else None,
         quote=await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol),
-        signal_closed=command.origin is not None
-        and await signal_closed(connection, command.origin.signal_id),
+        signal_closed=closed,
+        entitled=entitled,
     )
 
 
-async def signal_closed(connection: Connection, signal_id: str) -> bool:
+async def _signal(connection: Connection, command: SubmitOrder) -> tuple[bool, bool]:
+    """Whether the signal that the order answers is closed, and whether its customer may answer it: it was
+    delivered, or a plan shows it now, as it does to staff."""
+    if command.origin is None:
+        return False, True
     cursor = await connection.execute(
-        """SELECT closed_at IS NOT NULL AS closed FROM signals.trading_signals WHERE signal_id = %s""",
-        (signal_id,),
+        """SELECT s.closed_at IS NOT NULL AS closed,
+                  EXISTS (SELECT FROM signals.deliveries d
+                          WHERE d.user_id = %(user)s AND d.signal_id = s.signal_id)
+               OR EXISTS (SELECT FROM finance.entitlements e
+                          WHERE e.user_id = %(user)s AND e.plan_tier IS NOT NULL AND e.starts_at <= %(now)s
+                            AND (e.ends_at IS NULL OR e.ends_at > %(now)s)
+                            AND (e.revoked_at IS NULL OR e.revoked_at > %(now)s))
+               OR EXISTS (SELECT FROM user_management.user_roles r
+                          WHERE r.user_id = %(user)s AND r.ended_at IS NULL
+                            AND (r.expires_at IS NULL OR r.expires_at > %(now)s)) AS entitled
+           FROM signals.trading_signals s WHERE s.signal_id = %(signal)s""",
+        {"user": command.user_id, "signal": command.origin.signal_id, "now": command.as_of},
     )
     row = await cursor.fetchone()
-    return row is not None and row["closed"]
+    return (row["closed"], row["entitled"]) if row else (False, True)
 
 
-async def standing_of(connection: Connection, user_id: str, *, status: str, blocked: bool) -> Standing:
-    """Who orders. `status` and `blocked` are the account's."""
-    kyc = await kyc_of(connection, user_id)
+async def standing_of(
+    connection: Connection, user_id: str, as_of: datetime, *, status: str, blocked: bool
+) -> Standing:
+    """Who orders, as of that moment. `status` and `blocked` are the account's."""
+    kyc = await kyc_of(connection, user_id, as_of)
     return Standing(
         kyc_verified=kyc is not None and kyc.in_force,
         kyc_single_limit=kyc.limits.single if kyc is not None and kyc.limits else None,
@@ -114,6 +140,15 @@ async def reserve(connection: Connection, order_id: str, value: int) -> None:
     await connection.execute(
         "UPDATE trading.orders SET order_value = %s WHERE order_id = %s", (value, order_id)
     )
+
+
+async def reserved(connection: Connection, order_id: str) -> int:
+    """What the order counts for now, in paise."""
+    cursor = await connection.execute(
+        "SELECT coalesce(order_value, 0) AS value FROM trading.orders WHERE order_id = %s", (order_id,)
+    )
+    row = await cursor.fetchone()
+    return row["value"] if row else 0
 
 
 async def exposure_of(connection: Connection, command: SubmitOrder, day: date) -> Exposure:

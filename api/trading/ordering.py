@@ -1,5 +1,8 @@
 """From a customer's wish to the command that starts an Order; the signals router uses it too."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from models.contracts.commands import Drive
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
@@ -7,6 +10,14 @@ from models.messages.trading import OrderInput, OrderTerms, Place, SignalOrigin
 from models.settings import settings
 from store import trading
 from store.database import Connection
+
+SIDES = {"buy": "BUY", "sell": "SELL", "exit": "SELL"}
+"""What an order does that answers a signal's action."""
+
+
+def side_of(signal: Mapping[str, Any]) -> str | None:
+    """The side of an order that answers the signal; None where there is nothing to order."""
+    return SIDES.get(signal["action"])
 
 
 def order_drive(
@@ -53,15 +64,14 @@ def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin:
     Raises:
         ValueError: the signal says hold; there is nothing to order.
     """
-    sides = {"buy": "BUY", "sell": "SELL", "exit": "SELL"}
-    if action not in sides:
+    if action not in SIDES:
         raise ValueError("a signal to hold has no order")
     delivered = exchange in ("NSE", "BSE")
     return OrderTerms.model_validate(
         {
             "exchange": exchange,
             "symbol": symbol,
-            "side": sides[action],
+            "side": SIDES[action],
             "quantity": quantity,
             "order_type": "LIMIT",
             "price": origin.entry_price,

@@ -13,7 +13,7 @@ from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.signals.reading import visible
 from api.trading import shapes
-from api.trading.ordering import order_drive, origin_of
+from api.trading.ordering import order_drive, origin_of, side_of
 from api.waiting import Wait, until
 from domain.trading import TERMINAL
 from models.contracts.commands import Drive
@@ -50,7 +50,9 @@ async def place(
         own(principal, await trading_accounts.owner_of(connection, body.account_id))
     if body.signal_id:
         # Whoever may not see a signal may not answer it either, by whichever way.
-        await visible(platform, principal, body.signal_id)
+        signal = await visible(platform, principal, body.signal_id)
+        if (body.exchange, body.symbol, body.side) != (signal["exchange"], signal["symbol"], side_of(signal)):
+            raise Problem(422, "signal_mismatch")
     async with platform.database.reading() as connection:
         origin = await origin_of(connection, body.signal_id) if body.signal_id else None
     if body.signal_id and origin is None:

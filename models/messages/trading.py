@@ -37,6 +37,16 @@ class OrderTerms(BaseModel):
     market_protection: Decimal | None = None
     disclosed_quantity: int | None = None
 
+    def changed(self, change: "Modify") -> "OrderTerms":
+        """The terms that a modification leaves: a type without a limit or a trigger has neither."""
+        terms = self.model_copy(update=change.model_dump(exclude_none=True))
+        gone = {
+            "price": terms.order_type not in (OrderType.LIMIT, OrderType.STOP_LIMIT),
+            "trigger_price": terms.order_type not in (OrderType.STOP_LIMIT, OrderType.STOP_MARKET),
+        }
+        dropped = {name: None for name, drop in gone.items() if drop and getattr(change, name) is None}
+        return terms.model_copy(update=dropped)
+
 
 class SignalOrigin(BaseModel):
     """The signal that an order answers, as it stood when the customer said yes."""
@@ -252,6 +262,8 @@ class SettleAttempt(BaseModel):
     """A person's word about an attempt."""
 
     order_id: str
+    user_id: str
+    account_id: str
     leg: int = 1
     attempt: int
     decision: PersonDecision

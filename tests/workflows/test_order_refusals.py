@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from activities import order_sending
 from activities.brokers import Brokers
 from activities.order_checks import MarketChecks
 from cli.embedded import EmbeddedEngines
@@ -37,6 +38,9 @@ async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
     ("terms", "reason"),
     [
         ({"price": None}, "price_required"),
+        # A price that the broker would drop, and our limits would believe.
+        ({"order_type": "MARKET", "price": Decimal("0.05"), "quantity": 400}, "price_not_allowed"),
+        ({"trigger_price": Decimal(1490)}, "trigger_price_not_allowed"),
         ({"order_type": "SL-M", "price": None}, "trigger_price_required"),
         ({"order_type": "SL", "trigger_price": Decimal(1510)}, "trigger_worse_than_price"),
         (
@@ -197,6 +201,64 @@ async def test_a_blocked_account_lets_nothing_leave(floor: Floor) -> None:
     answer = await floor.place(trader)
     assert (answer["status"], answer["reason_code"]) == ("risk_rejected", "account_blocked")
     assert await floor.sent(trader) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"price": "1470.05"}, "tick_size"),
+        ({"price": "1349"}, "price_band"),
+        ({"order_type": "SL"}, "trigger_price_required"),
+        ({"quantity": 400}, "kyc_tier_required"),
+        ({"quantity": 100}, "symbol_exposure_limit"),
+    ],
+)
+async def test_a_modification_passes_the_checks_of_a_new_order(
+    floor: Floor, change: dict[str, Any], reason: str
+) -> None:
+    trader = await floor.trader()
+    await floor.rows(
+        "UPDATE trading.accounts SET max_symbol_exposure = 10000000 WHERE account_id = %s RETURNING 1",
+        trader.account_id,
+    )
+    order_id = (await floor.place(trader, price=Decimal(1470)))["order_id"]
+    await floor.reaches(order_id, "open")
+    answer = await floor.update(order_id, "modify", **change)
+    assert answer.refused == reason
+    row = await floor.order(order_id)
+    assert (row["price"], row["quantity"], row["modifications"]) == (Decimal(1470), 10, 0)
+    assert row["order_value"] == 14_700_00
+    answer = await floor.update(order_id, "modify", price="1471", quantity=20)
+    assert answer.refused is None, answer
+    assert (await floor.order(order_id))["order_value"] == 29_420_00
+    await floor.update(order_id, "cancel")
+    await floor.reaches(order_id, "cancelled")
+
+
+async def test_nothing_grows_on_a_blocked_account(floor: Floor) -> None:
+    trader = await floor.trader()
+    order_id = (await floor.place(trader, price=Decimal(1470)))["order_id"]
+    await floor.reaches(order_id, "open")
+    block = "UPDATE trading.accounts SET blocked_by = %s WHERE account_id = %s RETURNING 1"
+    await floor.rows(block, "ksw_test", trader.account_id)
+    assert (await floor.update(order_id, "modify", quantity=20)).refused == "account_blocked"
+    assert (await floor.order(order_id))["quantity"] == 10
+    await floor.rows(block, None, trader.account_id)
+    await floor.update(order_id, "cancel")
+    await floor.reaches(order_id, "cancelled")
+
+
+async def test_checks_that_waited_too_long_for_their_turn_are_made_anew(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where each call before it hangs: no order leaves on the market of a minute ago."""
+    trader = await floor.trader()
+    monkeypatch.setattr(order_sending, "FRESH_SECONDS", -1.0)
+    order_id = (await floor.place(trader))["order_id"]
+    assert (await floor.order(order_id))["status"] == "queued"
+    assert await floor.placed(order_id) == []
+    monkeypatch.undo()
+    await floor.reaches(order_id, "filled")
 
 
 async def test_an_order_names_its_algorithm_or_stays(floor: Floor) -> None:
