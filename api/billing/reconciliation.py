@@ -34,13 +34,13 @@ router = APIRouter(prefix="/v1/finance", tags=["finance"])
 Finance = Annotated[Principal, Depends(require_role("finance"))]
 
 BREAKS = (
-    "break_id", "date", "kind", "reference", "payment_id", "amount", "difference", "expected", "found",
-    "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at", "overdue", "first_by",
+    "break_id", "date", "kind", "reference", "payment_id", "amount", "difference", "difference_tax",
+    "expected", "found", "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at", "overdue", "first_by",
     "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_resolution",
     "claim_first_by", "claim_second_by", "claim_line", "claim_settled_at", "version",
 )  # fmt: skip
 KNOWN = (
-    "gateway_order_id", "user_id", "captured_at", "agreed_fee", "settled_at", "line_kind", "line_amount",
+    "gateway_order_id", "user_id", "captured_at", "agreed_fee", "agreed_tax", "settled_at", "line_kind", "line_amount",
     "line_net", "line_fee", "line_tax",
 )  # fmt: skip
 DAY = ("date", "status", "lines", "matched", "difference", "bank", "started_at", "finished_at", "version")
@@ -71,7 +71,7 @@ async def reconcile(
     day = body.date.isoformat()
     answer = await commander.run(day, lambda _: _drive(platform, body.date), status=202)
     async with platform.database.reading() as connection:
-        shown = await _day(connection, body.date)
+        shown = await _day(connection, platform, body.date)
     replayed = {name: value for name, value in answer.headers.items() if name.startswith("idempotency")}
     return JSONResponse(shown or {"date": day, "status": "running"}, 202, replayed)
 
@@ -89,9 +89,9 @@ async def pdf(_: Finance, date: Annotated[date, Path()], platform: PlatformDep) 
             raise Problem(404)
         found = await breaks.of_day(connection, date, PRINTED + 1)
         more = max(0, await breaks.count(connection, date) - PRINTED)
+        shown = await _breaks(connection, platform, found[:PRINTED])
         settlements = await reconciliation.settlements(connection, date)
         totals = await reconciliation.totals(connection, date)
-    shown = [_break(row) for row in found[:PRINTED]]
     supplier = platform.settings.supplier_name
     content = await run_in_threadpool(as_pdf, supplier, day, settlements, totals, shown, more)
     headers = {"Content-Disposition": f'inline; filename="reconciliation-{date.isoformat()}.pdf"'}
@@ -113,7 +113,7 @@ async def one(
 
     async def read() -> dict[str, Any]:
         async with platform.database.reading() as connection:
-            found = await _day(connection, date)
+            found = await _day(connection, platform, date)
         if found is None:
             raise Problem(404)
         return found
@@ -142,8 +142,8 @@ async def listing(
     """
     async with platform.database.reading() as connection:
         rows = await breaks.listing(connection, **query.asked, day=day, claim=claim)
-    shown, cursor = cut(rows, query, "place")
-    items = [_break(row) for row in shown]
+        shown, cursor = cut(rows, query, "place")
+        items = await _breaks(connection, platform, shown)
     return as_csv("breaks", BREAKS, items) if wants_csv(request) else page(items, cursor)
 
 
@@ -212,14 +212,26 @@ def _drive(platform: Platform, day: date) -> Drive:
     )
 
 
-async def _day(connection: Connection, day: date) -> dict[str, Any] | None:
+async def _day(connection: Connection, platform: Platform, day: date) -> dict[str, Any] | None:
     row = await reconciliation.view(connection, day)
     if row is None:
         return None
-    found = [_break(item) for item in await breaks.of_day(connection, day, SHOWN)]
+    found = await _breaks(connection, platform, await breaks.of_day(connection, day, SHOWN))
     settlements = await reconciliation.settlements(connection, day)
     shown = {name: row[name] for name in DAY}
     return to_jsonable_python({**shown, "settlements": settlements, "breaks": found})
+
+
+async def _breaks(
+    connection: Connection, platform: Platform, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Breaks as answered, each with what was written at its last decision and at that about its claim."""
+    noted = [note_id for row in rows for note_id in (row["note_id"], row["claim_note_id"])]
+    texts = await notes.texts(connection, platform.vault, noted)
+    return [
+        {**_break(row), "note": texts.get(row["note_id"]), "claim_note": texts.get(row["claim_note_id"])}
+        for row in rows
+    ]
 
 
 def _break(row: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +247,7 @@ def _break(row: dict[str, Any]) -> dict[str, Any]:
         "who_acts": _who(row),
         "known": {name: row[name] for name in KNOWN if row[name] is not None},
         "resolve": f"POST /v1/finance/breaks/{row['break_id']}/resolve" if _who(row) else None,
-        "two_people": needs_second(row["difference"]),
+        "two_people": needs_second(row["difference"], row["difference_tax"]),
     }
     names = (*BREAKS, "known", "resolve", "two_people")
     return to_jsonable_python({name: worked[name] if name in worked else row[name] for name in names})

@@ -129,3 +129,21 @@ async def test_nobody_decides_a_break_about_their_own_payment(
     run = day.town.client.get_workflow_handle(run_id)
     signed = day.decision(run_id, "write_off", buyer.user_id)
     assert await refusal(run.execute_update("resolve", signed)) == "own_case"
+
+
+async def test_what_was_written_at_a_decision_is_read_with_the_break(
+    api: Api, day: SettlementDay, finance: Person
+) -> None:
+    url = f"/v1/finance/breaks?date={day.date.isoformat()}"
+    for item in (await api.get(url, headers=finance.headers)).json()["items"]:
+        body = {"resolution": "write_off", "note": f"the gateway's word about {item['kind']}"}
+        headers = {**finance.headers, "Idempotency-Key": secrets.token_hex(8)}
+        path = f"/v1/finance/breaks/{item['break_id']}/resolve"
+        assert (await api.post(path, json=body, headers=headers)).status_code == 200
+    day_read = await api.get(f"/v1/finance/reconciliations/{day.date.isoformat()}", headers=finance.headers)
+    for seen in ((await api.get(url, headers=finance.headers)).json()["items"], day_read.json()["breaks"]):
+        notes = {item["kind"]: (item["note"], item["claim_note"]) for item in seen}
+        assert notes == {
+            "wrong_fee": ("the gateway's word about wrong_fee", None),
+            "missing_line": (None, "the gateway's word about missing_line"),
+        }
