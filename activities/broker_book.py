@@ -41,7 +41,7 @@ class BrokerBook:
         if attempt is None or order is None:
             raise Rejected("not_found")
         if attempt.status not in UNRESOLVED:
-            return _told_by_row(attempt, order)
+            return told_by_row(attempt, order)
         session = await self._brokers.session(command.account_id)
         if session is None:
             return _without_session(attempt)
@@ -130,22 +130,22 @@ def _without_session(attempt: Attempt) -> Finding:
     return Finding(kind=FindingKind.ASK_A_PERSON if late else FindingKind.NO_SESSION)
 
 
-def _told_by_row(attempt: Attempt, order: Stored) -> Finding:
+def told_by_row(attempt: Attempt, order: Stored) -> Finding:
+    """What an attempt's row says by itself, once it says anything."""
     match attempt.status:
         case AttemptStatus.QUEUED:
             kind = FindingKind.NEVER_LEFT
         case AttemptStatus.SENT:
             kind = FindingKind.FOUND
-        case AttemptStatus.REFUSED:
-            kind = FindingKind.REFUSED
+        case AttemptStatus.VOID if attempt.followed:
+            kind = FindingKind.ABSENT
         case _:
-            # Void: proven absent with the next attempt made, or ended by a check before it left.
-            ended = order.status is OrderStatus.RISK_REJECTED
-            kind = FindingKind.REFUSED if ended else FindingKind.ABSENT
+            # Refused, or ended before it left, by a check or by the customer: nothing more leaves.
+            kind = FindingKind.REFUSED
     return Finding(
         kind=kind,
         status=order.status,
-        reason_code=attempt.reason_code,
+        reason_code=order.reason_code if attempt.status is AttemptStatus.VOID else attempt.reason_code,
         broker_order_id=attempt.broker_order_id,
         legs=order.legs,
         version=order.version,

@@ -8,6 +8,7 @@ from activities.order_changes import OrderChanges
 from activities.order_reading import OrderReading
 from activities.order_record import OrderRecord
 from activities.order_sending import OrderSending
+from activities.order_settling import OrderSettling
 from models.messages.trading import (
     Admission,
     AdmitOrder,
@@ -34,6 +35,7 @@ class OrderActivities(OrderPort):
         self._record = OrderRecord(database)
         self._sending = OrderSending(database, brokers)
         self._book = BrokerBook(database, brokers)
+        self._settling = OrderSettling(database, brokers)
         self._reading = OrderReading(database, brokers)
         self._changes = OrderChanges(database, brokers)
 
@@ -47,7 +49,8 @@ class OrderActivities(OrderPort):
 
     @activity.defn(name="trading.settle_attempt")
     async def settle_attempt(self, command: SettleAttempt) -> Finding:
-        return await self._record.settle(command)
+        async with beating():
+            return await self._settling.settle(command)
 
     @activity.defn(name="trading.submit")
     async def submit(self, command: SubmitOrder) -> Submission:

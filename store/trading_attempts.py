@@ -97,6 +97,10 @@ class Attempt:
     sent_on: date | None
     looks: int
     sender_gone: bool
+    locked: bool
+    """Whether its sender holds its lock: it may yet send, however long it was silent."""
+    followed: bool
+    """Whether the next attempt of the slice has been made."""
 
 
 async def queue(connection: Connection, key: Key) -> None:
@@ -181,9 +185,15 @@ async def read(connection: Connection, key: Key) -> Attempt | None:
     cursor = await connection.execute(
         """SELECT tag, status, broker_order_id, reason_code, sent_on, looks,
                   coalesce(clock_timestamp() - sending_at, interval '0') AS age,
-                  status <> 'sending' OR (server_started_at = pg_postmaster_start_time()
-                      AND pg_try_advisory_xact_lock(hashtextextended(tag, 0))) AS sender_gone
-           FROM trading.order_attempts WHERE order_id = %s AND leg = %s AND attempt = %s""",
+                  status <> 'sending' OR (server_started_at = pg_postmaster_start_time() AND free)
+                      AS sender_gone,
+                  NOT free AS locked,
+                  EXISTS (SELECT 1 FROM trading.order_attempts n WHERE n.order_id = a.order_id
+                          AND n.leg = a.leg AND n.attempt = a.attempt + 1) AS followed
+           FROM trading.order_attempts a
+           CROSS JOIN LATERAL (SELECT CASE WHEN a.status = 'sending'
+               THEN pg_try_advisory_xact_lock(hashtextextended(a.tag, 0)) ELSE true END AS free OFFSET 0) l
+           WHERE order_id = %s AND leg = %s AND attempt = %s""",
         key,
     )
     row = await cursor.fetchone()

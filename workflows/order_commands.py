@@ -53,6 +53,7 @@ class OrderCommands:
         self._declined = False
         self._session_opened = False
         self._resolution: Resolve | None = None
+        self._contradiction: str | None = None
         self._changes: list[tuple[Change, asyncio.Future[None]]] = []
 
     @workflow.update(name="place")
@@ -126,9 +127,12 @@ class OrderCommands:
 
     @workflow.update(name="resolve_order")
     async def resolve(self, command: Resolve) -> OrderView:
-        """A member of staff settles what nobody could find out."""
-        self._resolution = command
-        await until(lambda: self._at.status is not S.NEEDS_PERSON, ANSWER_WITHIN)
+        """A member of staff settles what nobody could find out. Refused where the broker's book or our record
+        says otherwise: then it can be decided again."""
+        self._resolution, self._contradiction = command, None
+        await until(lambda: self._resolution is not command, ANSWER_WITHIN)
+        if self._resolution is not command and self._contradiction is not None:
+            raise refuse(self._contradiction)
         return self._view()
 
     @resolve.validator

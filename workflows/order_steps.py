@@ -86,16 +86,18 @@ class OrderSteps:
         )
 
     async def settle(self, resolution: Resolve) -> Finding:
-        """A person's word about the attempt."""
+        """A person's word about the attempt, held against the broker's book and our row."""
         command = SettleAttempt(
-            order_id=self._order.order_id,
+            **self._ids,
             leg=self._at.leg,
             attempt=self._at.attempt,
             decision=resolution.decision,
             broker_order_id=resolution.broker_order_id,
             as_of=workflow.now(),
         )
-        return await workflow.execute_local_activity_method(OrderPort.settle_attempt, command, **BOOK.local())
+        return await workflow.execute_activity_method(
+            OrderPort.settle_attempt, command, task_queue=Queue.KITE, **READ_BROKER.options()
+        )
 
     async def read(self) -> BookReading:
         command = ReadOrder(

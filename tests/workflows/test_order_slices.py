@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from activities.broker_book import BrokerBook
+from activities.brokers import Brokers
 from cli.embedded import EmbeddedEngines
+from models.messages.trading import FindingKind, ResolveAttempt
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
+from workers.parts import assemble
 
 LOT = 65
 FUTURE = {
@@ -149,6 +153,12 @@ async def test_money_for_one_slice_only_leaves_one_slice(by_hand: Floor) -> None
         "refused",
         "dropped",
     ]
+    asked = ResolveAttempt(order_id=row["order_id"], user_id="", account_id="", leg=2, attempt=1)
+    async with assemble(by_hand.settings) as parts:
+        brokers = Brokers(by_hand.settings, parts.database, parts.vault, parts.redis)
+        found = await BrokerBook(parts.database, brokers).resolve(asked)
+    # What a worker that died before it could report leaves to find out: no attempt follows that one.
+    assert found.kind is FindingKind.REFUSED
     await by_hand.fill(row["broker_order_id"], 27 * LOT)
     ended = await by_hand.reaches(answer["order_id"], "cancelled")
     assert (ended["filled_quantity"], ended["reason_code"]) == (27 * LOT, "insufficient_margin")
