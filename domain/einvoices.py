@@ -30,9 +30,9 @@ document older than `REPORT_WITHIN`."""
 REPORT_WITHIN = timedelta(days=30)
 
 DYNAMIC_QR_FROM = ((date(2020, 12, 1), 500 * CRORE),)
-"""Documents to unregistered buyers carry a dynamic QR. Where the buyer has paid by electronic means before
-the invoice is issued, its reference to the payment is enough (Circular 156/12/2021): every invoice of ours
-is issued at the capture and names it, so no code is printed."""
+"""From which day, above which turnover, invoices to unregistered buyers carry a dynamic QR (`dynamic_qr.py`).
+Where the buyer has paid by electronic means before the invoice is issued, its reference to the payment is
+enough (Circular 146/02/2021): every invoice of ours is issued at the capture and names it besides."""
 
 CANCEL_WITHIN = timedelta(hours=24)
 """The portal takes a cancellation for a day after the registration (Notification 13/2020)."""
@@ -93,5 +93,5 @@ def report_by(issued_on: date, turnover: int) -> date | None:
 
 
 def needs_dynamic_qr(issued_on: date, turnover: int) -> bool:
-    """Whether documents to unregistered buyers carry a dynamic QR, or the payment that stands for it."""
+    """Whether invoices to unregistered buyers carry a dynamic QR, or the payment that stands for it."""
     return _above(DYNAMIC_QR_FROM, issued_on, turnover)

@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     supplier_turnover: int = 12_00_00_000
     """Rupees, the highest of any financial year since 2017-18: over the limits of `domain/einvoices.py` sales
     to registered buyers are registered with the e-invoice portal, within 30 days."""
+    supplier_upi: str = Field("", pattern=r"^([A-Za-z0-9._-]{2,256}@[A-Za-z][A-Za-z0-9.]{1,63})?$")
+    """The firm's UPI ID: in the dynamic QR of invoices to unregistered buyers (turnover above ₹500 crore)."""
     annual_returns: CommaList = Field(default_factory=list)
     """``2025:2026-10-15``: the financial year that began in 2025 had its annual return filed on that day,
     which ends the time for its credit notes (CGST s.34(2))."""

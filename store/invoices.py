@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from pydantic_core import from_json, to_json
 
 from domain.billing_calendar import ist_midnight
+from domain.einvoices import needs_dynamic_qr
 from domain.gst import (
     DocumentKind,
     Split,
@@ -38,6 +39,7 @@ class Supplier:
     address: str = ""
     place: str = ""
     pincode: str = ""
+    upi: str = ""
     turnover: int = 0
     """Rupees, the highest of any year since 2017-18: decides whether documents are registered."""
     annual_returns: Mapping[int, date] = field(default_factory=dict)
@@ -52,13 +54,14 @@ class Supplier:
             settings.supplier_address,
             settings.supplier_place,
             settings.supplier_pincode,
+            settings.supplier_upi,
             settings.supplier_turnover,
             settings.filed_annual_returns,
         )
 
-    def printed(self) -> dict[str, str]:
-        """What stands on a document for ever."""
-        names = ("name", "gstin", "state", "address", "place", "pincode")
+    def printed(self, *, dynamic_qr: bool) -> dict[str, str]:
+        """What stands on a document for ever; `upi` only where the document carries a dynamic QR."""
+        names = ("name", "gstin", "state", "address", "place", "pincode", *(("upi",) if dynamic_qr else ()))
         return {name: getattr(self, name) for name in names}
 
 
@@ -270,6 +273,8 @@ async def _write(
     wrapped, ring = vault.new_record(invoice_id)
     billed = to_json({"name": sale.buyer_name, "address": sale.buyer_address})
     tax_point = max(tax_point, ist_midnight(issued_on))
+    private = kind is DocumentKind.INVOICE and not sale.buyer_gstin
+    dynamic_qr = private and needs_dynamic_qr(issued_on, supplier.turnover)
     year, sequence, number = await draw(connection, kind, issued_on)
     await connection.execute(
         """INSERT INTO finance.invoices (invoice_id, number, kind, financial_year, sequence, status,
@@ -296,7 +301,7 @@ async def _write(
             "recipient": ring.seal(billed, f"recipient:{invoice_id}"),
             "key": wrapped,
             "place": sale.place_of_supply,
-            "supplier": Jsonb(supplier.printed()),
+            "supplier": Jsonb(supplier.printed(dynamic_qr=dynamic_qr)),
             "sac": sale.sac,
             "description": sale.description,
             "rate": rate,

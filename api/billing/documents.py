@@ -10,8 +10,8 @@ import segno
 import typst
 
 from api.signing import Signer
-from domain.einvoices import needs_dynamic_qr
-from domain.gst import IST, STATES, DocumentKind, state_of
+from domain.dynamic_qr import upi_link
+from domain.gst import IST, STATES, DocumentKind, Split, state_of
 from domain.money import in_words, rupees
 from store.invoices import Recipient
 
@@ -22,28 +22,24 @@ TITLES = {
     DocumentKind.FINANCIAL_CREDIT_NOTE: "Financial Credit Note",
 }
 INCLUDED_NOTE = "Prices include GST."
-PAID_NOTE = "Paid by electronic means before this invoice was issued (Circular 156/12/2021-GST)."
+PAID_NOTE = "Paid by electronic means before this invoice was issued (Circular 146/02/2021-GST)."
 CREDIT_NOTE = "Issued under section 34 of the CGST Act, 2017: the tax on the invoice is reduced by this note."
 FINANCIAL_NOTE = "Issued after the time limit of section 34(2) of the CGST Act: output tax is not reduced."
 LINE_OF_LINK = 46
 LONGEST_WORD = 18
 
 
-def render(
-    invoice: dict[str, Any], billed: Recipient, link: str, signer: Signer | None, turnover: int
-) -> bytes:
+def render(invoice: dict[str, Any], billed: Recipient, link: str, signer: Signer | None) -> bytes:
     """The PDF of a row of `store.invoices.find`. Blocking, some 200 ms of processor time.
 
-    `link`: where anyone can check the document; `turnover`: the supplier's, in rupees.
+    `link`: where anyone can check the document.
     """
-    data = json.dumps(_data(invoice, billed, link, signer is not None, turnover), default=str)
+    data = json.dumps(_data(invoice, billed, link, signer is not None), default=str)
     content = bytes(typst.compile(TEMPLATE, format="pdf", sys_inputs={"data": data}))
     return signer.sign(content) if signer else content
 
 
-def _data(
-    invoice: dict[str, Any], billed: Recipient, link: str, signed: bool, turnover: int
-) -> dict[str, Any]:
+def _data(invoice: dict[str, Any], billed: Recipient, link: str, signed: bool) -> dict[str, Any]:
     kind = DocumentKind(invoice["kind"])
     supplier = invoice["supplier"]
     is_note = kind is not DocumentKind.INVOICE
@@ -71,9 +67,10 @@ def _data(
         "total_label": "Total credited" if is_note else "Total paid",
         "total": rupees(invoice["total"]),
         "words": in_words(invoice["total"]),
-        "notes": _notes(invoice, kind, turnover),
+        "notes": _notes(invoice, kind),
         "payment": invoice["payment_id"],
         "einvoice": _einvoice(invoice),
+        "dynamic_qr": _dynamic_qr(invoice),
         "signed": signed,
         "link": link,
         "link_lines": [link[at : at + LINE_OF_LINK] for at in range(0, len(link), LINE_OF_LINK)],
@@ -123,11 +120,19 @@ def _totals(invoice: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _notes(invoice: dict[str, Any], kind: DocumentKind, turnover: int) -> list[str]:
+def _notes(invoice: dict[str, Any], kind: DocumentKind) -> list[str]:
     if kind is not DocumentKind.INVOICE:
         return [CREDIT_NOTE if kind is DocumentKind.CREDIT_NOTE else FINANCIAL_NOTE]
-    private = invoice["buyer_gstin"] is None and needs_dynamic_qr(invoice["issued_on"], turnover)
-    return [INCLUDED_NOTE, PAID_NOTE] if private else [INCLUDED_NOTE]
+    return [INCLUDED_NOTE, PAID_NOTE] if "upi" in invoice["supplier"] else [INCLUDED_NOTE]
+
+
+def _dynamic_qr(invoice: dict[str, Any]) -> dict[str, str] | None:
+    supplier = invoice["supplier"]
+    if not supplier.get("upi"):
+        return None
+    price = Split(**{name: invoice[name] for name in Split.model_fields})
+    given = (supplier["upi"], supplier["name"], supplier["gstin"], invoice["number"], invoice["tax_point"])
+    return {"upi": supplier["upi"], "qr": _qr(upi_link(*given, price), "l")}
 
 
 def _einvoice(invoice: dict[str, Any]) -> dict[str, str] | None:

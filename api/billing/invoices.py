@@ -124,8 +124,7 @@ async def pdf(id: str, platform: PlatformDep, principal: CurrentUser) -> Respons
     row = await _registered(platform, principal, id)
     async with platform.database.transaction() as connection:
         buyer = await invoices.recipient(connection, platform.vault, row)
-    turnover = platform.settings.supplier_turnover
-    content = await run_in_threadpool(render, row, buyer, _link(platform, id), platform.signer, turnover)
+    content = await run_in_threadpool(render, row, buyer, _link(platform, id), platform.signer)
     name = row["number"].replace("/", "-")
     headers = {"Content-Disposition": f'inline; filename="{name}.pdf"'}
     return Response(content, media_type="application/pdf", headers=headers)

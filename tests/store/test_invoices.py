@@ -13,6 +13,7 @@ import pytest
 
 from cli.embedded import EmbeddedEngines
 from domain import gst
+from domain.einvoices import CRORE
 from domain.gst import DocumentKind
 from domain.payments import Purpose, RefundStatus
 from models.contracts.identifiers import Prefix, mint
@@ -306,6 +307,29 @@ async def test_a_registered_buyers_documents_wait_for_their_irn(books: Database,
             connection, vault, SUPPLIER, replace(_sale(other), buyer_gstin=GSTIN), NOW
         )
     assert await _registration(books, small.invoice_id) is None
+
+
+VERY_LARGE = replace(SUPPLIER, turnover=500 * CRORE + 1, upi="treum.fees@hdfcbank")
+
+
+async def test_only_a_private_buyers_invoice_above_five_hundred_crore_has_the_dynamic_qr(
+    books: Database, vault: Vault
+) -> None:
+    """Decided when it is issued: a turnover that grows later changes no document."""
+    found = []
+    for supplier, gstin in (
+        (VERY_LARGE, None),
+        (VERY_LARGE, GSTIN),
+        (replace(VERY_LARGE, turnover=500 * CRORE), None),
+    ):
+        payment_id = await _payment(books, 300_00)
+        sale = replace(_sale(payment_id, 300_00), buyer_gstin=gstin)
+        async with books.transaction() as connection:
+            issued = await invoices.issue(connection, vault, supplier, sale, NOW)
+        note = await _refunded(books, vault, payment_id, 100_00, NOW, supplier)
+        kept = [(await _row(books, each.invoice_id))["supplier"] for each in (issued, note)]
+        found.append([each.get("upi") for each in kept])
+    assert found == [["treum.fees@hdfcbank", None], [None, None], [None, None]]
 
 
 @pytest.mark.parametrize(
