@@ -12,9 +12,11 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
+from domain.money import rupees
 from relay.einvoices import EInvoiceStarter
 from store import identity_profiles
 from tests.api.conftest import Person
+from tests.api.printed import code, read
 from tests.api.till import Counter
 from tests.workflows.shop import eventually
 from tests.workflows.test_einvoice import gstin
@@ -66,6 +68,9 @@ async def test_a_pdf_is_signed_over_all_of_it(till: Counter) -> None:
     person, paid = await till.bought()
     answer = await till.api.get(f"/v1/billing/invoices/{paid['invoice_id']}.pdf", headers=person.headers)
     assert answer.status_code == 200
+    seen, words = await invoice(till, person, paid["invoice_id"]), read(answer.content).words
+    for particular in (seen["number"], seen["payment_id"], rupees(seen["total"]), "Digitally signed"):
+        assert particular in words
     [root] = load_certs_from_pemder_data(base64.b64decode(till.shop.engines.settings.document_certificate))
 
     async def judged(content: bytes) -> Any:
@@ -125,7 +130,9 @@ async def test_a_registered_buyers_invoice_is_none_before_its_irn(till: Counter)
         "issued_on": found["issued_on"], "total": 0, "currency": "INR",
         "supplier_gstin": till.api.platform.settings.supplier_gstin, "irn": found["irn"],
     }  # fmt: skip
-    assert (await till.api.get(f"{path}.pdf", headers=person.headers)).content.startswith(b"%PDF")
+    content = read((await till.api.get(f"{path}.pdf", headers=person.headers)).content)
+    assert found["irn"] in content.unspaced
+    assert [code(found["signed_qr"], "l"), code(found["verify_url"], "m")] == content.codes
 
 
 async def test_finance_corrects_a_refused_one_and_the_series_says_why(till: Counter) -> None:
