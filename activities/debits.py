@@ -8,6 +8,7 @@ from temporalio import activity
 from activities import renewal_payments
 from activities.beating import in_thread
 from activities.subscription_mails import notice_mail, tell
+from domain.billing_calendar import needs_approval
 from domain.errors import RateLimited, Rejected, Unavailable, Unknown
 from domain.fee_cap import applies_to
 from domain.payments import PaymentStatus
@@ -147,24 +148,14 @@ class DebitActivities(DebitsPort):
         if result.status is DebitStatus.ABSENT:
             result.status = await self._missing(collect.debit.payment_id)
         if result.status is DebitStatus.PENDING:
-            debit = collect.debit
-            async with self._database.transaction() as connection:
-                await renewal_payments.open_row(
-                    connection,
-                    self._vault,
-                    collect.terms,
-                    collect.user_id,
-                    collect.subscription_id,
-                    collect.mandate,
-                    debit.payment_id,
-                    debit.gateway_order_id,
-                    debit.amount,
-                    collect.as_of,
-                )
-                await payments.advance(
-                    connection, debit.payment_id, PaymentStatus.ACTION_REQUIRED, "renewal", collect.as_of
-                )
+            asked = needs_approval(collect.debit.amount, collect.mandate.method)
+            await self._show(collect, PaymentStatus.ACTION_REQUIRED if asked else PaymentStatus.CREATED)
         return result
+
+    @activity.defn(name="subscriptions.unsure")
+    async def unsure(self, collect: Collect) -> None:
+        """Repeatable by the payment's id."""
+        await self._show(collect, PaymentStatus.UNKNOWN)
 
     @activity.defn(name="subscriptions.late")
     async def late(self, late: Late) -> LateDebit:
@@ -207,6 +198,16 @@ class DebitActivities(DebitsPort):
             connection, state.user_id, state.subscription_id, notice.amount, notice.due_at
         ):
             raise Rejected("fee_cap_reached")
+
+    async def _show(self, collect: Collect, status: PaymentStatus) -> None:
+        """The debit's row among the payments, in that state if it may follow."""
+        debit = collect.debit
+        async with self._database.transaction() as connection:
+            await renewal_payments.open_row(
+                connection, self._vault, collect.terms, collect.user_id, collect.subscription_id,
+                collect.mandate, debit.payment_id, debit.gateway_order_id, debit.amount, collect.as_of,
+            )  # fmt: skip
+            await payments.advance(connection, debit.payment_id, status, "renewal", collect.as_of)
 
     async def _earlier_success(self, collect: Collect) -> DebitResult | None:
         """A bank may say yes to an attempt that it had refused; then nothing more is asked of it."""

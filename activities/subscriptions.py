@@ -16,9 +16,11 @@ from domain.money import MIN_PAISE
 from domain.payments import PaymentStatus, Purpose
 from domain.proration import owed_back
 from domain.subscriptions import outcome_message_id
+from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.subscription_state import Cut, PlanTerms, SubscriptionState
 from models.messages.subscriptions import (
     Begun,
+    DebitResult,
     DebitStatus,
     Miss,
     Open,
@@ -31,6 +33,7 @@ from models.messages.subscriptions import (
     Tell,
 )
 from store import (
+    audit,
     captures,
     fees,
     identity_consents,
@@ -147,7 +150,9 @@ class SubscriptionActivities(SubscriptionsPort):
             )  # fmt: skip
             if renew.wanted:
                 await _plan_revenue(connection, state, renew.as_of)
-            return await subscriptions.save(connection, state, renew.next_debit_at, renew.as_of)
+            version = await subscriptions.save(connection, state, renew.next_debit_at, renew.as_of)
+            await _keep_settlement(connection, state, result, renew.as_of)
+        return version
 
     @activity.defn(name="subscriptions.miss")
     async def miss(self, miss: Miss) -> int:
@@ -156,8 +161,9 @@ class SubscriptionActivities(SubscriptionsPort):
         ended = "void" if result.status is DebitStatus.ABSENT else "failed"
         async with self._database.transaction() as connection:
             debit = await subscriptions.debit_of(connection, result.payment_id)
+            fresh = False
             if debit is not None:
-                await subscriptions.shift_debit(
+                fresh = await subscriptions.shift_debit(
                     connection,
                     result.payment_id,
                     ("noticed", "sending", "sent"),
@@ -180,7 +186,10 @@ class SubscriptionActivities(SubscriptionsPort):
             if miss.told:
                 key = outcome_message_id(state.subscription_id, state.period + 1, state.attempt)
                 await tell(connection, self._vault, state.user_id, key, missed_mail(miss))
-            return await subscriptions.save(connection, state, miss.next_debit_at, miss.as_of)
+            version = await subscriptions.save(connection, state, miss.next_debit_at, miss.as_of)
+            if fresh:
+                await _keep_settlement(connection, state, result, miss.as_of)
+        return version
 
     @activity.defn(name="subscriptions.tell")
     async def tell(self, given: Tell) -> None:
@@ -237,6 +246,23 @@ async def _plan_revenue(connection: Connection, state: SubscriptionState, now: d
         net=await subscriptions.taxable_of(connection, state.payment_id),
         starts_on=ist_date(state.period_start),
         ends_on=ist_date(state.period_end),
+        now=now,
+    )
+
+
+async def _keep_settlement(
+    connection: Connection, state: SubscriptionState, result: DebitResult, now: datetime
+) -> None:
+    """Who settled a debit, and by which evidence, where a person did. Last in its transaction."""
+    if result.settled_by is None:
+        return
+    await audit.write(
+        connection,
+        actor=result.settled_by,
+        action="subscription.debit_settled",
+        subjects=[result.payment_id, state.subscription_id, state.user_id],
+        run=workflow_id(Kind.SUBSCRIPTION, state.subscription_id),
+        detail={"outcome": result.status, "note_id": result.note_id},
         now=now,
     )
 

@@ -38,10 +38,14 @@ NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     # The gateway may tell of the end first: webhooks and polls come in no order. An amount that was not asked
     # for is never taken, however it was reached.
     S.CREATED: frozenset(
-        {S.ACTION_REQUIRED, S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED}
+        {
+            *(S.ACTION_REQUIRED, S.AUTHORIZED, S.CAPTURED, S.FAILED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED),
+            # A renewal of which neither bank nor gateway has said anything in all its time.
+            S.UNKNOWN,
+        }
     ),
     # A renewal that waits for the customer's approval.
-    S.ACTION_REQUIRED: frozenset({S.CAPTURED, S.FAILED}),
+    S.ACTION_REQUIRED: frozenset({S.CAPTURED, S.FAILED, S.UNKNOWN}),
     S.AUTHORIZED: frozenset({S.CAPTURED, S.UNKNOWN, S.REFUND_PENDING, S.REVIEW, S.BLOCKED}),
     # The money is held until compliance has decided: released, it is authorized as before.
     S.REVIEW: frozenset({S.AUTHORIZED, S.BLOCKED, S.CAPTURED, S.REFUND_PENDING, S.REFUNDED}),
@@ -51,7 +55,7 @@ NEXT: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     S.EXPIRED: frozenset({S.REFUND_PENDING}),
     # A late authorisation: the bank said no, then yes.
     S.FAILED: frozenset({S.AUTHORIZED, S.CAPTURED, S.EXPIRED, S.REFUND_PENDING, S.REFUNDED}),
-    S.UNKNOWN: frozenset({S.CAPTURED, S.REFUND_PENDING}),
+    S.UNKNOWN: frozenset({S.CAPTURED, S.FAILED, S.REFUND_PENDING}),
     S.CAPTURED: frozenset({S.REFUND_PENDING, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),
     # Held money that was to go back may have been taken at the gateway all the same: booked, and given back.
     S.REFUND_PENDING: frozenset({S.CAPTURED, S.PARTIALLY_REFUNDED, S.REFUNDED, S.DISPUTED}),

@@ -63,6 +63,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         subscriptions.miss,
         subscriptions.tell,
         _debits(parts).withdraw,
+        _debits(parts).unsure,
         days.begin,
         days.compare,
         days.tell,

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from domain import billing_calendar as calendar
     from domain.subscriptions import ENDED, UNPAID, Action, Status, may
+    from models.contracts.assertions import Assertion
     from models.contracts.policies import BOOK
     from models.messages.billing import GatewayEvent, PaymentCaptured, PaymentEnded, PaymentRefunded
     from models.messages.disputes import Dispute, PaymentDisputed
@@ -23,18 +24,21 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.subscriptions import (
         Cancel,
         ChangePlan,
+        DebitSettlement,
         Pause,
         Quote,
         Resume,
         Save,
+        SettleDebit,
         Start,
         Subscribe,
         SubscriptionInput,
         Withdraw,
     )
+    from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
-    from workflows.renewals import give_back
+    from workflows.renewals import Collection, Settled, give_back
     from workflows.visible import show
 
 
@@ -58,6 +62,8 @@ class SubscriptionCommands:
         self._changes = 0
         self._hints = 0
         self._strays: list[str] = []
+        self._collecting: Collection | None = None
+        """The debit that is on its way, until it is booked."""
         self._writing = asyncio.Lock()
 
     @workflow.update
@@ -120,6 +126,19 @@ class SubscriptionCommands:
             await self._hold_debit()
             state.pending, state.next_plan = None, wanted
             return await self._save()
+
+    @workflow.update
+    async def settle(self, decision: SettleDebit) -> SubscriptionView:
+        """Finance says what the gateway's support says of a debit that nobody could read."""
+        collecting = self._asking(decision)
+        collecting.settled = Settled(decision, self._signed(decision).subject)
+        await workflow.wait_condition(lambda: self._collecting is not collecting)
+        return self._state.view(workflow.now())
+
+    @settle.validator
+    def _may_settle(self, decision: SettleDebit) -> None:
+        self._signed(decision)
+        self._asking(decision)
 
     @workflow.signal
     async def payment_captured(self, paid: PaymentCaptured) -> None:
@@ -193,6 +212,22 @@ class SubscriptionCommands:
         """What is paid begins first, however close a command came, or however late the worker that had stored
         it is back: then it is cancelled or changed as what it is."""
         await workflow.wait_condition(lambda: self._paid is None or self._state.status not in UNPAID)
+
+    def _signed(self, decision: SettleDebit) -> Assertion:
+        given = self._given
+        return decider(decision.assertion, given.assertion_key, "settle", ("finance",), about=given.user_id)
+
+    def _asking(self, decision: SettleDebit) -> Collection:
+        """The debit that a person is asked about."""
+        collecting = self._collecting
+        if collecting is None or not collecting.asking or collecting.settled is not None:
+            raise refuse("not_awaiting_settlement")
+        if not decision.note_id:
+            raise refuse("evidence_required")
+        taken = decision.settlement is DebitSettlement.CAPTURED
+        if taken and collecting.seen is None and not decision.gateway_payment_id:
+            raise refuse("gateway_payment_required")
+        return collecting
 
     def _allow(self, action: Action) -> None:
         if not self._opened:
@@ -279,7 +314,8 @@ class SubscriptionCommands:
 
     def _show(self) -> None:
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at
-        show(state=self._state.status, plan=self._state.terms().plan_id, due=due, attention=False)
+        asking = self._collecting is not None and self._collecting.asking
+        show(state=self._state.status, plan=self._state.terms().plan_id, due=due, attention=asking)
 
 
 def _mandate(paid: PaymentCaptured) -> Mandate | None:

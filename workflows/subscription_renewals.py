@@ -113,6 +113,7 @@ class SubscriptionRenewals(SubscriptionCommands):
             as_of=workflow.now(),
         )
         collection = Collection(about, self._await_approval, lambda: self._hints)
+        self._collecting = collection
         result = await collection.result()
         async with self._writing:
             match result.status:
@@ -125,6 +126,7 @@ class SubscriptionRenewals(SubscriptionCommands):
                     await self._missed(result)
                 case _:
                     await self._settle_missed(result, told=False)
+        self._collecting = None
         if result.status in (DebitStatus.FAILED, DebitStatus.ABSENT) and collection.overtaken:
             await self._examine(debit.gateway_order_id)
         if result.status is not DebitStatus.WITHDRAWN:

@@ -19,6 +19,7 @@ from models.messages.education import GrantAttempt
 from models.messages.einvoices import Correct
 from models.messages.monitoring import Settlement, SettlePayment
 from models.messages.reconciliation import Resolve as ResolveBreak
+from models.messages.subscriptions import DebitSettlement, SettleDebit
 from models.messages.trading import PersonDecision
 from models.messages.trading import Resolve as ResolveOrder
 
@@ -51,6 +52,13 @@ class SettledPayment(Noted):
     """The note is the evidence: the gateway's case, the bank's words."""
 
     decision: Literal["captured", "returned"]
+
+
+class SettledDebit(Noted):
+    """As of a payment; `gateway_payment_id` where the gateway could not be read."""
+
+    decision: Literal["captured", "failed"]
+    gateway_payment_id: Word | None = None
 
 
 class BreakDecision(Noted):
@@ -119,6 +127,13 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
         "Payment", Queue.BILLING, ("finance",), "settle", "settle", SettledPayment,
         lambda body, given: SettlePayment(
             assertion=given.signed, settlement=Settlement(body.decision), note_id=given.note_id
+        ),
+    ),
+    (Kind.SUBSCRIPTION, "settle"): Action(
+        "Subscription", Queue.BILLING, ("finance",), "settle", "settle", SettledDebit,
+        lambda body, given: SettleDebit(
+            assertion=given.signed, settlement=DebitSettlement(body.decision), note_id=given.note_id,
+            gateway_payment_id=body.gateway_payment_id,
         ),
     ),
     (Kind.REFUND, "approve"): _refund("approve"),

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel
 
+from models.contracts.assertions import SignedAssertion
 from models.messages.billing import GatewayPayment
 from models.messages.subscription_state import Cut, Debit, Mandate, PlanTerms, SubscriptionState
 
@@ -166,6 +167,26 @@ class DebitResult(BaseModel):
     gateway: GatewayPayment | None = None
     at: AwareDatetime
     failure_code: str | None = None
+    settled_by: str | None = None
+    """Who of finance said so, where nobody else would; `note_id` names the evidence."""
+    note_id: str | None = None
+
+
+class DebitSettlement(StrEnum):
+    """What became of a debit, as a person learnt it from the gateway's support."""
+
+    CAPTURED = "captured"
+    FAILED = "failed"
+
+
+class SettleDebit(BaseModel):
+    """Update `settle`: signed for one person; `note_id` names the evidence."""
+
+    assertion: SignedAssertion
+    settlement: DebitSettlement
+    note_id: str | None = None
+    gateway_payment_id: str | None = None
+    """Of money that was taken, where the gateway could not be read to tell it."""
 
 
 class Late(BaseModel):

@@ -88,14 +88,16 @@ def play_checkout(turn: Turn) -> Entity:
 def debit(turn: Turn) -> Entity:
     """What the bank says to a debit: to those waiting now, else to the next `times` (default 1)."""
     gateway = turn.gateway
-    outcome = turn.one_of("outcome", ("success", "failure"))
+    outcome = turn.one_of("outcome", ("success", "failure", "pending"))
     name = turn.text("subscription")
     subscription = gateway.objects.look("subscription", name) if name else None
+    if subscription is not None and outcome == "pending":
+        raise ControlError("a charge of the gateway's own subscription succeeds or fails")
     if subscription is not None:
         return public(subscriptions.charge(gateway, subscription, outcome, turn.now))
     token_id = turn.text("token_id") or (_token_of(gateway, name) if name else None)
     waiting = recurring.pending(gateway, **({"token_id": token_id} if token_id else {}))
-    fired = [one for one in waiting if one["_waits_for"] is None]
+    fired = [one for one in waiting if one["_waits_for"] != "approval"]
     for payment in fired:
         recurring.decide(gateway, payment, turn.now, outcome)
     if not fired:

@@ -130,10 +130,15 @@ def _needs_approval(order: Entity, token: Entity, amount: int) -> bool:
 
 
 def decide(gateway: Gateway, payment: Entity, now: int, outcome: str | None = None) -> Entity:
-    """The bank answers: as told, else as planned for this token, else success where the cycle allows it."""
+    """The bank answers: as told, else as planned for this token, else success where the cycle allows it.
+
+    A bank that leaves it `pending` says nothing until it is told to.
+    """
     token = gateway.objects.get("token", payment["token_id"])
     payment["_waits_for"] = None
     outcome = outcome or _planned(gateway, token["id"])
+    if outcome == "pending":
+        return gateway.objects.save(payment | {"_waits_for": "bank"})
     if outcome == "failure":
         text = "Your payment could not be completed due to insufficient account balance."
         return lifecycle.fail(gateway, payment, now, text, "insufficient_funds")

@@ -2,12 +2,18 @@
 
 import asyncio
 from datetime import timedelta
+from time import monotonic, sleep
 
-from cli.demo.stage import Person, Stage
+import psycopg
+
+from cli.demo.stage import BrokenPromise, Person, Stage
 from store.plans import TRIAL_DAYS
 from tests.faults import journeys
 
 REMINDED = timedelta(days=TRIAL_DAYS - 2)
+UNDECIDED = timedelta(days=12)
+"""From the notice of a debit to the question to a person: until it leaves, then all the looks for it."""
+STORED_SECONDS = 120.0
 
 
 def upgraded(stage: Stage) -> None:
@@ -39,6 +45,33 @@ def tried(stage: Stage) -> None:
     journeys.active(stage, person, subscription)
 
 
+def undecided(stage: Stage) -> None:
+    """A debit that the bank leaves open until a person is asked, and then lets go through."""
+    person = journeys.verified(stage)
+    subscription, _ = journeys.subscribed(stage, person)
+    process = f"subscription:{subscription}"
+    asyncio.run(journeys._forward(stage, process, journeys.NOTICED))
+    stage.control("razorpay/debit", subscription=subscription, outcome="pending")
+    asyncio.run(journeys._forward(stage, process, UNDECIDED))
+    wanted = "SELECT 1 FROM finance.payments WHERE reference_id = %s AND status = 'unknown'"
+    _stored(stage, wanted, subscription, "a debit that nobody tells the outcome of is shown as unknown")
+    stage.control("razorpay/debit", subscription=subscription, outcome="success")
+    asyncio.run(journeys._forward(stage, process, timedelta(days=2)))
+    wanted = "SELECT 1 FROM finance.user_subscriptions WHERE subscription_id = %s AND period = 2"
+    _stored(stage, wanted, subscription, "what the bank takes in the end renews")
+
+
+def _stored(stage: Stage, query: str, subscription: str, what: str) -> None:
+    """Waits for a row."""
+    deadline = monotonic() + STORED_SECONDS
+    while monotonic() < deadline:
+        with psycopg.connect(stage.endpoints["postgres"]) as connection:
+            if connection.execute(query, [subscription]).fetchone():
+                return
+        sleep(0.1)
+    raise BrokenPromise(what)
+
+
 def _plans(stage: Stage) -> list[dict[str, object]]:
     items = stage.call("GET", "/billing/plans")["items"]
     return [plan for plan in items if plan["cycle"] == "monthly"]
@@ -50,4 +83,4 @@ def _given_back(stage: Stage, person: Person, payment: str) -> None:
     stage.until(path, person, lambda p: p["status"] in wanted, "the unexpired part goes back")
 
 
-journeys.JOURNEYS |= {journey.__name__: journey for journey in (upgraded, tried)}
+journeys.JOURNEYS |= {journey.__name__: journey for journey in (upgraded, tried, undecided)}

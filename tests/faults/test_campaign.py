@@ -20,7 +20,7 @@ SEED = 20260729
 LINES = (
     ("onboarding", "review", "rescreening", "complaint"),
     ("plan", "paused", "missed"),
-    ("upgraded", "tried"),
+    ("upgraded", "tried", "undecided"),
     ("refund", "lost_answers", "unsent", "reconciled"),
     ("disputed", "returned", "closed", "posted"),
     ("einvoiced", "refused_einvoice"),

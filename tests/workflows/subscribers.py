@@ -98,7 +98,11 @@ class Town:
         user_id = user_id or await self.person()
         subscription_id = mint(Prefix.SUBSCRIPTION)
         given = SubscriptionInput(
-            subscription_id=subscription_id, user_id=user_id, plan_id=plan_id, trial=trial
+            subscription_id=subscription_id,
+            user_id=user_id,
+            plan_id=plan_id,
+            trial=trial,
+            assertion_key=self.settings.assertion_public_key,
         )
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             "Subscription",
@@ -278,7 +282,8 @@ async def town(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> Asy
         debits = DebitActivities(database, vault, gateway)
         methods = [
             done.open, done.quote, done.save, done.begin, done.renew, done.miss, done.tell,
-            debits.notify, debits.withdraw, debits.debit, debits.look, debits.late, debits.end_mandate,
+            debits.notify, debits.withdraw, debits.debit, debits.look, debits.unsure, debits.late,
+            debits.end_mandate,
         ]  # fmt: skip
         made = Town(settings, database, vault, client, TimeSkipper(client), gateway, http)
         if not serve:

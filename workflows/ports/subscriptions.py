@@ -110,6 +110,11 @@ class DebitsPort:
         """What the gateway has of the debit, found by its receipt, our payment id."""
         ...
 
+    @activity.defn(name="subscriptions.unsure")
+    async def unsure(self, collect: Collect) -> None:
+        """Shows the debit's payment as `unknown`: nobody has told its outcome in all its time."""
+        ...
+
     @activity.defn(name="subscriptions.late")
     async def late(self, late: Late) -> LateDebit:
         """The debit of an order, if it was given up and the bank has taken the money after all."""
