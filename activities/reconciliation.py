@@ -1,7 +1,7 @@
 """What the reconciliation processes do to the world: read the report, compare, book, decide."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.brokers import beating
 from domain.billing_calendar import ist_date, ist_midnight
 from domain.errors import Rejected, Unavailable
-from domain.reconciliation import BreakStatus, Claim, capture_days, decide_by
+from domain.reconciliation import BreakStatus, Claim, capture_days, debit_days, decide_by
 from models.messages.reconciliation import (
     Compare,
     Compared,
@@ -96,16 +96,17 @@ class ReconciliationActivities(ReconciliationPort):
     async def compare(self, compare: Compare) -> Compared:
         """One transaction; each settlement carries what is booked of it, so a repeat books nothing more."""
         day, as_of = compare.day, compare.day.as_of
-        since, until = self._due(day, compare.settled_until)
+        due = self._due(day, compare.settled_until)
         async with beating(), self._database.transaction() as connection:
             row = await reconciliation.compared(connection, day.date, day.reading)
             if row is None:
                 if not await settlement_report.complete(connection, day.date, day.reading, compare.lines):
                     raise Rejected("report_incomplete")
                 await discrepancies.match(connection, day.date, day.reading)
+                await discrepancies.weigh(connection, day.date, due)
                 await reconciliation.book(connection, day.date, as_of)
                 await discrepancies.settle_claims(connection, day.date, day.reading, as_of)
-                await discrepancies.find(connection, day.date, day.reading, since, until, as_of)
+                await discrepancies.find(connection, day.date, day.reading, as_of)
                 row = await reconciliation.finish(
                     connection, day.date, day.reading, compare.settled_until, as_of
                 )
@@ -145,18 +146,31 @@ class ReconciliationActivities(ReconciliationPort):
             row = {**row, "status": BreakStatus.AWAITING_SECOND}
         return Resolved.model_validate({**row, "resolution": row["claim_resolution"] or row["resolution"]})
 
-    def _due(self, day: Day, settled_until: datetime | None) -> tuple[datetime, datetime | None]:
-        """From when until when captures were due in this day's settlement.
+    def _due(self, day: Day, settled_until: datetime | None) -> discrepancies.Due:
+        """What this day's settlement was to bring.
 
         Without a lag the gateway settles on the day itself, what was captured by then; else whole days.
         """
         first, last = capture_days(day.date, self._lag_days)
+        until: datetime | None = _end(last)
         if self._lag_days == 0:
-            return ist_midnight(day.date), settled_until
-        if day.date >= ist_date(day.as_of) and settled_until is None:
+            first, until = day.date, settled_until
+        elif day.date >= ist_date(day.as_of) and settled_until is None:
             # The day is not over, and the gateway may yet settle.
-            return ist_midnight(first), None
-        return ist_midnight(first), ist_midnight(last + timedelta(days=1)) - timedelta(microseconds=1)
+            until = None
+        debits_first, debits_last = debit_days(day.date)
+        return discrepancies.Due(
+            since=ist_midnight(first),
+            until=until,
+            same_day=self._lag_days == 0,
+            debits_since=ist_midnight(debits_first),
+            debits_until=_end(debits_last),
+        )
+
+
+def _end(day: date) -> datetime:
+    """The last moment of an Indian day."""
+    return ist_midnight(day + timedelta(days=1)) - timedelta(microseconds=1)
 
 
 def _references(settlements: list[dict[str, Any]]) -> list[str]:

@@ -1,5 +1,6 @@
 """How a settlement day is compared with the book, and what may become of what does not agree."""
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -8,6 +9,18 @@ from domain.billing_calendar import is_bank_day, ist_date, ist_midnight
 
 SECOND_PERSON_ABOVE = 50_000_00
 """Paise; a break of more than this is decided by two different people (`api.md`)."""
+
+LIST_PRICES = ((date(2017, 7, 1), 200),)
+"""Basis points of a payment, GST not included, by the day since which it holds: Razorpay's list price
+(razorpay.com/pricing). A capture whose own fee the gateway did not tell may cost so much."""
+
+DEBITS_DUE = ((date(2017, 7, 1), 7),)
+"""Bank days, by the day since which it holds, after which a refund that was paid, or a dispute that was lost,
+should have been deducted from a settlement. The gateway takes it from the next one whose balance covers it
+(Razorpay, settlements); seven is our own choice, the longest that it gives a refund (5 to 7 working days)."""
+
+DEBITS_SINCE = timedelta(days=92)
+"""How far back a day looks for them: what is older an earlier day has named, or finance has settled."""
 
 
 class BreakKind(StrEnum):
@@ -105,9 +118,44 @@ def break_id(day: date, kind: BreakKind, reference: str) -> str:
     return f"brk_{sha256(f'{day.isoformat()}:{kind}:{reference}'.encode()).hexdigest()[:32]}"
 
 
-def needs_second(difference: int) -> bool:
+def needs_second(difference: int, difference_tax: int = 0) -> bool:
     """Whether one person's decision is not enough."""
-    return abs(difference) > SECOND_PERSON_ABOVE
+    return max(abs(difference), abs(difference_tax)) > SECOND_PERSON_ABOVE
+
+
+def list_price(day: date) -> int:
+    """Basis points that a capture of unknown fee may cost."""
+    return next((price for since, price in reversed(LIST_PRICES) if since <= day), LIST_PRICES[0][1])
+
+
+def debit_days(day: date) -> tuple[date, date]:
+    """First and last Indian day of refunds and lost disputes that should have been deducted by `day`."""
+    last = day
+    for _ in range(next((days for since, days in reversed(DEBITS_DUE) if since <= day), DEBITS_DUE[0][1])):
+        last = _bank_day_before(last)
+    return last - DEBITS_SINCE, last
+
+
+def residuals(gaps: Mapping[str, int], own: Mapping[str, int], hidden: Iterable[int]) -> dict[str, int]:
+    """What no break of a line explains of a day's payouts, by settlement, in paise; only what is not zero.
+
+    `gaps`: each payout less the lines of its report. `own`: what its lines would add to it if each said what
+    the book expects. `hidden`: what the lines that are missing would add, by what may be missing of them; to
+    which payout they belong nobody knows. A payout that agrees with its lines, or with the book, agrees: the
+    breaks of its lines say all. Of any other, the least that is left.
+    """
+    left = {each: gap for each, gap in gaps.items() if gap not in (0, own.get(each, 0))}
+    sums = {sum(left.values()), sum(gap - own.get(each, 0) for each, gap in left.items())}
+    unseen = [amount for amount in hidden if amount]
+    if sums & set(unseen):
+        return {}
+    found = {}
+    for each, gap in left.items():
+        ways = [(base - more, more) for more in (0, *unseen) for base in (gap, gap - own.get(each, 0))]
+        found[each], more = min(ways, key=lambda way: abs(way[0]))
+        # Lines that one payout shows to be missing are missing from no other.
+        unseen = [] if more else unseen
+    return {each: rest for each, rest in found.items() if rest}
 
 
 def capture_days(settled_on: date, lag_days: int) -> tuple[date, date]:

@@ -79,6 +79,25 @@ class Settlement(SQLModel, table=True):
     booked_tax: int = Field(default=0, sa_type=BigInteger)
     bookings: int = 0
     """How many entries of the ledger: a later reading of the day books what has changed."""
+    residual: int = Field(default=0, sa_type=BigInteger)
+    """Paid beyond the lines and beyond what their breaks explain: booked with the lines, and a break."""
+
+
+class SettlementBooking(SQLModel, table=True):
+    """One entry of a settlement in the ledger. Amounts in paise."""
+
+    __tablename__ = "settlement_bookings"
+    __table_args__ = {"schema": "finance"}
+
+    settlement_id: str = Field(primary_key=True, sa_type=Text)
+    date: Day = Field(primary_key=True, sa_type=Date)
+    number: int = Field(primary_key=True)
+    booked_on: Day = Field(sa_type=Date)
+    """The entry's day of the book: a later one where the month of the settlement was closed."""
+    bank: int = Field(sa_type=BigInteger)
+    fee: int = Field(sa_type=BigInteger)
+    """Without its tax."""
+    tax: int = Field(sa_type=BigInteger)
 
 
 class BreakRow(SQLModel, table=True):
@@ -114,6 +133,10 @@ class BreakRow(SQLModel, table=True):
     utr: str | None = Field(default=None, sa_type=Text)
     booked: int = Field(default=0, sa_type=BigInteger)
     """Paise that the decision moved off gateway clearing."""
+    decided_tax: int = Field(default=0, sa_type=BigInteger)
+    """The GST in what was decided."""
+    booked_on: Day | None = Field(default=None, sa_type=Date)
+    """The day of the book on which the decision stands."""
     ended: str | None = Field(default=None, sa_type=Text)
     claim: str | None = Field(default=None, sa_type=Text)
     claim_resolution: str | None = Field(default=None, sa_type=Text)

@@ -25,7 +25,7 @@ class RazorpayReports(Razorpay):
         page = {**asked, "count": count, "skip": skip}
         answer = _read(lambda: self._client.settlement.report(page, **_options()))
         try:
-            lines = [_line(item, day) for item in answer["items"]]
+            lines = [_line(item) for item in answer["items"]]
         except (KeyError, TypeError, ValueError):
             raise Unavailable("gateway_answer_malformed") from None
         if len(lines) > count:
@@ -56,9 +56,11 @@ class RazorpayReports(Razorpay):
             raise Unavailable("gateway_answer_malformed") from None
 
 
-def _line(item: dict[str, Any], day: date) -> Line:
+def _line(item: dict[str, Any]) -> Line:
+    """A line counts as settled where it says so and names its settlement; one on hold does not."""
+    settlement_id = item.get("settlement_id") or ""
     return Line(
-        settlement_id=item.get("settlement_id") or f"none-{day.isoformat()}",
+        settlement_id=settlement_id,
         entity_id=item["entity_id"],
         kind=item["type"],
         amount=int(item["amount"]),
@@ -69,6 +71,7 @@ def _line(item: dict[str, Any], day: date) -> Line:
         payment_id=item.get("payment_id"),
         utr=item.get("settlement_utr"),
         dispute_id=item.get("dispute_id"),
+        settled=bool(settlement_id and item["settled"] and not item.get("on_hold")),
     )
 
 

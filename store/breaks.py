@@ -39,7 +39,7 @@ async def find(connection: Connection, break_id: str, *, lock: bool = False) -> 
 FACTS = """
     SELECT b.*, p.captured_at, p.gateway_order_id, p.user_id, l.kind AS line_kind, l.amount AS line_amount,
            l.credit - l.debit AS line_net, l.fee AS line_fee, l.tax AS line_tax, p.fee AS agreed_fee,
-           s.made_at AS settled_at
+           p.tax AS agreed_tax, s.made_at AS settled_at
     FROM finance.breaks b
     LEFT JOIN finance.payments p ON p.payment_id = b.payment_id
     LEFT JOIN LATERAL (
@@ -152,7 +152,7 @@ async def decide(
         raise Rejected("same_person")
     if not first and row["resolution"] != resolution:
         raise Rejected("resolution_differs")
-    done = not (first and needs_second(row["difference"]))
+    done = not (first and needs_second(row["difference"], row["difference_tax"]))
     to = BreakStatus.RESOLVED if done else BreakStatus.AWAITING_SECOND
     moved(BREAK_NEXT, BreakStatus(row["status"]), to)
     await connection.execute(
@@ -161,6 +161,7 @@ async def decide(
                second_by = CASE WHEN %(first)s THEN NULL ELSE %(subject)s END,
                resolved_at = CASE WHEN %(done)s THEN %(now)s::timestamptz END,
                ended = %(ended)s, booked = CASE WHEN %(done)s THEN difference ELSE 0 END, claim = %(claim)s,
+               decided_tax = CASE WHEN %(done)s THEN difference_tax ELSE 0 END,
                version = version + 1
            WHERE break_id = %(id)s""",
         {
@@ -171,7 +172,10 @@ async def decide(
             "first": first,
             "done": done,
             "ended": Ended.DECIDED if done else None,
-            "claim": Claim.OPEN if done and resolution is Resolution.CLAIM_GATEWAY else None,
+            # Tax alone is no money of the gateway's: there is nothing to wait for.
+            "claim": Claim.OPEN
+            if done and resolution is Resolution.CLAIM_GATEWAY and row["difference"]
+            else None,
             "now": now,
             "id": break_id,
         },
@@ -233,8 +237,11 @@ async def _give_up(
 
 
 async def _book(connection: Connection, row: dict[str, Any], resolution: Resolution, now: datetime) -> None:
-    """Moves the difference from gateway clearing to where the decision says."""
+    """Moves the difference from gateway clearing to where the decision says. Of a break of tax alone only
+    its acceptance is booked: what was taken for a fee is input tax, or the other way round."""
     left, tax = row["difference"], row["difference_tax"]
+    if not left and resolution is not Resolution.ACCEPT:
+        return
     if resolution is Resolution.ACCEPT and row["kind"] == BreakKind.WRONG_FEE:
         lines = (*side(Account.GATEWAY_FEES, left - tax), *side(Account.INPUT_GST, tax))
     else:
@@ -246,6 +253,11 @@ async def _book(connection: Connection, row: dict[str, Any], resolution: Resolut
         references=tuple(part for part in (row["break_id"], row["about"], row["payment_id"]) if part),
     )
     await ledger.post(connection, entry, now)
+    await connection.execute(
+        """UPDATE finance.breaks SET booked_on =
+               (SELECT date FROM finance.journal_entries WHERE business_key = %s) WHERE break_id = %s""",
+        (entry.business_key, row["break_id"]),
+    )
 
 
 def _account(resolution: Resolution, left: int) -> Account:

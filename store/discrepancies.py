@@ -1,15 +1,31 @@
 """What of a settlement day does not agree: found, changed and mended by the reading that shows it."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from domain.ledger import Account, Entry
-from domain.reconciliation import DayStatus
+from domain.reconciliation import DayStatus, residuals
 from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
 
-# What is left of a line on gateway clearing is its difference: positive where the gateway owes us.
+
+@dataclass(frozen=True)
+class Due:
+    """What a settlement day was to bring. Captures from `since` to `until` (None: there was no settlement);
+    with `same_day`, also those of the day compared before it that came after its own settlement. Refunds and
+    lost disputes of `debits_since` to `debits_until` were to be deducted by then."""
+
+    since: datetime
+    until: datetime | None
+    same_day: bool
+    debits_since: datetime
+    debits_until: datetime
+
+
+# What is left of a line on gateway clearing is its difference: positive where the gateway owes us. What a
+# payout holds beyond the line where it is the line alone that is wrong is `hidden`.
 DIFFERING = """
     SELECT l.verdict AS kind,
            l.entity_id || CASE
@@ -19,20 +35,24 @@ DIFFERING = """
                                            AND o.date IS NOT DISTINCT FROM l.date))
                THEN '.' || l.settlement_id || '.' || l.occurrence ELSE '' END AS about,
            p.payment_id, l.settlement_id, l.utr,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.expected_fee ELSE abs(l.expected) END AS expected,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.fee ELSE l.amount END AS found,
+           CASE WHEN l.verdict <> 'wrong_fee' THEN abs(l.expected)
+                WHEN l.fee <> l.expected_fee THEN l.expected_fee ELSE l.expected_tax END AS expected,
+           CASE WHEN l.verdict <> 'wrong_fee' THEN l.amount
+                WHEN l.fee <> l.expected_fee THEN l.fee ELSE l.tax END AS found,
            l.expected - (l.credit - l.debit) - l.expected_fee AS difference,
-           CASE l.verdict WHEN 'wrong_fee' THEN l.tax - l.expected_tax ELSE 0 END AS difference_tax
+           CASE l.verdict WHEN 'wrong_fee' THEN l.tax - l.expected_tax ELSE 0 END AS difference_tax,
+           CASE l.verdict WHEN 'extra_line' THEN l.debit - l.credit
+               ELSE l.expected - (l.credit - l.debit) - l.expected_fee END AS hidden
     FROM finance.settlement_lines l
     LEFT JOIN finance.payments p
         ON p.gateway_payment_id = CASE l.kind WHEN 'payment' THEN l.entity_id ELSE l.payment_id END
     WHERE l.date = %(day)s AND l.verdict IN ('extra_line', 'wrong_amount', 'wrong_fee')
 """
 
-# The gateway may hold back debits that its balance does not cover: a refund without a line is not missing.
 MISSING = """
     SELECT 'missing_line' AS kind, p.gateway_payment_id AS about, p.payment_id, NULL AS settlement_id,
-           NULL AS utr, p.amount AS expected, 0 AS found, p.amount AS difference, 0 AS difference_tax
+           NULL AS utr, p.amount AS expected, 0 AS found, p.amount AS difference, 0 AS difference_tax,
+           p.amount - coalesce(p.fee, 0) AS hidden
     FROM finance.payments p
     WHERE (p.captured_at BETWEEN %(since)s AND %(until)s
            OR p.captured_at > %(late_since)s AND p.captured_at < %(late_until)s)
@@ -44,21 +64,54 @@ MISSING = """
                         AND b.date <> %(day)s AND b.ended IS DISTINCT FROM 'mended')
 """
 
+# The gateway may hold back debits that its balance does not cover: for some days their lines are not missing.
+UNDEDUCTED = """
+    SELECT 'missing_line', d.about, d.payment_id, NULL, NULL, d.amount, 0, -d.amount, 0, -d.amount
+    FROM (
+        SELECT r.gateway_refund_id AS about, r.payment_id, r.amount FROM finance.refunds r
+        WHERE r.status = 'processed' AND r.utr IS NULL AND r.returned_at IS NULL
+          AND r.gateway_refund_id IS NOT NULL AND r.updated_at BETWEEN %(debits_since)s AND %(debits_until)s
+          AND NOT EXISTS (SELECT FROM finance.settlement_lines l
+                          WHERE l.entity_id = r.gateway_refund_id AND l.verdict <> 'gone')
+        UNION ALL
+        SELECT o.dispute_id, o.payment_id, o.lost FROM finance.disputes o
+        WHERE o.lost > 0 AND o.ended_at BETWEEN %(debits_since)s AND %(debits_until)s
+          AND NOT EXISTS (SELECT FROM finance.settlement_lines l
+                          WHERE l.dispute_id = o.dispute_id AND l.debit > 0 AND l.verdict <> 'gone')) d
+    WHERE NOT EXISTS (SELECT FROM finance.breaks b
+                      WHERE b.about = d.about AND b.kind = 'missing_line'
+                        AND b.date <> %(day)s AND b.ended IS DISTINCT FROM 'mended')
+"""
+
+COMPARED = (
+    f"CREATE TEMPORARY TABLE differing ON COMMIT DROP AS {DIFFERING} UNION ALL {MISSING} "
+    f"UNION ALL {UNDEDUCTED}"
+)
+
+# What no break of a line explains of a payout is booked with it: positive, and the gateway has paid too much.
+UNEXPLAINED = """
+    SELECT 'wrong_amount', settlement_id, NULL, settlement_id, utr, coalesce(amount, 0) - residual,
+           coalesce(amount, 0), -residual, 0, residual
+    FROM finance.settlements WHERE date = %(day)s AND residual <> 0
+"""
+
 # A break that was decided has moved its amount off clearing. Where a later report shows another difference,
 # what is between the two is a new break about the same thing.
 WANTED = f"""
 CREATE TEMPORARY TABLE wanted ON COMMIT DROP AS
-WITH differing AS ({DIFFERING} UNION ALL {MISSING}),
+WITH differing AS (SELECT * FROM differing UNION ALL {UNEXPLAINED}),
 done AS (
-    SELECT kind, about, sum(booked)::bigint AS booked, count(*) AS breaks, max(payment_id) AS payment_id
+    SELECT kind, about, sum(booked)::bigint AS booked, sum(decided_tax)::bigint AS tax,
+           coalesce(sum(decided_tax) FILTER (WHERE resolution = 'accept'), 0)::bigint AS booked_tax,
+           count(*) AS breaks, max(payment_id) AS payment_id
     FROM finance.breaks WHERE date = %(day)s AND status = 'resolved' GROUP BY kind, about)
 SELECT d.kind, d.about, d.payment_id, d.settlement_id, d.utr, d.expected, d.found,
-       d.difference - coalesce(done.booked, 0) AS difference, d.difference_tax,
-       coalesce(done.breaks, 0) AS breaks
+       d.difference - coalesce(done.booked, 0) AS difference,
+       d.difference_tax - coalesce(done.tax, 0) AS difference_tax, coalesce(done.breaks, 0) AS breaks
 FROM differing d LEFT JOIN done USING (kind, about)
 UNION ALL
-SELECT kind, about, payment_id, NULL, NULL, 0, 0, -booked, 0, breaks FROM done
-WHERE booked <> 0 AND kind <> 'missing_line' AND NOT EXISTS (
+SELECT kind, about, payment_id, NULL, NULL, 0, 0, -booked, -booked_tax, breaks FROM done
+WHERE (booked, booked_tax) <> (0, 0) AND kind <> 'missing_line' AND NOT EXISTS (
     SELECT FROM differing d WHERE (d.kind, d.about) = (done.kind, done.about))
 """  # noqa: S608
 
@@ -76,7 +129,7 @@ UPDATE finance.breaks b SET status = 'open', expected = w.expected, found = w.fo
     seen_reading = %(reading)s, version = version + 1
 FROM wanted w
 WHERE b.date = %(day)s AND b.status <> 'resolved' AND (b.kind, b.about) = (w.kind, w.about)
-  AND w.difference <> 0
+  AND (w.difference, w.difference_tax) <> (0, 0)
   AND (b.expected, b.found, b.difference, b.difference_tax)
       <> (w.expected, w.found, w.difference, w.difference_tax)
 RETURNING b.break_id
@@ -92,7 +145,7 @@ WITH opened AS (
            %(day)s, kind, reference, about, payment_id, settlement_id, utr, expected, found, difference,
            difference_tax, 'open', %(now)s, %(day)s, %(reading)s, 1
     FROM (SELECT *, about || CASE breaks WHEN 0 THEN '' ELSE '~' || breaks + 1 END AS reference
-          FROM wanted WHERE difference <> 0) w
+          FROM wanted WHERE (difference, difference_tax) <> (0, 0)) w
     ON CONFLICT DO NOTHING
     RETURNING break_id, kind, difference)
 INSERT INTO audit.outbox (topic, key, type, body, made_at)
@@ -107,18 +160,24 @@ SELECT %(topic)s, id, 'reconciliation.break_mended', jsonb_build_object('break_i
 FROM unnest(%(ids)s::text[]) AS id
 """
 
-# A payment that another day is waiting for, settled on this one.
+# What another day is waiting for, settled on this one; or a refund that the customer's bank has sent back.
 ARRIVED = """
 SELECT b.break_id FROM finance.breaks b
-WHERE b.kind = 'missing_line' AND b.status <> 'resolved' AND b.date <> %(day)s AND EXISTS (
-    SELECT FROM finance.settlement_lines l
-    WHERE l.entity_id = b.about AND l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line'))
+WHERE b.kind = 'missing_line' AND b.status <> 'resolved' AND b.date <> %(day)s AND (
+    EXISTS (SELECT FROM finance.settlement_lines l
+            WHERE l.entity_id = b.about AND l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line'))
+    OR EXISTS (SELECT FROM finance.settlement_lines l
+               WHERE l.dispute_id = b.about AND l.debit > 0 AND l.date = %(day)s
+                 AND l.verdict NOT IN ('gone', 'extra_line'))
+    OR EXISTS (SELECT FROM finance.refunds r
+               WHERE r.gateway_refund_id = b.about AND r.returned_at IS NOT NULL))
 ORDER BY b.break_id FOR UPDATE
 """
 
 # Decided by somebody while the lines were being matched: the money was given up, or claimed, or no longer.
 OVERTAKEN = """
-SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.about = l.entity_id
+SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b
+    ON b.about = CASE WHEN l.dispute_id IS NULL OR l.debit = 0 THEN l.entity_id ELSE l.dispute_id END
 WHERE l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line') AND b.kind = 'missing_line'
   AND b.ended = 'decided' AND l.matches IS DISTINCT FROM b.break_id
 UNION ALL
@@ -147,19 +206,11 @@ async def match(connection: Connection, day: date, reading: int) -> None:
         await reconciliation.merge(connection, day, reading)
 
 
-async def find(
-    connection: Connection, day: date, reading: int, since: datetime, until: datetime | None, now: datetime
-) -> None:
-    """Brings the day's breaks to what the reading shows: opens, changes and mends. `match` goes before.
-
-    Captures from `since` to `until` (None: there was no settlement) were due in this day's settlement, and so
-    were those of the day compared before it that came after its own settlement.
-    """
-    values = {
-        "day": day, "reading": reading, "now": now, "topic": reconciliation.TOPIC, "since": since,
-        "until": until, "late_since": None, "late_until": None,
-    }  # fmt: skip
-    if until is not None:
+async def weigh(connection: Connection, day: date, due: Due) -> None:
+    """Finds what of the day's lines differs or is missing, and what of its payouts that leaves unexplained.
+    `match` goes before, `reconciliation.book` and `find` after, in one transaction."""
+    values = {"day": day, **vars(due), "late_since": None, "late_until": None}
+    if due.same_day and due.until is not None:
         cursor = await connection.execute(
             """SELECT coalesce(settled_until, date::timestamp AT TIME ZONE 'Asia/Kolkata') AS late_since,
                       (date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata' AS late_until
@@ -168,13 +219,34 @@ async def find(
             values,
         )
         values |= await cursor.fetchone() or {}
+    await connection.execute(COMPARED, values)
+    gaps = await reconciliation.paid_out(connection, day)
+    cursor = await connection.execute(
+        """SELECT settlement_id, hidden >= 0 AS credits, sum(hidden)::bigint AS amount FROM differing
+           GROUP BY settlement_id, hidden >= 0"""
+    )
+    own: dict[str, int] = {}
+    missing = [0, 0]
+    for row in await cursor.fetchall():
+        if row["settlement_id"] is None:
+            missing[row["credits"]] = row["amount"]
+        else:
+            own[row["settlement_id"]] = own.get(row["settlement_id"], 0) + row["amount"]
+    left = residuals(gaps, own, {*missing, sum(missing)})
+    await reconciliation.keep_residuals(connection, day, left)
+
+
+async def find(connection: Connection, day: date, reading: int, now: datetime) -> None:
+    """Brings the day's breaks to what the reading shows: opens, changes and mends. `weigh` goes before."""
+    values = {"day": day, "reading": reading, "now": now, "topic": reconciliation.TOPIC}
     await connection.execute(WANTED, values)
     rows = await (await connection.execute(ARRIVED, values)).fetchall()
     rows += await (
         await connection.execute(
             """SELECT break_id FROM finance.breaks b WHERE date = %(day)s AND status <> 'resolved'
                AND NOT EXISTS (SELECT FROM wanted w
-                               WHERE (w.kind, w.about) = (b.kind, b.about) AND w.difference <> 0)""",
+                               WHERE (w.kind, w.about) = (b.kind, b.about)
+                                 AND (w.difference, w.difference_tax) <> (0, 0))""",
             values,
         )
     ).fetchall()

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import Any
 
+from domain.gst import RATES, rate_on
 from domain.ledger import Account, Entry, Line
 from domain.moves import moved
-from domain.reconciliation import DAY_NEXT, DayStatus
+from domain.reconciliation import DAY_NEXT, DayStatus, list_price
 from store import ledger
 from store.changes import touch
 from store.database import Connection
@@ -20,15 +21,25 @@ SORT_MEMORY = "96MB"
 STREAMED = 2_000
 """Lines of a report that are in memory at once while it is written out."""
 
+# Agreed is what the gateway told at the capture; where it told nothing, its list price is the most it may be.
+# Refunds of normal speed and adjustments are free; of an instant refund the gateway tells the fee in its
+# report alone, so only its tax can be checked.
+AGREED_FEE = """coalesce(p.fee, least(s.fee, (p.amount * %(price)s + 5000) / 10000
+    + ((p.amount * %(price)s + 5000) / 10000 * %(gst)s + 50) / 100))"""
+TAX_IN = "({fee} * %(gst)s * 2 + 100 + %(gst)s) / (2 * (100 + %(gst)s))"
+
 # What a line is matched with. A thing comes once: its second line, and money that finance has already given
 # up as missing, belongs to nothing. A payment that was claimed from the gateway and comes after all, and an
 # adjustment of a claim's size about the same payment, pay the claim.
-MATCHED = """
+MATCHED = f"""
     SELECT s.*,
         s.nth > 1 OR again.entity_id IS NOT NULL OR (late.break_id IS NOT NULL AND late.pays IS NOT TRUE)
             AS surplus,
-        p.payment_id AS paid_id, p.amount AS paid, coalesce(p.fee, s.fee) AS agreed_fee,
-        CASE WHEN s.fee = coalesce(p.fee, s.fee) THEN s.tax ELSE p.tax END AS agreed_tax,
+        p.payment_id AS paid_id, p.amount AS paid,
+        CASE WHEN p.payment_id IS NOT NULL THEN {AGREED_FEE} WHEN r.speed = 'optimum' THEN s.fee ELSE 0 END
+            AS agreed_fee,
+        CASE WHEN p.payment_id IS NOT NULL THEN coalesce(p.tax, {TAX_IN.format(fee=AGREED_FEE)})
+             WHEN r.speed = 'optimum' THEN {TAX_IN.format(fee="s.fee")} ELSE 0 END AS agreed_tax,
         CASE WHEN late.pays THEN late.break_id END AS late_id,
         coalesce(r.refund_id, back.refund_id) AS refund_id, coalesce(-r.amount, back.amount) AS refunded,
         d.dispute_id AS disputed_id, d.amount AS disputed,
@@ -36,7 +47,7 @@ MATCHED = """
     FROM (
         SELECT *, row_number() OVER (PARTITION BY entity_id, settlement_id ORDER BY number) AS occurrence,
                row_number() OVER (PARTITION BY entity_id ORDER BY settlement_id, number) AS nth
-        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s) s
+        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s AND settled) s
     LEFT JOIN finance.payments p
         ON s.kind = 'payment' AND p.gateway_payment_id = s.entity_id AND p.captured_at IS NOT NULL
     LEFT JOIN finance.refunds r ON s.kind = 'refund' AND r.gateway_refund_id = s.entity_id
@@ -46,7 +57,8 @@ MATCHED = """
         LIMIT 1) again ON true
     LEFT JOIN LATERAL (
         SELECT b.break_id, b.claim = 'open' OR b.claim_line = s.entity_id AS pays FROM finance.breaks b
-        WHERE b.about = s.entity_id AND b.kind = 'missing_line' AND b.ended = 'decided'
+        WHERE b.about = CASE WHEN s.dispute_id IS NULL OR s.debit = 0 THEN s.entity_id ELSE s.dispute_id END
+          AND b.kind = 'missing_line' AND b.ended = 'decided'
         ORDER BY b.date LIMIT 1) late ON true
     -- The bank's side of a dispute: taken while it is open or when it is lost, given back where it was taken.
     LEFT JOIN LATERAL (
@@ -72,7 +84,7 @@ MATCHED = """
           AND q.gateway_payment_id = s.payment_id AND f.amount = s.credit
           AND f.returned_at IS NOT NULL
         ORDER BY f.created_at LIMIT 1) back ON true
-"""
+"""  # noqa: S608 (constants of this file)
 
 MERGE = f"""
 INSERT INTO finance.settlement_lines AS l (settlement_id, entity_id, occurrence, date, kind, payment_id, utr,
@@ -80,17 +92,16 @@ INSERT INTO finance.settlement_lines AS l (settlement_id, entity_id, occurrence,
 SELECT settlement_id, entity_id, occurrence, date, kind, payment_id, utr, dispute_id, amount, debit, credit,
     fee, tax,
     CASE WHEN surplus THEN 'extra_line'
-         WHEN paid_id IS NOT NULL THEN
-             CASE WHEN amount <> paid THEN 'wrong_amount' WHEN fee <> agreed_fee THEN 'wrong_fee'
-                  WHEN credit - debit <> paid - fee THEN 'wrong_amount' ELSE 'matched' END
-         WHEN coalesce(refunded, disputed, claimed) IS NULL THEN 'extra_line'
-         WHEN credit - debit <> coalesce(refunded, disputed, claimed) - fee THEN 'wrong_amount'
+         WHEN due IS NULL THEN 'extra_line'
+         WHEN amount <> paid OR paid IS NULL AND credit - debit <> due - fee THEN 'wrong_amount'
+         WHEN (fee, tax) <> (agreed_fee, agreed_tax) THEN 'wrong_fee'
+         WHEN credit - debit <> due - fee THEN 'wrong_amount'
          ELSE 'matched' END,
-    CASE WHEN surplus THEN 0 ELSE coalesce(paid, refunded, disputed, claimed, 0) END,
-    CASE WHEN paid_id IS NOT NULL AND NOT surplus THEN agreed_fee ELSE fee END,
-    CASE WHEN paid_id IS NOT NULL AND NOT surplus THEN agreed_tax ELSE tax END,
+    CASE WHEN surplus THEN 0 ELSE coalesce(due, 0) END,
+    CASE WHEN due IS NOT NULL AND NOT surplus THEN agreed_fee ELSE fee END,
+    CASE WHEN due IS NOT NULL AND NOT surplus THEN agreed_tax ELSE tax END,
     CASE WHEN NOT surplus THEN coalesce(late_id, paid_id, refund_id, disputed_id, claimed_id) END
-FROM ({MATCHED}) matched
+FROM (SELECT *, coalesce(paid, refunded, disputed, claimed) AS due FROM ({MATCHED}) known) matched
 ON CONFLICT (settlement_id, entity_id, occurrence) DO UPDATE SET amount = excluded.amount,
     debit = excluded.debit, credit = excluded.credit, fee = excluded.fee, tax = excluded.tax,
     utr = excluded.utr, dispute_id = excluded.dispute_id, verdict = excluded.verdict,
@@ -110,7 +121,7 @@ WHERE date = %(day)s AND verdict <> 'gone' AND NOT EXISTS (
     SELECT FROM (
         SELECT settlement_id, entity_id,
                row_number() OVER (PARTITION BY entity_id, settlement_id) AS occurrence
-        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s) s
+        FROM finance.report_lines WHERE date = %(day)s AND reading = %(reading)s AND settled) s
     WHERE (s.settlement_id, s.entity_id, s.occurrence) = (l.settlement_id, l.entity_id, l.occurrence))
 """
 
@@ -138,7 +149,8 @@ async def compared(connection: Connection, day: date, reading: int) -> dict[str,
 async def merge(connection: Connection, day: date, reading: int) -> None:
     """Makes the reading the day's lines, each with what the book expects of it: new ones added, changed ones
     changed, absent ones emptied. What agrees with an earlier reading is not written again."""
-    values = {"day": day, "reading": reading}
+    gst = rate_on(max(day, RATES[0][0]))
+    values = {"day": day, "reading": reading, "price": list_price(day), "gst": gst}
     await connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
     cursor = await connection.execute(
         "SELECT FROM finance.settlement_lines WHERE date = %(day)s LIMIT 1", values
@@ -150,33 +162,66 @@ async def merge(connection: Connection, day: date, reading: int) -> None:
     await connection.execute(ONE_PAYS, values)
 
 
+async def paid_out(connection: Connection, day: date) -> dict[str, int]:
+    """What the day's payouts are beyond the lines of the report, by settlement, in paise; `book` goes after.
+
+    A settlement that the gateway's list names on no day paid nothing. One that it names on another day is
+    judged there, with its lines of every day.
+    """
+    await connection.execute(
+        """CREATE TEMPORARY TABLE paid ON COMMIT DROP AS
+           SELECT settlement_id, max(utr) AS utr, sum(credit - debit)::bigint AS bank,
+                  sum(expected_fee - expected_tax)::bigint AS fee, sum(expected_tax)::bigint AS tax
+           FROM finance.settlement_lines WHERE date = %s GROUP BY settlement_id""",
+        (day,),
+    )
+    await connection.execute(
+        """INSERT INTO finance.settlements AS s (settlement_id, date, utr)
+           SELECT settlement_id, %s, utr FROM paid
+           ON CONFLICT (settlement_id, date) DO UPDATE SET utr = coalesce(s.utr, excluded.utr)""",
+        (day,),
+    )
+    cursor = await connection.execute(
+        """SELECT s.settlement_id,
+                  (coalesce(s.amount, 0) - coalesce(l.bank, 0) - coalesce(o.bank, 0))::bigint AS gap
+           FROM finance.settlements s LEFT JOIN paid l USING (settlement_id)
+           LEFT JOIN LATERAL (
+               SELECT sum(booked_bank - residual) AS bank, bool_or(amount IS NOT NULL) AS named
+               FROM finance.settlements o WHERE o.settlement_id = s.settlement_id AND o.date <> s.date) o
+               ON true
+           WHERE s.date = %s AND (s.amount IS NOT NULL OR o.named IS NOT TRUE)""",
+        (day,),
+    )
+    return {row["settlement_id"]: row["gap"] for row in await cursor.fetchall()}
+
+
+async def keep_residuals(connection: Connection, day: date, residuals: dict[str, int]) -> None:
+    """Stores what no line's break explains of each payout of the day; zero for those that are not named."""
+    await connection.execute(
+        """UPDATE finance.settlements s SET residual = coalesce(r.amount, 0)
+           FROM finance.settlements t LEFT JOIN unnest(%(ids)s::text[], %(amounts)s::bigint[])
+               AS r (settlement_id, amount) USING (settlement_id)
+           WHERE s.date = %(day)s AND (s.settlement_id, s.date) = (t.settlement_id, t.date)
+             AND s.residual <> coalesce(r.amount, 0)""",
+        {"day": day, "ids": list(residuals), "amounts": list(residuals.values())},
+    )
+
+
 async def book(connection: Connection, day: date, now: datetime) -> None:
     """Books each settlement of the day as far as it is not booked: bank, fees, input GST, clearing.
 
     One entry a settlement, day and booking: ``settlement:{id}:{date}``, then ``settlement:{id}:{date}:2`` and
     so on; nothing is posted where nothing changed since. The gateway's fees are an expense net of their GST,
     which is input tax. Clearing is credited with what reached the bank and with the fee that was agreed: what
-    is left of a line there is its difference.
+    is left of a line, or of the payout itself, is its difference.
     """
     cursor = await connection.execute(
-        """INSERT INTO finance.settlements AS s (settlement_id, date, utr)
-           SELECT settlement_id, date, max(utr) FROM finance.settlement_lines WHERE date = %(day)s
-           GROUP BY settlement_id, date
-           ON CONFLICT (settlement_id, date) DO UPDATE SET utr = coalesce(s.utr, excluded.utr);
-        """,
-        {"day": day},
-    )
-    cursor = await connection.execute(
-        """SELECT s.settlement_id, s.utr, s.bookings, l.bank - s.booked_bank AS bank,
-                  l.fee - s.booked_fee AS fee, l.tax - s.booked_tax AS tax
-           FROM finance.settlements s JOIN (
-               SELECT settlement_id, sum(credit - debit)::bigint AS bank,
-                      sum(expected_fee - expected_tax)::bigint AS fee, sum(expected_tax)::bigint AS tax
-               FROM finance.settlement_lines WHERE date = %(day)s GROUP BY settlement_id) l
-               USING (settlement_id)
-           WHERE s.date = %(day)s
-             AND (l.bank, l.fee, l.tax) <> (s.booked_bank, s.booked_fee, s.booked_tax)
-           ORDER BY s.settlement_id""",
+        """SELECT * FROM (
+               SELECT s.settlement_id, s.utr, s.bookings,
+                      coalesce(l.bank, 0) + s.residual - s.booked_bank AS bank,
+                      coalesce(l.fee, 0) - s.booked_fee AS fee, coalesce(l.tax, 0) - s.booked_tax AS tax
+               FROM finance.settlements s LEFT JOIN paid l USING (settlement_id) WHERE s.date = %(day)s) due
+           WHERE (bank, fee, tax) <> (0, 0, 0) ORDER BY settlement_id""",
         {"day": day},
     )
     for row in await cursor.fetchall():
@@ -191,6 +236,13 @@ async def book(connection: Connection, day: date, now: datetime) -> None:
         key = f"settlement:{row['settlement_id']}:{day.isoformat()}{number}"
         await ledger.post(
             connection, Entry(business_key=key, date=day, lines=lines, references=references), now
+        )
+        await connection.execute(
+            """INSERT INTO finance.settlement_bookings
+                   (settlement_id, date, number, booked_on, bank, fee, tax)
+               SELECT %(settlement_id)s, %(day)s, %(bookings)s + 1, date, %(bank)s, %(fee)s, %(tax)s
+               FROM finance.journal_entries WHERE business_key = %(key)s""",
+            {**row, "day": day, "key": key},
         )
         await connection.execute(
             """UPDATE finance.settlements SET booked_bank = booked_bank + %(bank)s,
@@ -267,10 +319,11 @@ async def view(connection: Connection, day: date) -> dict[str, Any] | None:
 
 
 async def settlements(connection: Connection, day: date) -> list[dict[str, Any]]:
-    """What was paid to the bank: by the gateway's word (`amount`), by the lines of its report (`lines`)."""
+    """What was paid to the bank: by the gateway's word (`amount`), by the lines of its report (`lines`).
+    `residual` is what of the difference no break of a line explains: it is a break of its own."""
     cursor = await connection.execute(
-        """SELECT settlement_id, utr, amount, made_at, booked_bank AS lines, booked_fee AS fees,
-                  booked_tax AS tax, amount - booked_bank AS unexplained
+        """SELECT settlement_id, utr, amount, made_at, booked_bank - residual AS lines, booked_fee AS fees,
+                  booked_tax AS tax, amount - (booked_bank - residual) AS unexplained, residual
            FROM finance.settlements WHERE date = %s ORDER BY made_at NULLS LAST, settlement_id""",
         (day,),
     )

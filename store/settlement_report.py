@@ -90,7 +90,7 @@ async def keep_page(
         connection.cursor() as writing,
         writing.copy(
             """COPY finance.report_lines (date, reading, number, settlement_id, entity_id, kind, payment_id,
-                   utr, dispute_id, amount, debit, credit, fee, tax) FROM STDIN"""
+                   utr, dispute_id, amount, debit, credit, fee, tax, settled) FROM STDIN"""
         ) as copy,
     ):
         for number, line in enumerate(lines, start=first):
@@ -98,6 +98,7 @@ async def keep_page(
                 (
                     day, reading, number, line.settlement_id, line.entity_id, line.kind, line.payment_id,
                     line.utr, line.dispute_id, line.amount, line.debit, line.credit, line.fee, line.tax,
+                    line.settled,
                 )
             )  # fmt: skip
     return first + len(lines)

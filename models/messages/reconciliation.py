@@ -24,6 +24,8 @@ class Line(NamedTuple):
     payment_id: str | None
     utr: str | None
     dispute_id: str | None
+    settled: bool = True
+    """False while the gateway holds the money back: such a line is in no settlement."""
 
     def says(self) -> tuple[Any, ...]:
         """What tells it from its neighbours in the report."""

@@ -14,8 +14,11 @@ from domain.reconciliation import (
     BreakKind,
     BreakStatus,
     break_id,
+    debit_days,
     decide_by,
+    list_price,
     needs_second,
+    residuals,
 )
 
 
@@ -55,3 +58,43 @@ def test_a_decision_may_be_taken_back_by_the_report_and_never_by_anybody() -> No
     for status in (BreakStatus.OPEN, BreakStatus.AWAITING_SECOND):
         with pytest.raises(IllegalMove):
             moved(BREAK_NEXT, BreakStatus.RESOLVED, status)
+
+
+def test_two_people_decide_on_a_large_tax_too() -> None:
+    assert needs_second(0, 50_000_01)
+    assert not needs_second(0, -50_000_00)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "own", "hidden", "left"),
+    [
+        # The payout is what its lines say, whatever is wrong with them; or what the book says.
+        ({"a": 0}, {"a": 500}, [900], {}),
+        ({"a": 500}, {"a": 500}, [900], {}),
+        ({"a": 900}, {}, [900], {}),
+        ({"a": 1400}, {"a": 500}, [900], {}),
+        # Two payouts whose lines are missing, and one that is as it should be.
+        ({"a": 300, "b": 600, "c": 0}, {"c": 7}, [900], {}),
+        ({"a": -100}, {}, [], {"a": -100}),
+        ({"a": 890}, {}, [900], {"a": -10}),
+        ({"a": 1390}, {"a": 500}, [900], {"a": -10}),
+        # Truly missing, and short besides: the lines are not in the payout.
+        ({"a": -10}, {}, [900], {"a": -10}),
+        # What one payout lacks another has: both differ from their lines.
+        ({"a": 100, "b": -100}, {}, [], {"a": 100, "b": -100}),
+        # Missing lines explain one payout, not two.
+        ({"a": 900, "b": 900}, {}, [900], {"b": 900}),
+    ],
+)
+def test_a_payout_leaves_what_no_line_explains(
+    gaps: dict[str, int], own: dict[str, int], hidden: list[int], left: dict[str, int]
+) -> None:
+    assert residuals(gaps, own, hidden) == left
+
+
+def test_debits_are_looked_for_when_seven_bank_days_have_passed() -> None:
+    # The 24th is a holiday, the 22nd and 29th are Sundays, the 28th is a fourth Saturday.
+    _, last = debit_days(date(2026, 12, 1))
+    assert last == date(2026, 11, 20)
+    assert debit_days(date(1999, 1, 1))[1] < date(1999, 1, 1)
+    assert list_price(date(1999, 1, 1)) == list_price(date(2026, 1, 1)) == 200

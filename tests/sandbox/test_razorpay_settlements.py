@@ -150,3 +150,47 @@ def test_a_refund_the_bank_returns_after_settlement_is_credited(shop: Shop) -> N
     assert shop.play("settle", date="2026-11-21")["amount"] == 5_000
     assert [(one["type"], one["credit"]) for one in report(shop, day=21)] == [("adjustment", 5_000)]
     assert shop.client.payment.fetch(payment["id"])["amount_refunded"] == 0
+
+
+def test_a_line_of_a_refund_may_be_planted_too(shop: Shop) -> None:
+    payment = shop.paid(100_000, "2026-11-20T05:00:00Z")
+    refund = shop.client.payment.refund(payment["id"], {"amount": 5_000}, **shop.at("2026-11-20T06:00:00Z"))
+    shop.play("settle", date="2026-11-20")
+    shop.play("plant", kind="wrong_fee", date="2026-11-20", payment_id=refund["id"], amount=590)
+    [line] = [line for line in report(shop) if line["type"] == "refund"]
+    assert (line["fee"], line["debit"], line["credit"]) == (590, 5_590, 0)
+    shop.play("plant", kind="missing_line", date="2026-11-20", payment_id=refund["id"])
+    assert [line["type"] for line in report(shop)] == ["payment"]
+
+
+def test_a_wrong_tax_leaves_fee_and_credit(shop: Shop) -> None:
+    payment = shop.paid(100_000, "2026-11-20T05:00:00Z")
+    shop.play("plant", kind="wrong_tax", date="2026-11-20", payment_id=payment["id"], amount=1)
+    shop.play("settle", date="2026-11-20")
+    [line] = report(shop)
+    assert (line["tax"], line["fee"], line["credit"]) == (1, payment["fee"], 100_000 - payment["fee"])
+
+
+def test_a_line_on_hold_names_no_settlement(shop: Shop) -> None:
+    payment = shop.paid(100_000, "2026-11-20T05:00:00Z")
+    shop.play("settle", date="2026-11-20")
+    shop.play("plant", kind="unsettled_line", date="2026-11-20", payment_id=payment["id"])
+    [line] = report(shop)
+    assert (line["on_hold"], line["settled"], line["settlement_id"], line["settlement_utr"]) == (
+        True, False, None, None,
+    )  # fmt: skip
+
+
+def test_a_payout_may_be_of_another_amount_than_its_lines(shop: Shop) -> None:
+    shop.paid(100_000, "2026-11-20T05:00:00Z")
+    assert shop.play("plant", kind="wrong_payout", date="2026-11-20")["applied"] is False
+    done = shop.play("settle", date="2026-11-20")
+    [line] = report(shop)
+    assert shop.client.settlement.fetch(done["settlement_id"])["amount"] == line["credit"] - 100
+
+
+def test_an_extra_line_is_settled_under_an_id_even_where_nothing_else_is(shop: Shop) -> None:
+    shop.play("plant", kind="extra_line", date="2026-11-20")
+    [line] = report(shop)
+    assert line["settlement_id"].startswith("setl_")
+    assert line["settlement_utr"]
