@@ -219,7 +219,8 @@ class RefundWorkflow(BankPayout):
             )
             await self._returning.wait(pause)
             pause = min(2 * pause, LAST_POLL)
-            refund = await self._returning.find() or refund
+            seen = await self._returning.look()
+            refund = seen.refund if seen and seen.refund else refund
         if refund.status == "failed":
             return False
         await self._advance(RefundStatus.PROCESSED, gateway=refund)

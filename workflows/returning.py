@@ -3,21 +3,28 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, Rejected, TreumError, Unknown
-    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_PROVIDER
-    from models.messages.billing import FindRefund, Forestall, GatewayRefund, SendRefund, VoidAttempt
+    from models.contracts.policies import BOOK, IRREVERSIBLE, LOOK
+    from models.messages.billing import (
+        FindRefund,
+        Forestall,
+        FoundRefund,
+        GatewayRefund,
+        SendRefund,
+        VoidAttempt,
+    )
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, RefundGatewayPort
-    from workflows.visible import waiting
+    from workflows.visible import show, waiting
 
-LOOK_AGAIN = [timedelta(0), timedelta(seconds=10), timedelta(minutes=1)]
-"""Between looks for a refund of unknown outcome, the last again and again until it is `SURELY_OVER`."""
+DAY = timedelta(days=1)
+LOOKS = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)] + [DAY] * 5
+"""Between looks for a refund of unknown outcome; after the last a person is told, and there is one a day."""
 SURELY_OVER = timedelta(seconds=30)
 """A refund still unseen this long after it began, its deadline being 12 s, did not happen."""
 SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
@@ -81,15 +88,19 @@ class Returning:
         self.decided = False
         return None
 
-    async def find(self) -> GatewayRefund | None:
-        """Our refund as the gateway knows it now."""
-        answer = await workflow.execute_activity_method(
-            RefundGatewayPort.find,
-            FindRefund(refund_id=self.refund_id, gateway_payment_id=self.gateway_payment_id),
-            summary=f"find {self.refund_id}",
-            **READ_PROVIDER.options(),
-        )
-        return answer.refund
+    async def look(self) -> FoundRefund | None:
+        """Our refund as the gateway knows it now; None where it gives no answer, which says nothing."""
+        try:
+            return await workflow.execute_activity_method(
+                RefundGatewayPort.find,
+                FindRefund(refund_id=self.refund_id, gateway_payment_id=self.gateway_payment_id),
+                summary=f"find {self.refund_id}",
+                **LOOK.options(),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return None
 
     async def wait(self, at_most: timedelta) -> None:
         """Until a webhook tells of the refund, at most so long."""
@@ -119,23 +130,33 @@ class Returning:
         uncertain = isinstance(error, Unknown)
         if uncertain and await self._never_begun():
             return None
+        looks, due, asking = iter(LOOKS), workflow.now(), False
         # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
-        for delay in chain(LOOK_AGAIN, repeat(LOOK_AGAIN[-1])):
-            if delay:
-                waiting(
-                    f"the outcome of refund attempt {self.attempt} (`{error.code}`)",
-                    since=begun,
-                    otherwise="the gateway is asked again, after five days a person is told",
-                    who="nobody needs to",
-                )
-                await self.wait(delay)
-            found = await self.find()
-            if found is not None:
-                return found
-            if not uncertain or workflow.now() - begun >= SURELY_OVER:
-                break
-        await self._void(error.code)
-        return None
+        while (seen := await self.look()) is None or (
+            seen.refund is None and uncertain and workflow.now() - begun < SURELY_OVER
+        ):
+            if workflow.now() >= due:
+                pause = next(looks, None)
+                asking, due = pause is None, workflow.now() + (pause or DAY)
+            self._say(error, begun, due, asking=asking)
+            await self.wait(due - workflow.now())
+        if asking:
+            show(attention=False)
+        if seen.refund is None:
+            await self._void(error.code)
+        return seen.refund
+
+    def _say(self, error: TreumError, begun: datetime, due: datetime, *, asking: bool) -> None:
+        """What the outcome waits for; a person is asked once the schedule is spent."""
+        if asking:
+            show(attention=True)
+        waiting(
+            f"the gateway's word on refund attempt {self.attempt} (`{error.code}`): did the money leave?",
+            since=begun,
+            otherwise=f"it is asked again by {due.isoformat(timespec='seconds')}; nothing is sent before",
+            who="finance, with the gateway's support" if asking else "nobody needs to",
+            link=f"GET /v1/payments/refunds/{self.refund_id}",
+        )
 
     async def _rest(self, failure: TreumError, pause: timedelta) -> None:
         """The time between an attempt that changed nothing and the next."""

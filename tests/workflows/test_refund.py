@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
+from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
+from models.contracts.search_attributes import Attribute
 from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
 
 LARGE = 60_000_00
@@ -211,6 +214,41 @@ async def test_a_lost_answer_is_found_by_our_receipt(place: Shop) -> None:
     row = await place.refund_row(refund_id, "processed")
     effects = await place.effects("refunded", (await place.payment(one))["gateway_payment_id"])
     assert [effect["refund_id"] for effect in effects] == [row["gateway_refund_id"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries"), [("timeout_after", ["sent"]), ("timeout_before", ["void", "sent"])]
+)
+async def test_a_person_hears_of_an_outcome_that_the_gateway_does_not_tell_for_days(
+    place: Shop, fault: str, tries: list[str]
+) -> None:
+    one = await place.bought()
+    gateway_payment = (await place.payment(one))["gateway_payment_id"]
+    match = f"/{gateway_payment}/refund"
+    await place.control("/faults", target="razorpay", match=match, fault=fault, times=1, seconds=0)
+    # From here on the gateway does not answer at all.
+    await place.control("/faults", target="razorpay", match=f"{match}s", fault="error_5xx", times=10_000)
+    refund_id, handle = await place.refund(one, "finance", "usr_finance")
+    skipper = TimeSkipper(place.client)
+    await skipper.fast_forward(handle, timedelta(days=1))
+    assert not await _attention(handle)
+    await skipper.fast_forward(handle, timedelta(days=5, hours=3))
+    await eventually(lambda: _attention(handle), bool)
+    assert (await place.refund_row(refund_id, "approved"))["approvals_due"] == 0
+    await place.control("/faults/heal", target="razorpay")
+    await place.hint(handle)
+    await place.refund_row(refund_id, "processed")
+    assert not await _attention(handle)
+    assert len(await place.effects("refunded", gateway_payment)) == 1
+    found = await place.rows(
+        "SELECT state FROM finance.attempts WHERE object_id = %s ORDER BY number", refund_id
+    )
+    assert [attempt["state"] for attempt in found] == tries
+    await handle.result()
+
+
+async def _attention(handle: WorkflowHandle[Any, Any]) -> bool:
+    return bool((await handle.describe()).typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value))
 
 
 async def test_a_refund_that_the_bank_takes_later_is_pending_until_told(place: Shop) -> None:
