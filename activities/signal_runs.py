@@ -16,6 +16,7 @@ from domain import indicators
 from domain.errors import Rejected
 from domain.indicators import Idea, Indicators, Reading, Tested
 from domain.market_calendar import INDIA, trading_date
+from domain.watchlist import spanning
 from models.contracts.identifiers import Prefix, mint
 from models.messages.signals import (
     Backtest,
@@ -109,13 +110,14 @@ class RunActivities:
 
     async def _candles(self, instrument: Instrument, run: RunInput) -> Seen:
         """After a bar its close is the end: a round of many runs reads no quotes, of which the house has one
-        a second for the watch over published signals."""
+        a second for the watch over published signals, and no more bars than the rule looks at."""
         watched = run.watched
+        _, span = INTERVALS[run.timeframe]
         if watched:
             at = end = watched.closed_at
+            span = min(span, spanning(run.timeframe, BARS_WANTED))
         else:
             at = end = (await self._house.prices([(run.exchange, run.symbol)])).at
-        _, span = INTERVALS[run.timeframe]
         bars: list[Candle] = []
         sources: set[CandleSource] = set()
         for _ in range(WINDOWS):
@@ -138,7 +140,7 @@ class RunActivities:
         complete = [bar for bar in bars if bar.at <= last and bar.at + width <= at]
         worst = (CandleSource.SYNTHETIC, CandleSource.REPLAYED)
         source = next((each for each in worst if each in sources), CandleSource.EXCHANGE)
-        return Seen(complete, source, at, watched)
+        return Seen(complete[-BARS_WANTED:] if watched else complete, source, at, watched)
 
     async def _keep(
         self, command: RunStrategy, instrument: Instrument, seen: Seen, readings: list[Reading | None]

@@ -75,6 +75,10 @@ class HouseMarket:
 
         return await self._kite._run(self._client, read)
 
+    async def signed_in(self) -> Reading[bool]:
+        """True, or what the broker refuses the session with."""
+        return await self._kite._run(self._client, lambda: bool(self._client.profile()))
+
     async def instruments(self) -> Reading[list[Instrument]]:
         return await self._kite._run(self._client, lambda: listed(self._client.instruments()))
 

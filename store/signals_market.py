@@ -65,14 +65,15 @@ async def keep_run(
     cursor = await connection.execute(
         """INSERT INTO signals.signal_runs AS r
                (run_id, requested_by, strategy, exchange, symbol, timeframe, candle_source, candle_count,
-                first_candle_at, last_candle_at, findings, backtest, reason_code, made_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                first_candle_at, last_candle_at, findings, backtest, reason_code, made_at, watch_id, bar_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (run_id) DO UPDATE SET run_id = r.run_id
            RETURNING findings -> 'result' AS result""",
         (
             *(run.run_id, run.requested_by, run.strategy, run.exchange, run.symbol, run.timeframe),
             *(result.candle_source, result.candle_count, result.first_candle_at, result.last_candle_at),
             *(Jsonb(whole), Jsonb(to_jsonable_python(result.backtest)), result.reason_code, now),
+            *((run.watched.watch_id, run.watched.closed_at) if run.watched else (None, None)),
         ),
     )
     row = await cursor.fetchone()
@@ -82,7 +83,7 @@ async def keep_run(
 async def run_of(connection: Connection, run_id: str) -> dict[str, Any] | None:
     cursor = await connection.execute(
         """SELECT run_id, requested_by, strategy, exchange, symbol, timeframe, candle_source, candle_count,
-                  first_candle_at, last_candle_at, backtest, reason_code, made_at,
+                  first_candle_at, last_candle_at, backtest, reason_code, made_at, watch_id, bar_at,
                   findings -> 'agreeing' AS agreeing, findings -> 'reading' AS reading
            FROM signals.signal_runs WHERE run_id = %s""",
         (run_id,),

@@ -16,13 +16,17 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 
+from domain.market_calendar import INDIA_2026
+from domain.signals import Timeframe
+from domain.watchlist import WATCHED, fresh_for
 from models.contracts.queues import Queue
-from models.contracts.workflow_ids import Kind, workflow_id
+from models.contracts.workflow_ids import Kind, signal_round, workflow_id
 from models.messages.broker_days import BrokerDaysInput, RemindersInput
 from models.messages.disputes import WatchInput
 from models.messages.onboarding import RescreenRound
 from models.messages.recognition import DailyRevenueInput
 from models.messages.reconciliation import DailyInput
+from models.messages.watchlist import RoundInput
 from models.settings import Settings
 
 RECONCILIATION = "daily-reconciliation"
@@ -33,6 +37,17 @@ BROKER_DAYS = "broker-days"
 REMINDERS = "session-reminders"
 
 INDIA = "CRON_TZ=Asia/Kolkata"
+
+BAR_CLOSES: dict[Timeframe, tuple[str, ...]] = {
+    Timeframe.M1: ("5 * 9-23",),
+    Timeframe.M5: ("5 */5 9-23",),
+    Timeframe.M15: ("5 */15 9-23",),
+    Timeframe.H1: ("5 15 10-15", "5 30 15,23", "5 0 10-23"),
+    Timeframe.D1: ("5 0 16", "5 45 23"),
+}
+"""Second, minute and hour at which a round begins: five seconds after a bar of the shares (counted from
+09:15) or of the commodities (from 09:00) closes; a day's bar when the closing session is over, as
+`broker-days`. Which exchange has a bar just then, the round finds by the calendar."""
 
 
 async def ensure_schedules(client: Client, settings: Settings) -> None:
@@ -48,6 +63,7 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
         RESCREENING: _rescreening(),
         BROKER_DAYS: _broker_days(settings),
         REMINDERS: _session_reminders(),
+        **{signal_round(timeframe): _signal_round(timeframe, settings) for timeframe in WATCHED},
     }
     for name, schedule in wanted.items():
         try:
@@ -162,4 +178,22 @@ def _session_reminders() -> Schedule:
         queue=Queue.TRADING,
         summary="Reminds customers of the broker's login before the opening",
         window=timedelta(minutes=30),
+    )
+
+
+def _signal_round(timeframe: Timeframe, settings: Settings) -> Schedule:
+    """Just after each bar of a market day closes. A round that an outage held up past the time in which a
+    signal of its bar is worth something is not made up for, and none begins while another runs."""
+    days = ["* * 1-5 *"]
+    # Special sessions at a week-end; holidays among the weekdays are the round's own to skip.
+    special = sorted(day for day in INDIA_2026.special if day.weekday() >= 5)
+    days += [f"{day.day} {day.month} * {day.year}" for day in special]
+    return _schedule(
+        "SignalRound",
+        RoundInput(timeframe=timeframe, assertion_public_key=settings.assertion_public_key),
+        *(f"{INDIA} {moment} {day}" for day in days for moment in BAR_CLOSES[timeframe]),
+        run=signal_round(timeframe),
+        queue=Queue.SIGNALS,
+        summary=f"Runs what is on watch after the {timeframe} bar",
+        window=fresh_for(timeframe),
     )

@@ -1,5 +1,8 @@
 """A strategy runs over candles and draws up signals; the house signs in at the broker for them."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ParentClosePolicy
@@ -7,7 +10,7 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from domain.signals import Status
     from models.contracts.identifiers import Prefix, mint
-    from models.contracts.policies import IRREVERSIBLE, READ_BROKER
+    from models.contracts.policies import BOOK, IRREVERSIBLE, READ_BROKER, Step
     from models.contracts.queues import Queue
     from models.contracts.workflow_ids import Kind, workflow_id
     from models.messages.signals import (
@@ -22,37 +25,42 @@ with workflow.unsafe.imports_passed_through():
         RunResult,
         RunStrategy,
         RunView,
+        WatchedBar,
     )
+    from models.messages.watchlist import NoteBar
     from workflows.failures import outcome, refuse
     from workflows.ports.signals import MarketPort
+    from workflows.ports.watchlist import WatchlistPort
     from workflows.signals import SignalLifecycle
     from workflows.visible import show, working
 
 
 @workflow.defn(name="SignalRun")
 class SignalRun:
-    """`signal-run:{timeframe}:{run}`. A strategy's rule over the latest candles, in seconds; each signal that
-    it draws up lives on as a process of its own."""
+    """`signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` where a
+    round starts it. A strategy's rule over the latest candles, in seconds; each signal that it draws up
+    lives on as a process of its own."""
 
     @workflow.init
     def __init__(self, run: RunInput) -> None:
         self._run = run
         self._over = False
+        self._state = ""
 
     @workflow.run
-    async def run(self, run: RunInput) -> None:
+    async def run(self, run: RunInput) -> str:
+        if run.watched is not None:
+            await self._after_the_bar(run.watched)
+            return self._state
         await workflow.wait_condition(lambda: self._over)
         await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._state
 
     @workflow.update(name="generate")
     async def generate(self, command: Generate) -> RunView:
         """Reads the candles, applies the rule, and starts a lifecycle for each signal drawn up."""
         try:
-            result = await self._apply_the_rule()
-            for proposal in result.proposals:
-                await self._begin(proposal)
-            self._tell("done" if result.proposals else result.reason_code or "no_signal", result)
-            return _view(result)
+            return _view(await self._drawn_up())
         except ActivityError as error:
             code = outcome(error).code
             self._tell("refused", None)
@@ -60,13 +68,37 @@ class SignalRun:
         finally:
             self._over = True
 
-    async def _apply_the_rule(self) -> RunResult:
+    async def _after_the_bar(self, watched: WatchedBar) -> None:
+        """Runs by itself, as long as the bar is fresh; what became of it is told with what is on watch."""
+        left = watched.fresh_until - workflow.now()
+        try:
+            if left > timedelta():
+                await self._drawn_up(replace(READ_BROKER, schedule_to_close=left))
+            else:
+                self._tell("bar_over", None)
+        except ActivityError as error:
+            late = workflow.now() >= watched.fresh_until
+            self._tell("bar_over" if late else outcome(error).code, None)
+        note = NoteBar(
+            watch_id=watched.watch_id,
+            bar_at=watched.closed_at,
+            run_id=self._run.run_id,
+            outcome=self._state,
+        )
+        await workflow.execute_local_activity_method(WatchlistPort.note_bar, note, **BOOK.local())
+
+    async def _drawn_up(self, step: Step = READ_BROKER) -> RunResult:
+        result = await self._apply_the_rule(step)
+        for proposal in result.proposals:
+            await self._begin(proposal)
+        self._tell("done" if result.proposals else result.reason_code or "no_signal", result)
+        return result
+
+    async def _apply_the_rule(self, step: Step) -> RunResult:
         command = RunStrategy(
             run=self._run, signal_id=mint(Prefix.SIGNAL, workflow.uuid7()), as_of=workflow.now()
         )
-        return await workflow.execute_activity_method(
-            MarketPort.run_strategy, command, **READ_BROKER.options()
-        )
+        return await workflow.execute_activity_method(MarketPort.run_strategy, command, **step.options())
 
     async def _begin(self, proposal: Proposal) -> None:
         await workflow.start_child_workflow(
@@ -78,6 +110,7 @@ class SignalRun:
         )
 
     def _tell(self, state: str, result: RunResult | None) -> None:
+        self._state = state
         drawn = [proposal.signal_id for proposal in result.proposals] if result else []
         show(state=state, symbol=self._run.symbol, reference=[self._run.run_id, *drawn])
         working(f"{state}: {result.candle_count} {result.candle_source} candles" if result else state)

@@ -55,6 +55,10 @@ class RunBody(Body):
     timeframe: Timeframe
 
 
+class WatchBody(RunBody):
+    """What runs by itself after each bar."""
+
+
 class MarketDataBody(Body):
     request_token: str = Field(min_length=1, max_length=256)
 

@@ -1,5 +1,6 @@
 """Business identifiers: UUIDv7 behind a prefix that says what the thing is."""
 
+import hashlib
 import secrets
 import time
 import uuid
@@ -37,6 +38,8 @@ class Prefix(StrEnum):
     SIGNAL = "sig"
     RUN = "run"
     """Of a strategy over candles."""
+    WATCH = "wch"
+    """A strategy over an instrument, run after each bar."""
     DECISION = "dec"
     ACCOUNT = "acc"
     ORDER = "ord"
@@ -59,3 +62,8 @@ def uuid7() -> uuid.UUID:
 def mint(prefix: Prefix, source: uuid.UUID | None = None) -> str:
     """A new identifier, e.g. ``pay_0190f3c2…`` (prefix, underscore, 32 hex digits)."""
     return f"{prefix}_{(source or uuid7()).hex}"
+
+
+def derived(prefix: Prefix, *key: str) -> str:
+    """The identifier of what there is one of by its key, the same whoever makes it."""
+    return f"{prefix}_{hashlib.sha256(':'.join(key).encode()).hexdigest()[:32]}"

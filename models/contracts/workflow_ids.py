@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SIGNAL_RUN = "signal-run"
     SIGNAL = "signal"
     MARKET_DATA = "market-data"
+    WATCH = "watch"
     ORDER = "order"
     FOREIGN_ORDERS = "foreign-orders"
     EXIT = "exit"
@@ -57,3 +58,8 @@ def business_key(identifier: str) -> tuple[Kind, tuple[str, ...]]:
     if not key or not all(key):
         raise ValueError("not a Treum workflow id")
     return Kind(kind), tuple(key)
+
+
+def signal_round(timeframe: str) -> str:
+    """The schedule of a timeframe's rounds over the watchlist, and how the ids of its runs begin."""
+    return f"signal-round-{timeframe}"

@@ -115,6 +115,15 @@ class SignalView(BaseModel):
     published_at: AwareDatetime | None = None
 
 
+class WatchedBar(BaseModel):
+    """Which bar of what is on watch a run is for; from `fresh_until` on a signal from it is worth nothing."""
+
+    watch_id: str
+    began_at: AwareDatetime
+    closed_at: AwareDatetime
+    fresh_until: AwareDatetime
+
+
 class RunInput(BaseModel):
     """Starts the SignalRun process."""
 
@@ -125,6 +134,8 @@ class RunInput(BaseModel):
     symbol: str
     timeframe: Timeframe
     assertion_public_key: str
+    watched: WatchedBar | None = None
+    """Where a round started it: then it runs by itself. None where an analyst asks for it by `Generate`."""
 
 
 class Generate(BaseModel):

@@ -67,6 +67,7 @@ STAFF = {
     "POST /v1/signals/runs": {"analyst"},
     "GET /v1/signals/runs/{run_id}": {"analyst", "compliance"},
     "POST /v1/signals/market-data": {"analyst", "admin"},
+    "/v1/signals/watchlist": {"analyst"},
     "POST /v1/enrollments/{id}/assessments/{assessment_id}/grant": {"instructor", "support"},
 }
 """Roles of one of which the call needs; a path alone stands for all that begins with it."""
@@ -93,6 +94,7 @@ SHARED = {
     "/v1/assessments/{id}/": "assessment_id",
     "/v1/signals/{signal_id}": "signal_id",
     "/v1/signals/runs/{run_id}": "run_id",
+    "/v1/signals/watchlist/{watch_id}": "watch_id",
     "/v1/finance/refunds/{id}/": "refund_id",
     "/v1/finance/disputes/{dispute_id}": "dispute_id",
     "/v1/finance/breaks/{break_id}/": "break_id",

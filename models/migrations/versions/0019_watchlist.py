@@ -1,4 +1,4 @@
-"""The analysts' watchlist: whose strategies run by schedule after each bar, and which run was for which bar."""
+"""The analysts' watchlist: whose strategies run by schedule after each bar; which run was for which bar."""
 
 from alembic import op
 
