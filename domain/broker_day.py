@@ -34,7 +34,7 @@ DAY_NEXT: dict[DayStatus, frozenset[DayStatus]] = {
     # The day may be compared again as long as the broker shows it.
     D.BALANCED: frozenset({D.OPEN}),
     D.OPEN: frozenset({D.BALANCED, D.RESOLVED}),
-    D.RESOLVED: frozenset({D.OPEN}),
+    D.RESOLVED: frozenset({D.OPEN, D.BALANCED}),
     D.UNREAD: frozenset({D.RESOLVED}),
 }
 """Every step that a day takes; held by `store/broker_days.py`."""

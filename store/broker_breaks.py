@@ -10,6 +10,7 @@ from domain.broker_day import (
     BreakStatus,
     DayStatus,
     Difference,
+    Place,
     Resolution,
     may_be,
 )
@@ -73,16 +74,28 @@ async def take(
     connection: Connection, account_id: str, day: date, found: Sequence[Difference], now: datetime
 ) -> tuple[list[DayBreak], list[str]]:
     """Opens what is new, closes as agreed what is no longer found: the breaks that were found, and the ids
-    of those that agree."""
+    of those that agree, the same for a repeat of this comparison. Earlier days that waited for no other
+    break are settled with them; `day` itself is its caller's."""
     breaks = await open_each(connection, account_id, day, found, now)
-    cursor = await connection.execute(
+    await connection.execute(
         """UPDATE trading.broker_breaks SET status = 'resolved', resolution = 'agreed', resolved_at = %(now)s,
                version = version + 1
            WHERE account_id = %(account)s AND status = 'open' AND break_id <> ALL(%(found)s)
-             AND (day = %(day)s OR kind = 'position_differs') RETURNING break_id""",
+             AND (day = %(day)s OR kind = 'position_differs')""",
         {"account": account_id, "day": day, "now": now, "found": [each.break_id for each in breaks]},
     )
-    return breaks, sorted(row["break_id"] for row in await cursor.fetchall())
+    # A worker that died with this committed has told nobody: the moment is the comparison's own.
+    cursor = await connection.execute(
+        """SELECT break_id FROM trading.broker_breaks
+           WHERE account_id = %s AND resolution = 'agreed' AND resolved_at = %s ORDER BY break_id""",
+        (account_id, now),
+    )
+    agreed = [row["break_id"] for row in await cursor.fetchall()]
+    for earlier in await _waiting_for_none(connection, account_id, agreed):
+        if earlier != day:
+            settled = await standing(connection, account_id, earlier, [])
+            await broker_days.settle(connection, account_id, earlier, settled)
+    return breaks, agreed
 
 
 async def open_each(
@@ -137,11 +150,15 @@ async def decide(
     """A person's decision, once; a repeat of the same note is the same decision.
 
     Raises:
-        Rejected: `break_unknown`, `already_resolved`, `resolution_not_possible`.
+        Rejected: `break_unknown`, `already_resolved`, `resolution_not_possible`; `figures_moved`: our own
+            figure is not the one that the break was opened with.
     """
-    row = await find(connection, break_id, lock=True)
-    if row is None:
+    known = await find(connection, break_id)
+    if known is None:
         raise Rejected("break_unknown")
+    # Before the row, as a comparison does: else each may wait for the other.
+    await broker_days.lock(connection, known["account_id"])
+    row = await find(connection, break_id, lock=True) or known
     if row["note_id"] is not None and row["note_id"] == note_id:
         return row
     if row["status"] == BreakStatus.RESOLVED:
@@ -156,23 +173,39 @@ async def decide(
                decided_by = %s, resolved_at = %s, version = version + 1 WHERE break_id = %s""",
         (resolution, note_id, subject, now, break_id),
     )
-    await _settle_day(connection, row["account_id"], row["day"])
+    for day in await _waiting_for_none(connection, row["account_id"], [break_id]):
+        await broker_days.settle(connection, row["account_id"], day, DayStatus.RESOLVED)
     body = {"break_id": break_id, "account_id": row["account_id"], "resolution": resolution.value}
     await emit(connection, TOPIC, row["account_id"], "broker_break.resolved", body, now)
     await touch(connection, break_id)
     return await find(connection, break_id) or row
 
 
-async def _settle_day(connection: Connection, account_id: str, day: date) -> None:
-    rows = await of_day(connection, account_id, day)
-    if all(row["status"] == BreakStatus.RESOLVED for row in rows):
-        await broker_days.settle(connection, account_id, day, DayStatus.RESOLVED)
+async def _waiting_for_none(connection: Connection, account_id: str, ended: Sequence[str]) -> list[date]:
+    """Days that waited for one of the breaks that have ended and wait for no other. A position that differs
+    is one break for as long as it does, and keeps every day from its first one on waiting."""
+    cursor = await connection.execute(
+        """SELECT DISTINCT d.day FROM trading.broker_days d JOIN trading.broker_breaks e USING (account_id)
+           WHERE d.account_id = %(account)s AND e.break_id = ANY(%(ended)s)
+             AND (d.status = 'open' OR (d.status = 'unread' AND d.day = e.day))
+             AND (e.day = d.day OR (e.kind = 'position_differs' AND e.day < d.day))
+             AND NOT EXISTS (SELECT FROM trading.broker_breaks b
+                             WHERE b.account_id = d.account_id AND b.status = 'open'
+                               AND (b.day = d.day OR (b.kind = 'position_differs' AND b.day < d.day)))
+           ORDER BY d.day""",
+        {"account": account_id, "ended": list(ended)},
+    )
+    return [row["day"] for row in await cursor.fetchall()]
 
 
 async def _adjust(connection: Connection, row: dict[str, Any], now: datetime) -> None:
-    """The position becomes what the broker says, by a trade event under the break's own name."""
+    """The position becomes what the broker says, by a trade event under the break's own name. What was
+    booked since the break was opened, a late fill say, is not booked twice."""
     exchange, symbol, product = row["reference"].split("/")
     missing = int(row["theirs"]) - int(row["ours"])
+    held = await broker_days.positions(connection, row["account_id"], row["day"])
+    if held.get(Place(exchange, symbol, product), 0) != int(row["ours"]):
+        raise Rejected("figures_moved")
     cursor = await connection.execute(
         """SELECT coalesce(
                (SELECT coalesce(nullif(average_price, 0), last_price) FROM trading.day_positions

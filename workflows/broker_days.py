@@ -245,7 +245,10 @@ class BrokerBreak:
                     BrokerDayPort.decide_break, decision, **BOOK.local()
                 )
             except ApplicationError as error:
-                raise refuse(outcome(error).code) from None
+                code = outcome(error).code
+                if code == "already_resolved":
+                    self._status = BreakStatus.RESOLVED  # agreed meanwhile, and nobody could say so
+                raise refuse(code) from None
             self._status = decided.status
             return decided
 
