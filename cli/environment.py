@@ -48,6 +48,8 @@ def shared(home: Path, ports: Mapping[str, int], keys: Mapping[str, Any]) -> dic
         "TREUM_CODEC_PORT": str(ports["codec"]),
         "TREUM_PUBLIC_URL": _url(ports["api"]),
         "TREUM_SANDBOX": _url(ports["sandbox"]),
+        # The sandbox settles a day on that same day, so that what a test names is what its report shows.
+        "TREUM_SETTLEMENT_LAG_DAYS": "0",
         **secrets_as_variables(keys),
     }
 

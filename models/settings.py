@@ -49,8 +49,9 @@ class Settings(BaseSettings):
     razorpay_key_secret: SecretStr = SecretStr("")
     razorpay_webhook_secrets: CommaList = Field(default_factory=list)
     """Current secret first, then the one before it: retries keep the old one after a rotation."""
-    settlement_lag_days: int = 0
-    """Working days from capture to settlement: 2 at Razorpay, 0 in the sandbox."""
+    settlement_lag_days: int = 2
+    """Bank days from capture to settlement, as agreed with the gateway (Razorpay: T+2). An embedded home sets
+    0: its sandbox settles a day on that same day."""
     kite_url: str = ""
     kite_api_key: str = ""
     kite_api_secret: SecretStr = SecretStr("")

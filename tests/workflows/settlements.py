@@ -69,17 +69,17 @@ class SettlementDay:
             )
         return found
 
-    async def settle(self) -> dict[str, Any]:
+    async def settle(self, lag_days: int = 0) -> dict[str, Any]:
         return await self.town.control(
-            "/razorpay/settle", date=self.date.isoformat(), now=self.at(18).isoformat()
+            "/razorpay/settle", date=self.date.isoformat(), now=self.at(18).isoformat(), lag_days=lag_days
         )
 
     async def plant(self, kind: str, **given: Any) -> dict[str, Any]:
         return await self.town.control("/razorpay/plant", kind=kind, date=self.date.isoformat(), **given)
 
-    def after(self) -> "SettlementDay":
-        """The day after this one, on which nothing has happened yet."""
-        return SettlementDay(self.town, self.date + timedelta(days=1))
+    def after(self, days: int = 1) -> "SettlementDay":
+        """A day after this one, on which nothing has happened yet."""
+        return SettlementDay(self.town, self.date + timedelta(days=days))
 
     async def refunded(self, payment: GatewayPayment, amount: int) -> str:
         """A refund at one in the afternoon, at the gateway and in the book; the gateway's id."""
@@ -138,20 +138,23 @@ class SettlementDay:
         )
 
 
-def activities(town: Town, page: int = REPORT_PAGE) -> ReconciliationActivities:
-    return ReconciliationActivities(town.database, RazorpayReports(town.settings), lag_days=0, page=page)
+def activities(town: Town, page: int = REPORT_PAGE, lag_days: int | None = None) -> ReconciliationActivities:
+    """As a worker of the home makes them, or with another lag from capture to settlement."""
+    lag = town.settings.settlement_lag_days if lag_days is None else lag_days
+    return ReconciliationActivities(town.database, RazorpayReports(town.settings), lag_days=lag, page=page)
 
 
-def methods(town: Town, page: int = REPORT_PAGE) -> list[Any]:
-    done = activities(town, page)
+def methods(town: Town, page: int = REPORT_PAGE, lag_days: int | None = None) -> list[Any]:
+    done = activities(town, page, lag_days)
     return [done.begin, done.read, done.compare, done.tell, done.decide]
 
 
 @asynccontextmanager
-async def served(town: Town, page: int = REPORT_PAGE) -> AsyncIterator[None]:
+async def served(town: Town, page: int = REPORT_PAGE, lag_days: int | None = None) -> AsyncIterator[None]:
     """The reconciliation processes at work, reading reports in pages of so many lines."""
     common: dict[str, Any] = {
-        "workflow_runner": runner(), "interceptors": [ClosedErrors()], "activities": methods(town, page),
+        "workflow_runner": runner(), "interceptors": [ClosedErrors()],
+        "activities": methods(town, page, lag_days),
     }  # fmt: skip
     async with (
         Worker(town.client, task_queue=Queue.BILLING, workflows=PROCESSES, **common),
