@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from temporalio import activity
 
 from activities.pacing import Bucket, Gate
 from activities.paper import PaperAccount, exchanges_open
-from domain.errors import RateLimited, TreumError, Unavailable, Unknown
+from domain.errors import TreumError, Unavailable, Unknown
 from models.messages.trading import MarketQuote
 from models.settings import Settings
 from providers.broker import Broker, Reading
@@ -64,7 +64,7 @@ class Brokers:
     def __init__(self, settings: Settings, database: Database, vault: Vault, client: Redis) -> None:
         secret = settings.kite_api_secret.get_secret_value()
         self.kite = Kite(settings.kite_base, settings.kite_api_key, secret, algo_id=settings.kite_algo_id)
-        self.gate = Gate(client)
+        self.gate = Gate(client, database)
         self._database = database
         self._vault = vault
         self._clocks: dict[str, BrokerClock] = {}
@@ -130,12 +130,12 @@ class Brokers:
         self, session: Session, bucket: Bucket, call: Coroutine[Any, Any, Reading[T]]
     ) -> Reading[T]:
         """Passes the gate, makes the call, hears its time, and notes whether the broker answers."""
+        paper = session.account.broker == PAPER
         try:
-            await self.passed(session, bucket)
-        except RateLimited:
-            call.close()
-            raise
-        answer = await self.noted(session, call)
+            async with nullcontext() if paper else self.gate.turn(session.account.account_id, bucket):
+                answer = await self.noted(session, call)
+        finally:
+            call.close()  # where its turn never came
         self.clock(session.account.broker).heard(answer.at)
         return answer
 

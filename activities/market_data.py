@@ -34,7 +34,7 @@ class House:
     def __init__(self, settings: Settings, database: Database, vault: Vault, redis: Redis) -> None:
         secret = settings.kite_api_secret.get_secret_value()
         self.kite = Kite(settings.kite_base, settings.kite_api_key, secret)
-        self._gate = Gate(redis)
+        self._gate = Gate(redis, database)
         self._database = database
         self._vault = vault
 
@@ -45,18 +45,21 @@ class House:
 
         Raises Rejected `market_data_closed`: nobody of the house is signed in at the broker.
         """
-        await self._gate.passed(ACCOUNT, bucket)
-        # Read after the gate: while it held us someone may have signed in anew, which ends older sessions.
-        while (session := await self._newest()) is not None:
-            session_id, token = session
-            try:
-                return await ask(HouseMarket(self.kite, token))
-            except Rejected as refusal:
-                if refusal.code != "session_expired":
-                    raise
+        while True:
+            async with self._gate.turn(ACCOUNT, bucket):
+                # Read after the gate: while it held us someone may have signed in anew, which ends older
+                # sessions.
+                session = await self._newest()
+                if session is None:
+                    raise Rejected("market_data_closed")
+                session_id, token = session
+                try:
+                    return await ask(HouseMarket(self.kite, token))
+                except Rejected as refusal:
+                    if refusal.code != "session_expired":
+                        raise
             async with self._database.reading() as connection:
                 await signals_market.end_session(connection, session_id, datetime.now(UTC))
-        raise Rejected("market_data_closed")
 
     async def prices(self, names: Sequence[Name]) -> Reading[dict[Name, Decimal]]:
         """Last prices by one call; they are the paper broker's market too."""

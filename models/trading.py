@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     LargeBinary,
     Numeric,
+    SmallInteger,
     Text,
     UniqueConstraint,
 )
@@ -317,6 +318,19 @@ class ExitRow(SQLModel, table=True):
     filled_quantity: int = Field(default=0, sa_type=BigInteger)
     changed_at: datetime = Field(sa_column=instant())
     version: int = Field(default=1, sa_type=BigInteger)
+
+
+class ReadTurnRow(SQLModel, table=True):
+    """One of an account's quotes or history calls in a second; `holder` has it until `free_at`."""
+
+    __tablename__ = "read_turns"
+    __table_args__ = SCHEMA
+
+    account_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    turn: int = Field(primary_key=True, sa_type=SmallInteger)
+    holder: str | None = Field(default=None, sa_type=Text)
+    free_at: datetime = Field(sa_column=instant())
 
 
 class KillSwitchRow(SQLModel, table=True):

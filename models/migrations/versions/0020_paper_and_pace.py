@@ -1,5 +1,5 @@
 """The paper broker's market and its triggers: the last price that any session has read, its clock, and
-orders of two legs that wait for it."""
+orders of two legs that wait for it. And whose turn it is to ask a real broker for quotes and history."""
 
 from alembic import op
 
@@ -52,9 +52,20 @@ CREATE TABLE trading.paper_triggers (
 );
 CREATE INDEX paper_triggers_account ON trading.paper_triggers (account_id, trigger_id);
 CREATE INDEX paper_triggers_waiting ON trading.paper_triggers (exchange, symbol) WHERE status = 'active';
+
+-- As many rows as the broker takes such calls in a second from one account, or from the house.
+CREATE TABLE trading.read_turns (
+    account_id text NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('quote', 'history')),
+    turn smallint NOT NULL,
+    holder text,
+    free_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, kind, turn)
+);
 """
 
 DOWN = """
+DROP TABLE trading.read_turns;
 DROP TABLE trading.paper_triggers;
 DROP FUNCTION trading.paper_now();
 DROP TABLE trading.last_prices;

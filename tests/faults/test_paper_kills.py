@@ -1,0 +1,73 @@
+"""SIGKILL of the trading worker, and of Postgres, around a paper trigger: placed once, fired once."""
+
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from psycopg_pool import PoolTimeout
+
+from cli.embedded import EmbeddedEngines
+from tests.workflows.papers import PaperDesk, paper_desk
+from tests.workflows.traders import Crew, Floor, eventually
+
+pytestmark = pytest.mark.campaign
+
+PLACING = ("exits.place:before", "exits.place:after_send", "exits.place:after")
+"""Not begun; the trigger stands and our row says `sending`; recorded, and the server does not know."""
+FIRED = ("exits.look:before", "exits.look:after", "trading.adopt_orders:before", "trading.adopt_orders:after")
+
+
+@pytest.fixture
+async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
+    async with paper_desk(floor) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize("point", PLACING)
+async def test_a_killed_worker_leaves_one_trigger(desk: PaperDesk, crew: Crew, point: str) -> None:
+    deaths = crew.deaths
+    crew.arm(point)
+    order_id = await desk.acted()
+    row = await desk.exit_is(order_id, "active")
+    await eventually(crew.died_after(deaths), f"the worker to die at {point}")
+    assert [str(each["trigger_id"]) for each in await desk.triggers()] == [row["trigger_id"]]
+    await sold_once(desk, order_id)
+
+
+@pytest.mark.parametrize("point", FIRED)
+async def test_what_was_fired_is_taken_up_whoever_dies(desk: PaperDesk, crew: Crew, point: str) -> None:
+    order_id = await desk.acted()
+    await desk.exit_is(order_id, "active")
+    deaths = crew.deaths
+    crew.arm(point)
+    await sold_once(desk, order_id)
+    await eventually(crew.died_after(deaths), f"the worker to die at {point}")
+
+
+async def test_a_killed_record_forgets_no_trigger(desk: PaperDesk, engines: EmbeddedEngines) -> None:
+    order_id = await desk.acted()
+    row = await desk.exit_is(order_id, "active")
+    engines.kill("postgres")
+    await eventually(lambda: answers(desk), "Postgres to be back")
+    assert [str(each["trigger_id"]) for each in await desk.triggers()] == [row["trigger_id"]]
+    await sold_once(desk, order_id)
+
+
+async def answers(desk: PaperDesk) -> bool:
+    try:
+        return bool(await desk.triggers())
+    except (psycopg.Error, PoolTimeout):
+        return False
+
+
+async def sold_once(desk: PaperDesk, order_id: str) -> None:
+    """The target is reached: one order is fired, and its shares are sold once."""
+    await desk.market(900)
+    ended = await desk.exit_is(order_id, "filled")
+    assert ended["filled_quantity"] == 10
+    await desk.flat()
+    fired = await desk.floor.rows(
+        "SELECT broker_order_id FROM trading.paper_orders WHERE account_id = %s AND tag LIKE 'GTT%%'",
+        desk.trader.account_id,
+    )
+    assert [row["broker_order_id"] for row in fired] == [ended["broker_order_id"]]
