@@ -290,3 +290,18 @@ async def test_a_no_is_recorded_once(room: Newsroom) -> None:
         f"/signals/{signal_id}/act", customer, {**body, "decision": "confirm", "quantity": 1}
     )
     assert (late.status_code, late.json()["code"]) == (409, "signal_closed")
+
+
+async def test_an_order_that_names_a_signal_is_the_signals(room: Newsroom) -> None:
+    """Else its drift would be measured against another instrument, and its target and stop be another's."""
+    signal_id, customer = await room.published(), await room.customer("premium")
+    row = await room.signal(signal_id)
+    body = {
+        "account_id": await paper_account(room, customer), "exchange": row["exchange"],
+        "symbol": row["symbol"], "side": "BUY", "quantity": 1, "order_type": "MARKET", "product": "CNC",
+        "signal_id": signal_id,
+    }  # fmt: skip
+    assert row["action"] == "buy"
+    for different in ({"symbol": "NOSUCH"}, {"side": "SELL"}, {"exchange": "BSE"}):
+        answer = await room.post("/trading/orders", customer, body | different)
+        assert (answer.status_code, answer.json()["code"]) == (422, "signal_mismatch")

@@ -16,6 +16,7 @@ from domain.pretrade import Refusal
 from domain.trading import Exchange, OrderType, Product, Side
 from models.contracts.identifiers import Prefix, mint
 from models.messages.trading import OrderTerms, SignalOrigin, SubmitOrder
+from store import notes
 from tests.workflows.traders import Floor, floor_of, working
 from workers.parts import assemble
 
@@ -190,6 +191,42 @@ async def test_a_signal_is_acted_on_once_an_account(floor: Floor) -> None:
     again = await floor.place(trader, origin=origin)
     assert (again["status"], again["reason_code"]) == ("risk_rejected", "signal_already_acted")
     assert len(await floor.sent(trader)) == 1
+
+
+async def test_whoever_has_lost_the_right_to_a_signal_sends_nothing_on_it(floor: Floor) -> None:
+    """The plan may have ended while the order waited for a session or the market."""
+    trader, now, signal_id = await floor.trader(), datetime.now(UTC), mint(Prefix.SIGNAL)
+    async with floor.database.transaction() as connection:
+        note = await notes.write(connection, floor.vault, "usr_analyst", "Words.", now)
+        await connection.execute(
+            """INSERT INTO signals.trading_signals
+                   (signal_id, source, analyst_id, exchange, symbol, action, timeframe, entry_price,
+                    target_price, stop_loss, confidence, expires_at, rationale_note, disclosure_note,
+                    status, made_at)
+               VALUES (%s, 'analyst', 'usr_analyst', 'NSE', 'INFY', 'buy', '1d', 1500,
+                       1600, 1400, 80, %s, %s, %s, 'draft', %s)""",
+            (signal_id, now + timedelta(hours=1), note, note, now),
+        )
+        await connection.execute(
+            """INSERT INTO finance.entitlements
+                   (entitlement_id, user_id, kind, reference, plan_tier, starts_at, ends_at)
+               VALUES (%s, %s, 'plan', %s, 'premium', %s, %s)""",
+            (signal_id, trader.user_id, signal_id, now - timedelta(days=30), now - timedelta(seconds=1)),
+        )
+    origin = SignalOrigin(
+        signal_id=signal_id,
+        entry_price=Decimal(1500),
+        published_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    refused = await floor.place(trader, origin=origin)
+    assert (refused["status"], refused["reason_code"]) == ("risk_rejected", "entitlement_required")
+    assert await floor.sent(trader) == []
+    await floor.rows(
+        "UPDATE finance.entitlements SET ends_at = NULL WHERE reference = %s RETURNING 1", signal_id
+    )
+    allowed = await floor.place(trader, origin=origin)
+    await floor.reaches(allowed["order_id"], "filled")
 
 
 async def test_a_blocked_account_lets_nothing_leave(floor: Floor) -> None:
