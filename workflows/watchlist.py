@@ -51,7 +51,8 @@ CALLER_LIFE = timedelta(minutes=1)
 SIDE_BY_SIDE = 2
 """Runs of a round under way at once. Each is a history call or two, of which the house has three a second;
 none reads a quote, so that the watch over published signals keeps its pace."""
-SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=8), timedelta(minutes=10)
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=10)
+"""Between looks for the house's session, each twice the one before: a new login takes a moment."""
 MARKET_DATA_CLOSED = "market_data_closed"
 
 
@@ -192,8 +193,7 @@ class SignalRound:
         """Waits until the house is signed in at the broker, as long as a bar is fresh; why not, where it is
         not by then. No run is begun before: its id is spent once."""
         until = max(bar.closed for bar in self._bars.values()) + fresh_for(self._given.timeframe)
-        pause = min(max((until - workflow.now()) / 10, SHORTEST_PAUSE), LONGEST_PAUSE)
-        since = workflow.now()
+        since, pause = workflow.now(), SHORTEST_PAUSE
         while (left := until - workflow.now()) > timedelta():
             try:
                 seen = await self._house(left)
@@ -210,6 +210,7 @@ class SignalRound:
                 link="POST /v1/signals/market-data",
             )
             await workflow.sleep(min(pause, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
         return MARKET_DATA_CLOSED
 
     async def _house(self, left: timedelta) -> HouseSession:

@@ -18,7 +18,13 @@ from tests.faults.whole import Whole, played
 
 BUDGETS: dict[str, dict[str, int]] = json.loads((Path(__file__).parent / "budgets.json").read_text())
 MAIN_PATHS = (
-    *(("onboarding",), ("plan",), ("course", "refund"), ("signals",), ("orders", "day_end", "reconciled")),
+    *(
+        ("onboarding",),
+        ("plan",),
+        ("course", "refund"),
+        ("signals", "watched"),
+        ("orders", "day_end", "reconciled"),
+    ),
     ("disputed", "returned", "closed", "posted"),
     ("einvoiced",),
     ("late",),
