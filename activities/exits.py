@@ -20,6 +20,7 @@ from domain.market_calendar import INDIA_2026, trading_date
 from domain.trading import (
     LOOK_AGAIN,
     LOOKS_TO_PROVE,
+    PERSON_AFTER,
     BrokerStatus,
     Exchange,
     Side,
@@ -86,11 +87,15 @@ class ExitActivities(ExitPort):
         row = await self._row(command.order_id)
         if row["status"] not in (X.PLACING, X.UNPROTECTED):
             return trading_exits.standing(row)
+        if row["status"] == X.UNPROTECTED and row["reason_code"] == exits.TRIGGER_UNKNOWN:
+            return await self._find_at_last(row, command)
         held = _held(row)
         if held <= 0 or row["blocked"] or row["closed"]:
             return await self._move(
                 row, X.CANCELLED, reason="position_closed" if held <= 0 else "account_blocked"
             )
+        if row["status"] == X.UNPROTECTED and row["reason_code"] == exits.FIRED_UNREAD:
+            return _paused(row, LONGEST_PAUSE_SECONDS)
         counter = await self._counter(command)
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
@@ -158,27 +163,58 @@ class ExitActivities(ExitPort):
         if row["status"] != X.SENDING:
             return trading_exits.standing(row)
         counter = await self._counter(command)
+        overdue = row["age"] >= PERSON_AFTER
+        if counter is None:
+            return await self._unknown(row) if overdue else _paused(row, NO_SESSION_SECONDS)
+        try:
+            found = await self._found(row, counter)
+        except Rejected as refused:
+            return await self._without(row, counter, refused)
+        if found is not None:
+            return await self._move(row, X.ACTIVE, trigger_id=found.trigger_id)
+        if row["same_server"] and row["unlocked"] and await self._proven(row):
+            return await self._move(row, X.PLACING)
+        return await self._unknown(row) if overdue else _paused(row, LOOK_AGAIN.total_seconds())
+
+    async def _unknown(self, row: dict[str, Any]) -> ExitStanding:
+        """Its sender holds on for too long; or nobody can tell, since Postgres has started anew or there is
+        no session."""
+        pause = exits.TRY_AGAIN.total_seconds()
+        return await self._move(row, X.UNPROTECTED, reason=exits.TRIGGER_UNKNOWN, pause=pause)
+
+    async def _find_at_last(self, row: dict[str, Any], command: WorkExit) -> ExitStanding:
+        """A later book decides about a trigger that nobody knew of in time: nothing is placed beside it."""
+        if row["closed"]:
+            return await self._move(row, X.CANCELLED, reason="account_closed")
+        counter = await self._counter(command)
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
         try:
-            book = await self._brokers.call(counter.session, Bucket.READ, counter.triggers.book())
+            found = await self._found(row, counter)
         except Rejected as refused:
             return await self._without(row, counter, refused)
+        if found is not None:
+            return await self._move(row, X.ACTIVE, trigger_id=found.trigger_id)
+        if row["unlocked"] and await self._proven(row):
+            return await self._move(row, X.PLACING)
+        return _paused(row, NO_SESSION_SECONDS)
+
+    async def _found(self, row: dict[str, Any], counter: Counter) -> BrokerTrigger | None:
+        """The trigger that was sent, if the broker's book has it."""
+        book = await self._brokers.call(counter.session, Bucket.READ, counter.triggers.book())
         pair = await self._legs(row)
         async with self._database.reading() as connection:
             claimed = await trading_exits.claimed(connection, row["account_id"])
-        found = next(
+        return next(
             (each for each in book.value if _is(each, row, pair) and each.trigger_id not in claimed), None
         )
-        if found is not None:
-            return await self._move(row, X.ACTIVE, trigger_id=found.trigger_id)
-        looks = 0
-        if counts_as_look(row["age"]):
-            async with self._database.reading() as connection:
-                looks = await trading_exits.looked(connection, row["order_id"])
-        if row["sender_gone"] and looks >= LOOKS_TO_PROVE:
-            return await self._move(row, X.PLACING)
-        return _paused(row, LOOK_AGAIN.total_seconds())
+
+    async def _proven(self, row: dict[str, Any]) -> bool:
+        """Whether the book has been without the trigger often enough."""
+        if not counts_as_look(row["age"]):
+            return False
+        async with self._database.reading() as connection:
+            return await trading_exits.looked(connection, row["order_id"]) >= LOOKS_TO_PROVE
 
     async def _look(self, command: WorkExit) -> ExitStanding:
         row = await self._row(command.order_id)
@@ -208,24 +244,31 @@ class ExitActivities(ExitPort):
             await self._tell(row)
             if shown.fired is None:
                 return await self._unprotected(row, "fired_order_refused")
-            return await self._move(row, X.TRIGGERED, broker_order_id=shown.fired)
+            day = trading_date(book.at)
+            return await self._move(row, X.TRIGGERED, broker_order_id=shown.fired, day=day)
         if status in ("deleted", "cancelled"):
             return await self._move(row, X.CANCELLED, reason="taken_back")
         if status != "active":
             return await self._move(row, X.PLACING, reason=f"trigger_{status}")
         held = _held(row)
-        if held >= row["quantity"]:
+        if held >= row["quantity"] and not row["blocked"]:
             return _paused(row, _until_open(row, book.at))
         # The position was closed otherwise, or a part of it: no trigger may sell what is not held.
         await self._brokers.call(counter.session, Bucket.READ, counter.triggers.drop(row["trigger_id"]))
-        if held <= 0:
-            return await self._move(row, X.CANCELLED, reason="position_closed")
+        if held <= 0 or row["blocked"]:
+            reason = "position_closed" if held <= 0 else "account_blocked"
+            return await self._move(row, X.CANCELLED, reason=reason)
         return await self._move(row, X.PLACING, reason="position_smaller")
 
     async def _fired(self, row: dict[str, Any], counter: Counter) -> ExitStanding:
         """The order that the trigger fired: only its fill is one."""
         asked = counter.session.broker.order(row["broker_order_id"])
-        order = (await self._brokers.call(counter.session, Bucket.READ, asked)).value
+        try:
+            order = (await self._brokers.call(counter.session, Bucket.READ, asked)).value
+        except Rejected as refused:
+            if refused.code == "session_expired" or not await self._day_is_over(row, counter):
+                raise
+            return await self._move(row, X.UNPROTECTED, reason=exits.FIRED_UNREAD)
         await self._tell(row)
         if order.status is BrokerStatus.COMPLETE:
             return await self._move(row, X.FILLED, filled=order.filled_quantity)
@@ -235,6 +278,12 @@ class ExitActivities(ExitPort):
                 row, X.PLACING, reason=order.reason_code or "fired_order_failed", filled=order.filled_quantity
             )
         return _paused(row, 0.0)
+
+    async def _day_is_over(self, row: dict[str, Any], counter: Counter) -> bool:
+        """Whether the book is one of a later day, which shows no order of the day of this one."""
+        book = await self._brokers.call(counter.session, Bucket.READ, counter.session.broker.book())
+        shown = any(order.broker_order_id == row["broker_order_id"] for order in book.value)
+        return not shown and trading_date(book.at) > row["sent_on"]
 
     async def _counter(self, command: WorkExit) -> Counter | None:
         session = await self._brokers.session(command.account_id)

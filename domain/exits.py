@@ -22,7 +22,9 @@ class ExitStatus(StrEnum):
     TRIGGERED = "triggered"
     """A level was touched and an order is at the exchange; it may still fail."""
     UNPROTECTED = "unprotected"
-    """The broker would not take it, or what it fired failed: the customer is told, and it is tried again."""
+    """The broker would not take it, or what it fired failed: the customer is told, and it is tried again.
+    So it is where nobody knows what became of it, and then only once the broker's book proves that nothing
+    stands there (`TRIGGER_UNKNOWN`), or not at all (`FIRED_UNREAD`)."""
     FILLED = "filled"
     CANCELLED = "cancelled"
     """The position was closed otherwise, or the customer took the trigger away."""
@@ -35,13 +37,19 @@ EXIT_NEXT: dict[ExitStatus, frozenset[ExitStatus]] = {
     X.SENDING: frozenset({X.ACTIVE, X.PLACING, X.UNPROTECTED}),
     X.ACTIVE: frozenset({X.TRIGGERED, X.PLACING, X.UNPROTECTED, X.CANCELLED, X.FILLED}),
     X.TRIGGERED: frozenset({X.FILLED, X.PLACING, X.UNPROTECTED, X.CANCELLED}),
-    X.UNPROTECTED: frozenset({X.PLACING, X.CANCELLED}),
+    X.UNPROTECTED: frozenset({X.PLACING, X.ACTIVE, X.CANCELLED}),
     X.FILLED: frozenset(),
     X.CANCELLED: frozenset(),
 }
 """Every step that exists; held by `store/trading_exits.py`."""
 
 EXIT_FIRST = (X.PLACING,)
+
+TRIGGER_UNKNOWN = "trigger_unknown"
+"""Why unprotected: sent without an answer, and the book has not shown what became of it in time."""
+FIRED_UNREAD = "fired_order_unread"
+"""Why unprotected: the day of the order that was fired is over and nobody has read how it ended. Another
+trigger might sell what is sold already, so the rest is for a person."""
 
 STOP_SLACK = Decimal("0.01")
 """How far beyond the stop its limit lies, so that it fills in a market that runs away (own rule, 2026)."""

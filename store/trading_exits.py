@@ -1,6 +1,6 @@
 """Target and stop of signal orders: each step a compare-and-set, and told in the same transaction."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain.exits import EXIT_FIRST, EXIT_NEXT, ExitStatus
@@ -32,8 +32,8 @@ async def open_exit(
 
 async def read(connection: Connection, order_id: str) -> dict[str, Any]:
     """The row, with what is held now in its instrument (signed), what earlier exits are to close of that,
-    whether its account is blocked or closed, and whether whoever last sent for it is surely gone (see
-    `store.trading_attempts`)."""
+    whether its account is blocked or closed; whoever last sent for it is surely gone if its lock is free on
+    the `same_server` start (see `store.trading_attempts`)."""
     cursor = await connection.execute(
         """SELECT e.*, coalesce(p.quantity, 0) AS held,
                   coalesce((SELECT sum(x.quantity) FROM trading.exits x WHERE x.account_id = e.account_id
@@ -44,8 +44,8 @@ async def read(connection: Connection, order_id: str) -> dict[str, Any]:
                   a.blocked_by IS NOT NULL AS blocked,
                   a.status = 'closed' AS closed, a.broker,
                   coalesce(clock_timestamp() - e.sending_at, interval '0') AS age,
-                  coalesce(e.server_started_at = pg_postmaster_start_time(), true)
-                  AND pg_try_advisory_xact_lock(hashtextextended('exit:' || e.order_id, 0)) AS sender_gone
+                  coalesce(e.server_started_at = pg_postmaster_start_time(), true) AS same_server,
+                  pg_try_advisory_xact_lock(hashtextextended('exit:' || e.order_id, 0)) AS unlocked
            FROM trading.exits e JOIN trading.accounts a USING (account_id)
            LEFT JOIN trading.positions p ON p.account_id = e.account_id AND p.exchange = e.exchange
                 AND p.symbol = e.symbol AND p.product = e.product
@@ -60,16 +60,30 @@ async def read(connection: Connection, order_id: str) -> dict[str, Any]:
 
 async def begin(connection: Connection, order_id: str, quantity: int, day: Any) -> bool:
     """From placing to sending, under the sender's lock, which the connection holds until `unlock` or its own
-    end. False where another step was faster."""
+    end. False where another step was faster, an earlier sender still holds the lock, or the account is
+    blocked or has no session. The account's row is locked for it: whoever blocks the account afterwards sees
+    what is on its way."""
     cursor = await connection.execute(
-        """UPDATE trading.exits SET status = 'sending', quantity = %s, sending_at = clock_timestamp(),
+        "SELECT pg_try_advisory_lock(hashtextextended('exit:' || %s, 0)) AS locked", (order_id,)
+    )
+    row = await cursor.fetchone()
+    if row is None or not row["locked"]:
+        return False
+    cursor = await connection.execute(
+        """UPDATE trading.exits e SET status = 'sending', quantity = %s, sending_at = clock_timestamp(),
                sent_on = %s, server_started_at = pg_postmaster_start_time(), looks = 0,
                broker_order_id = NULL, reason_code = NULL, version = version + 1
            WHERE order_id = %s AND status = ANY(%s)
-           RETURNING pg_try_advisory_lock(hashtextextended('exit:' || order_id, 0)) AS locked""",
+             AND EXISTS (SELECT 1 FROM trading.accounts a
+                         WHERE a.account_id = e.account_id AND a.blocked_by IS NULL
+                           AND a.status = 'connected' FOR SHARE)
+           RETURNING order_id""",
         (quantity, day, order_id, sources(EXIT_NEXT, ExitStatus.SENDING)),
     )
-    return await cursor.fetchone() is not None
+    begun = await cursor.fetchone() is not None
+    if not begun:
+        await unlock(connection, order_id)
+    return begun
 
 
 async def unlock(connection: Connection, order_id: str) -> None:
@@ -86,8 +100,10 @@ async def move(
     trigger_id: str | None = None,
     broker_order_id: str | None = None,
     filled: int | None = None,
+    day: date | None = None,
 ) -> ExitStanding:
-    """Goes on, if it may from where it stands; late news changes nothing. `placing` counts a new attempt."""
+    """Goes on, if it may from where it stands; late news changes nothing. `placing` counts a new attempt;
+    `day`: the broker's, on which what was fired went to the exchange."""
     cursor = await connection.execute(
         """UPDATE trading.exits SET status = %(to)s, reason_code = %(reason)s,
                attempt = attempt + (%(to)s = 'placing')::integer,
@@ -95,6 +111,7 @@ async def move(
                known_triggers = known_triggers || array_remove(ARRAY[%(trigger)s::text], NULL),
                broker_order_id = coalesce(%(broker)s, broker_order_id),
                filled_quantity = coalesce(%(filled)s, filled_quantity),
+               sent_on = coalesce(%(day)s, sent_on),
                changed_at = %(now)s, version = version + 1
            WHERE order_id = %(order)s AND status = ANY(%(before)s) RETURNING *""",
         {
@@ -104,6 +121,7 @@ async def move(
             "trigger": trigger_id,
             "broker": broker_order_id,
             "filled": filled,
+            "day": day,
             "now": now,
             "before": sources(EXIT_NEXT, to),
         },

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from domain.broker_accounts import KILL_SWITCH_NEXT, KillSwitchStatus
 from domain.broker_day import Place
-from domain.exits import ExitStatus
+from domain.exits import TRIGGER_UNKNOWN, ExitStatus
 from domain.moves import sources
 from domain.trading import TERMINAL, Product
 from models.messages.broker_accounts import BlockAccount, KillSwitchReport, LiftBlock
@@ -127,8 +127,9 @@ async def live_orders(connection: Connection, account_id: str, kill_switch_id: s
 async def leaving_triggers(connection: Connection, account_id: str) -> list[str]:
     """Exits whose trigger may be on its way to the broker: their orders' ids."""
     cursor = await connection.execute(
-        "SELECT order_id FROM trading.exits WHERE account_id = %s AND status = %s ORDER BY order_id",
-        (account_id, ExitStatus.SENDING),
+        """SELECT order_id FROM trading.exits
+           WHERE account_id = %s AND (status = %s OR (status = %s AND reason_code = %s)) ORDER BY order_id""",
+        (account_id, ExitStatus.SENDING, ExitStatus.UNPROTECTED, TRIGGER_UNKNOWN),
     )
     return [row["order_id"] for row in await cursor.fetchall()]
 

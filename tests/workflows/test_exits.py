@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.identifiers import Prefix, mint
@@ -175,3 +176,74 @@ async def test_what_the_broker_refuses_is_told_and_tried_again(floor: Floor) -> 
         "SELECT body FROM audit.outbox WHERE type = 'exit.unprotected' AND key = %s", trader.user_id
     )
     assert json.dumps(events[0]["body"]).count(answer["order_id"]) == 1
+
+
+async def test_a_trigger_of_a_blocked_account_is_taken_back(floor: Floor) -> None:
+    trader = await floor.trader()
+    order_id = await acted(floor, trader)
+    row = await exit_is(floor, order_id, "active")
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE trading.accounts SET blocked_by = 'kil_test' WHERE account_id = %s", (trader.account_id,)
+        )
+    ended = await exit_is(floor, order_id, "cancelled")
+    assert ended["reason_code"] == "account_blocked"
+    answer = await floor.http.get("/_control/journal", params={"target": "kite"})
+    dropped = [item for item in answer.json()["items"] if item["path"] == f"{TRIGGERS}/{row['trigger_id']}"]
+    assert [item["method"] for item in dropped if item["effect"]] == ["DELETE"]
+
+
+async def test_a_trigger_whose_sender_nobody_can_vouch_for_is_told_and_decided_by_a_later_book(
+    floor: Floor,
+) -> None:
+    """Postgres has started anew since it was sent: a free lock proves nothing any more."""
+    trader = await floor.trader()
+    await floor.fault(TRIGGERS, "timeout_before", seconds=0.1)
+    order_id = await acted(floor, trader)
+    await exit_is(floor, order_id, "sending")
+    async with floor.database.transaction() as connection:
+        await connection.execute(
+            """UPDATE trading.exits SET server_started_at = server_started_at - interval '1 hour',
+                   sending_at = sending_at - interval '2 minutes' WHERE order_id = %s""",
+            (order_id,),
+        )
+    told = await exit_is(floor, order_id, "unprotected")
+    assert told["reason_code"] == "trigger_unknown"
+    assert await triggers(floor, trader) == []
+    handle = floor.client.get_workflow_handle(f"exit:{order_id}")
+    skipper = TimeSkipper(floor.client)
+
+    async def placed() -> bool:
+        await skipper.fast_forward(handle, timedelta(minutes=6))
+        return bool(await triggers(floor, trader))
+
+    await eventually(placed, "the trigger to be placed anew")
+    assert (await exit_is(floor, order_id, "active"))["attempt"] == 2
+
+
+async def test_a_fired_order_whose_end_nobody_read_on_its_day_waits_for_a_person(floor: Floor) -> None:
+    trader = await floor.trader()
+    order_id = await acted(floor, trader)
+    await exit_is(floor, order_id, "active")
+    await floor.market("TCS", manual=True)
+    await floor.market("TCS", price=3000)
+    row = await exit_is(floor, order_id, "triggered")
+    adopted = await eventually(lambda: fired(floor, row["broker_order_id"]), "the fired order to be taken up")
+    await floor.handle(adopted[0]["order_id"]).terminate()
+    await floor.clock("2026-11-25T10:00:00+05:30")
+    try:
+        await floor.begin(trader.user_id, account_id=trader.account_id)
+        await floor.complete(trader.account_id, trader.broker_user)
+        handle = floor.client.get_workflow_handle(f"exit:{order_id}")
+        skipper = TimeSkipper(floor.client)
+
+        async def told() -> dict[str, Any] | None:
+            await skipper.fast_forward(handle, timedelta(minutes=2))
+            rows = await floor.rows("SELECT * FROM trading.exits WHERE order_id = %s", order_id)
+            return rows[0] if rows[0]["status"] != "triggered" else None
+
+        ended = await eventually(told, "the exit to hear that the day is over")
+    finally:
+        await floor.clock()
+    assert (ended["status"], ended["reason_code"]) == ("unprotected", "fired_order_unread")
+    assert len(await triggers(floor, trader)) == 1
