@@ -46,9 +46,13 @@ async def due(connection: Connection, day: date, after: str | None, limit: int) 
 
 
 async def matters(connection: Connection, account_id: str, day: date) -> bool:
-    """Whether the record has anything of that day to hold against the broker's book."""
+    """Whether the record has anything of that day to hold against the broker's book: held at its end, traded
+    or sent on it."""
     cursor = await connection.execute(
-        """SELECT EXISTS (SELECT FROM trading.positions WHERE account_id = %(account)s AND quantity <> 0)
+        """SELECT EXISTS (SELECT FROM trading.trades WHERE account_id = %(account)s AND trading_day <= %(day)s
+                          GROUP BY exchange, symbol, product
+                          HAVING sum(CASE side WHEN 'BUY' THEN quantity ELSE -quantity END) <> 0
+                              OR bool_or(trading_day = %(day)s))
                OR EXISTS (SELECT FROM trading.orders o JOIN trading.order_attempts t USING (order_id)
                           WHERE o.account_id = %(account)s AND t.sent_on = %(day)s) AS matters""",
         {"account": account_id, "day": day},
@@ -205,20 +209,17 @@ async def settle(
 
 
 async def keep(connection: Connection, account_id: str, day: date, shown: Shown) -> None:
-    """Prices, holdings and charges as the broker gave them last; the day's row stands already."""
+    """Prices, holdings and charges as the broker gave them last; the day's row stands already. Of shares that
+    are held and were not traded that day it keeps the day's price too, as a position of none."""
     await connection.execute(
         "DELETE FROM trading.day_positions WHERE account_id = %s AND day = %s", (account_id, day)
     )
     for position in shown.positions:
-        await connection.execute(
-            """INSERT INTO trading.day_positions
-                   (account_id, day, exchange, symbol, product, quantity, average_price, last_price)
-               VALUES (%(account)s, %(day)s, %(exchange)s, %(symbol)s, %(product)s, %(quantity)s,
-                   %(average_price)s, %(last_price)s)""",
-            {"account": account_id, "day": day, **position.model_dump()},
-        )
+        await connection.execute(PRICED, {"account": account_id, "day": day, **position.model_dump()})
     await connection.execute("DELETE FROM trading.holdings WHERE account_id = %s", (account_id,))
     for holding in shown.holdings:
+        priced = {"account": account_id, "day": day, **holding.model_dump(), "quantity": 0}
+        await connection.execute(PRICED, priced)
         await connection.execute(
             """INSERT INTO trading.holdings (account_id, exchange, symbol, product, isin, quantity, unsettled,
                    average_price, last_price, read_at)
@@ -230,6 +231,14 @@ async def keep(connection: Connection, account_id: str, day: date, shown: Shown)
         values = {**_names(executed), **charge.model_dump(), "account": account_id, "day": day}
         await connection.execute(CHARGED, values)
 
+
+PRICED = """
+INSERT INTO trading.day_positions (account_id, day, exchange, symbol, product, quantity, average_price,
+    last_price)
+VALUES (%(account)s, %(day)s, %(exchange)s, %(symbol)s, %(product)s, %(quantity)s, %(average_price)s,
+    %(last_price)s)
+ON CONFLICT (account_id, day, exchange, symbol, product) DO NOTHING
+"""
 
 CHARGED = """
 INSERT INTO trading.charges (account_id, day, broker_order_id, exchange, symbol, product, quantity, brokerage,

@@ -1,11 +1,12 @@
 """What a customer reads of a day and of holdings: from our events, with the broker's prices and charges."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from domain.positions import Trade
+from domain.positions import Position, Trade
 from domain.statements import DatedTrade, Line, line_of
 from domain.trading import Side
 from store import broker_breaks, broker_days
@@ -27,7 +28,8 @@ async def holdings(connection: Connection, user_id: str) -> list[dict[str, Any]]
 
 async def statement(connection: Connection, account_id: str, day: date) -> dict[str, Any]:
     """The account's day: `positions`, `trades`, `charges`, `totals`, `breaks`, and how the comparison with
-    the broker stands (`status` None: it was never compared). Decimal prices, paise."""
+    the broker stands (`status` None: it was never compared). Decimal prices, paise; `unrealised` None where
+    nobody gave a price of that day for what is held, and so in all."""
     trades = await _trades(connection, account_id, day)
     charges = await _charges(connection, account_id, day)
     prices = await _prices(connection, account_id, day)
@@ -51,7 +53,7 @@ async def statement(connection: Connection, account_id: str, day: date) -> dict[
         "charges": list(charges.values()),
         "totals": {
             "realised": realised,
-            "unrealised": sum(line["unrealised"] for line in shown),
+            "unrealised": _whole(line["unrealised"] for line in shown),
             "charges": costs,
             "net": realised - costs["total"] if costs else None,
         },
@@ -124,9 +126,21 @@ def _line(
         "average_price": held.average_price,
         "last_price": known,
         "realised": line.realised,
-        "unrealised": held.unrealised(known) if held.quantity and known is not None else 0,
+        "unrealised": _unrealised(held, known),
         "charges": costs["total"] if costs else None,
     }
+
+
+def _unrealised(held: Position, known: Decimal | None) -> int | None:
+    if not held.quantity:
+        return 0
+    return held.unrealised(known) if known is not None else None
+
+
+def _whole(figures: Iterable[int | None]) -> int | None:
+    """The sum; None where a part of it is not known."""
+    known = list(figures)
+    return None if None in known else sum(each for each in known if each is not None)
 
 
 def _costs(of_day: list[dict[str, Any]], charges: dict[str, dict[str, Any]]) -> dict[str, int] | None:
