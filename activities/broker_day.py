@@ -21,7 +21,7 @@ from domain.broker_day import (
     differences,
 )
 from domain.errors import Rejected
-from domain.market_calendar import trading_date
+from domain.market_calendar import INDIA_2026, trading_date
 from models.messages.broker_days import (
     Charge,
     CompareDay,
@@ -212,7 +212,11 @@ class BrokerDayActivities(BrokerDayPort):
             if row is not None and row["status"] != DayStatus.WAITING:
                 return DayCompared(account_id=account, day=day, status=row["status"], version=row["version"])
             unread = []
-            if await broker_days.matters(connection, account, day):
+            matters = INDIA_2026.is_trading_day(day) and await broker_days.matters(connection, account, day)
+            if row is None and not matters:
+                # Asked for by hand: a day of which nothing is left to be read, and of which we have nothing.
+                return self._not_read(command, DAY_OVER)
+            if matters:
                 unread.append(Difference(BreakKind.DAY_UNREAD, day.isoformat(), "unread", "unread"))
             version = await broker_days.settle(connection, account, day, DayStatus.UNREAD)
             breaks = await broker_breaks.open_each(connection, account, day, unread, command.as_of)

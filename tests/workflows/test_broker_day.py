@@ -322,6 +322,16 @@ async def test_a_day_that_nobody_signed_in_for_is_unread_and_a_person_is_asked(f
     assert (await statement(floor, trader, today))["status"] == "resolved"
 
 
+async def test_a_past_day_of_which_the_record_has_nothing_is_no_work_for_a_person(floor: Floor) -> None:
+    """Whoever asks for it by hand: what is held was bought later."""
+    trader = await floor.trader()
+    await filled(floor, trader, product="MIS")
+    result = await (await began(floor, trader, date(2026, 11, 20))).result()
+    assert (result.status, result.reason_code, result.breaks) == (None, "day_over", [])
+    query = "SELECT * FROM trading.broker_days WHERE account_id = %s"
+    assert await floor.rows(query, trader.account_id) == []
+
+
 async def test_a_waiting_day_goes_on_when_the_customer_signs_in(floor: Floor) -> None:
     now = datetime.now(UTC)
     await floor.clock(now.isoformat())
