@@ -8,14 +8,16 @@ from activities.brokers import Brokers, Session
 from activities.pacing import Bucket
 from domain.errors import Rejected, Unavailable
 from domain.market_calendar import INDIA_2026, trading_date
+from domain.order_day import last_day
 from domain.slices import ENDED, Leg, LegStatus, together
-from domain.trading import BrokerStatus, status_of
+from domain.trading import BrokerStatus, OrderStatus, status_of
 from models.messages.trading import BookReading, BrokerOrder, BrokerTrade, ReadOrder
 from providers.broker import Reading
 from store import trading, trading_legs, trading_positions
 from store.database import Connection, Database
 from store.trading import Stored
 
+GONE = "day_not_read"
 OVER = (BrokerStatus.COMPLETE, BrokerStatus.CANCELLED, BrokerStatus.REJECTED)
 
 
@@ -30,7 +32,7 @@ class OrderReading:
         """The order's state and trades; raises Unavailable until both agree."""
         session = await self._brokers.session(command.account_id)
         if session is None:
-            return await self._unread(command.order_id)
+            return await self._unread(command)
         try:
             if command.legs > 1:
                 return await self._read_slices(command, session)
@@ -39,11 +41,16 @@ class OrderReading:
             if refused.code != "session_expired":
                 raise Unavailable("broker_order_not_shown") from None
             await self._brokers.lost(session)
-            return await self._unread(command.order_id)
+            return await self._unread(command)
 
     async def _read_one(self, command: ReadOrder, session: Session) -> BookReading:
         asked = session.broker.order(command.broker_order_id)
-        order = await self._brokers.call(session, Bucket.READ, asked)
+        try:
+            order = await self._brokers.call(session, Bucket.READ, asked)
+        except Rejected as refused:
+            if refused.code == "session_expired":
+                raise
+            return await self._not_shown(command, session)
         found = order.value
         trades = await self._trades(session, found) if found.filled_quantity else []
         status = status_of(
@@ -55,7 +62,20 @@ class OrderReading:
         async with self._database.transaction() as connection:
             await _add(connection, command, trades)
             stored = await trading.take_reading(connection, command.order_id, found, status, _now())
-        return _reading(stored)
+        return _reading(command, stored)
+
+    async def _not_shown(self, command: ReadOrder, session: Session) -> BookReading:
+        """The broker knows no such order: not yet, or its book has gone on to another day."""
+        book = await self._brokers.call(session, Bucket.READ, session.broker.book())
+        shown = any(each.broker_order_id == command.broker_order_id for each in book.value)
+        async with self._database.transaction() as connection:
+            if not shown and await _day_gone(connection, command.order_id, book.at):
+                stored = await trading.advance(
+                    connection, command.order_id, OrderStatus.NEEDS_PERSON, reason=GONE, now=_now()
+                )
+            else:
+                stored = await trading.present(connection, command.order_id)
+        return _reading(command, stored)
 
     async def _read_slices(self, command: ReadOrder, session: Session) -> BookReading:
         """One reading of the book for all of them; trades of those that were filled since."""
@@ -81,7 +101,11 @@ class OrderReading:
         day_over: bool,
     ) -> BookReading:
         whole = together(legs, cancel_wanted=command.cancel_wanted, day_over=day_over)
+        shown = {order.broker_order_id for order in book.value}
+        hidden = any(leg.status not in ENDED and leg.broker_order_id not in shown for leg in legs)
         async with self._database.transaction() as connection:
+            if hidden and not command.sending and await _day_gone(connection, command.order_id, book.at):
+                whole = replace(whole, status=OrderStatus.NEEDS_PERSON, reason=GONE)
             await _add(connection, command, trades)
             for leg in legs:
                 if leg.broker_order_id is not None:
@@ -106,7 +130,7 @@ class OrderReading:
             )
             status = stored.status if command.sending else whole.status
             stored = await trading.take_reading(connection, command.order_id, found, status, _now())
-        return _reading(stored)
+        return _reading(command, stored)
 
     async def _trades(self, session: Session, found: BrokerOrder) -> list[BrokerTrade]:
         """Raises Unavailable while the trades of an order that is over are not all shown."""
@@ -116,12 +140,18 @@ class OrderReading:
             raise Unavailable("trades_behind")
         return trades
 
-    async def _unread(self, order_id: str) -> BookReading:
+    async def _unread(self, command: ReadOrder) -> BookReading:
         async with self._database.reading() as connection:
-            stored = await trading.read(connection, order_id)
+            stored = await trading.read(connection, command.order_id)
         if stored is None:
             raise Rejected("not_found")
-        return _reading(stored).model_copy(update={"session_lost": True})
+        return _reading(command, stored).model_copy(update={"session_lost": True})
+
+
+async def _day_gone(connection: Connection, order_id: str, now: datetime) -> bool:
+    """Whether the broker's book has gone on from the last day on which it shows the order."""
+    sent_on, variety = await trading.sent_on(connection, order_id)
+    return trading_date(now) > last_day(INDIA_2026, variety, sent_on)
 
 
 async def _add(connection: Connection, command: ReadOrder, trades: Sequence[BrokerTrade]) -> None:
@@ -149,13 +179,14 @@ def _day_over(command: ReadOrder, found: BrokerOrder, now: datetime) -> bool:
     return INDIA_2026.is_over(command.exchange, trading_date(moment), moment)
 
 
-def _reading(stored: Stored) -> BookReading:
+def _reading(command: ReadOrder, stored: Stored) -> BookReading:
     return BookReading(
         status=stored.status,
         reason_code=stored.reason_code,
         filled_quantity=stored.filled_quantity,
         average_price=stored.average_price,
         version=stored.version,
+        gone=stored.status is OrderStatus.NEEDS_PERSON and not command.sending,
     )
 
 

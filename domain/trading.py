@@ -94,10 +94,11 @@ _STEPS: dict[OrderStatus, frozenset[OrderStatus]] = {
     S.SUBMITTING: _SHOWN | {S.UNKNOWN, S.NEEDS_PERSON},
     S.UNKNOWN: _SHOWN | _BEFORE,
     S.NEEDS_PERSON: _SHOWN | _BEFORE,
-    S.TRIGGER_PENDING: _SHOWN,
-    S.OPEN: _SHOWN,
-    S.PARTIALLY_FILLED: _SHOWN - {S.TRIGGER_PENDING, S.OPEN},
-    S.CANCEL_PENDING: _SHOWN,
+    # Its day is over and the book was not read in it: how it ended nobody can look up any more.
+    S.TRIGGER_PENDING: _SHOWN | {S.NEEDS_PERSON},
+    S.OPEN: _SHOWN | {S.NEEDS_PERSON},
+    S.PARTIALLY_FILLED: (_SHOWN | {S.NEEDS_PERSON}) - {S.TRIGGER_PENDING, S.OPEN},
+    S.CANCEL_PENDING: _SHOWN | {S.NEEDS_PERSON},
     **{status: frozenset() for status in TERMINAL},
 }
 NEXT = {status: following - {status} for status, following in _STEPS.items()}

@@ -1,13 +1,13 @@
 """Orders and their events: what a customer sees, and what stands before an order leaves."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.errors import Rejected
 from domain.moves import begun, sources
-from domain.trading import FIRST, NEXT, TERMINAL, OrderStatus
+from domain.trading import FIRST, NEXT, TERMINAL, OrderStatus, Variety
 from models.messages.trading import BrokerOrder, OrderInput, OrderTerms
 from store.changes import CHANNEL, touch
 from store.database import Connection
@@ -221,6 +221,21 @@ async def modified(
         "INSERT INTO trading.order_events (order_id, type, at) VALUES (%s, 'modified', %s)", (order_id, now)
     )
     await touch(connection, order_id)
+
+
+async def sent_on(connection: Connection, order_id: str) -> tuple[date, Variety]:
+    """The trading day on which something of the order left last (one made elsewhere: on which it was found),
+    and its variety."""
+    cursor = await connection.execute(
+        """SELECT variety, coalesce(max(a.sent_on), (o.made_at AT TIME ZONE 'Asia/Kolkata')::date) AS day
+           FROM trading.orders o LEFT JOIN trading.order_attempts a USING (order_id)
+           WHERE order_id = %s GROUP BY o.order_id""",
+        (order_id,),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise LookupError(order_id)
+    return row["day"], Variety(row["variety"])
 
 
 async def by_broker_order(connection: Connection, account_id: str, broker_order_id: str) -> str | None:

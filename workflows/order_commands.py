@@ -129,6 +129,9 @@ class OrderCommands:
     async def resolve(self, command: Resolve) -> OrderView:
         """A member of staff settles what nobody could find out. Refused where the broker's book or our record
         says otherwise: then it can be decided again."""
+        # The record says `needs_person` a moment before this run hears it.
+        await until(lambda: self._at.status is S.NEEDS_PERSON, ANSWER_WITHIN)
+        self._must_await(command)
         self._resolution, self._contradiction = command, None
         await until(lambda: self._resolution is not command, ANSWER_WITHIN)
         if self._resolution is not command and self._contradiction is not None:
@@ -138,9 +141,20 @@ class OrderCommands:
     @resolve.validator
     def _may_resolve(self, command: Resolve) -> None:
         decider(command.assertion, self._order.assertion_public_key, STAFF_ACTION, STAFF)
-        if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
+        if self._over or self._resolution is not None:
             raise refuse("not_awaiting_person")
         if (command.decision is PersonDecision.FOUND) != bool(command.broker_order_id):
+            raise refuse("invalid")
+        if (command.decision is PersonDecision.ENDED) != (command.filled_quantity is not None):
+            raise refuse("invalid")
+        if bool(command.filled_quantity) != (command.average_price is not None):
+            raise refuse("invalid")
+
+    def _must_await(self, command: Resolve) -> None:
+        """Of one whose day at the broker is over only the end is left to say; of others what became of it."""
+        if self._at.status is not S.NEEDS_PERSON or self._resolution is not None:
+            raise refuse("not_awaiting_person")
+        if (command.decision is PersonDecision.ENDED) != self._at.gone:
             raise refuse("invalid")
 
     @workflow.signal(name="broker_event")

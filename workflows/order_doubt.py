@@ -88,6 +88,23 @@ class OrderInDoubt(OrderMoves):
         finally:
             self._resolution = None
 
+    async def _person_ends(self) -> None:
+        """Its day at the broker is over and nobody had a session to read it in: how it ended is on the
+        customer's contract note. Word from the broker has the book read once more."""
+        await self._person_speaks("how the order ended at the broker, whose book shows it no longer")
+        if (stated := self._resolution) is None:
+            return
+        try:
+            finding = await self._steps.settle(stated)
+        except ActivityError as error:
+            self._contradiction = outcome(error).code
+        else:
+            self._at.filled_quantity = stated.filled_quantity or 0
+            self._at.average_price = stated.average_price or self._at.average_price
+            self._reach(finding.status or self._at.status, finding.reason_code, finding.version)
+        finally:
+            self._resolution = None
+
     async def _person_speaks(self, what: str) -> None:
         """Waits for a member of staff, or for word from the broker."""
         show(attention=True)

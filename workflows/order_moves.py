@@ -63,6 +63,7 @@ class OrderMoves(OrderCommands):
     def _take(self, reading: BookReading) -> None:
         self._at.filled_quantity = reading.filled_quantity
         self._at.average_price = reading.average_price
+        self._at.gone = reading.gone
         self._reach(reading.status, reading.reason_code, reading.version)
 
     def _stands(self, status: OrderStatus, version: int, reason: str | None = None) -> None:

@@ -93,6 +93,9 @@ class OrderSteps:
             attempt=self._at.attempt,
             decision=resolution.decision,
             broker_order_id=resolution.broker_order_id,
+            filled_quantity=resolution.filled_quantity or 0,
+            average_price=resolution.average_price,
+            cancel_wanted=self._at.cancel_wanted,
             as_of=workflow.now(),
         )
         return await workflow.execute_activity_method(

@@ -171,6 +171,10 @@ class Order(OrderInDoubt):
             await self._do(change, done)
         await self._read()
         self._answer()
+        if self._at.gone and not self._changes:
+            await self._person_ends()
+            return
+        self._attended()
         if self._over or self._changes:
             return
         await self._leave_long_history()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,8 +45,12 @@ class PaidOut(Asked):
 
 
 class Settled(Asked):
-    decision: Literal["found", "absent"]
+    """`ended`, of an order whose day at the broker was not read: with its fill, by the contract note."""
+
+    decision: Literal["found", "absent", "ended"]
     broker_order_id: Word | None = None
+    filled_quantity: int | None = Field(default=None, ge=0)
+    average_price: Decimal | None = Field(default=None, gt=0)
 
 
 class SettledPayment(Noted):
@@ -160,6 +165,8 @@ ACTIONS: dict[tuple[Kind, str], Action] = {
             assertion=given.signed,
             decision=PersonDecision(body.decision),
             broker_order_id=body.broker_order_id,
+            filled_quantity=body.filled_quantity,
+            average_price=body.average_price,
         ),
     ),
     (Kind.BROKER_BREAK, "resolve"): Action(

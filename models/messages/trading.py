@@ -84,6 +84,8 @@ class OrderProgress(BaseModel):
     quiet_readings: int = 0
     told: bool = False
     """Whether the caller who placed it was answered."""
+    gone: bool = False
+    """Its day at the broker is over and was not read: a person says how it ended."""
 
 
 class OrderInput(BaseModel):
@@ -139,6 +141,8 @@ class PersonDecision(StrEnum):
 
     FOUND = "found"
     ABSENT = "absent"
+    ENDED = "ended"
+    """How an order ended that the broker's book shows no longer: with the fill that is stated."""
 
 
 class Resolve(BaseModel):
@@ -147,6 +151,9 @@ class Resolve(BaseModel):
     assertion: SignedAssertion
     decision: PersonDecision
     broker_order_id: str | None = None
+    filled_quantity: int | None = Field(default=None, ge=0)
+    average_price: Decimal | None = Field(default=None, gt=0)
+    """Of the whole fill, in rupees, as the contract note has it."""
 
 
 class OrderView(BaseModel):
@@ -245,6 +252,8 @@ class FindingKind(StrEnum):
     LOOK_AGAIN = "look_again"
     ASK_A_PERSON = "ask_a_person"
     NO_SESSION = "no_session"
+    ENDED = "ended"
+    """By a person's word, with the fill that was stated."""
 
 
 class Finding(BaseModel):
@@ -268,6 +277,9 @@ class SettleAttempt(BaseModel):
     attempt: int
     decision: PersonDecision
     broker_order_id: str | None = None
+    filled_quantity: int = 0
+    average_price: Decimal | None = None
+    cancel_wanted: bool = False
     as_of: AwareDatetime
 
 
@@ -294,6 +306,8 @@ class BookReading(BaseModel):
     average_price: Decimal = Decimal(0)
     version: int = 0
     session_lost: bool = False
+    gone: bool = False
+    """The broker's day of the order is over and its end was not read: a person is asked."""
 
 
 class CancelAtBroker(BaseModel):

@@ -1,4 +1,4 @@
-"""An order of which a person decides: held against the broker's book and our own row, and never a dead end."""
+"""An order that a person decides about: held against the broker's book and our own row, no dead end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.trading import OrderTerms
 from store import trading_attempts
+from tests.workflows.test_order_slices import FUTURE, rich, slices
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, lose_session, working
 from workers.parts import assemble
 
@@ -112,3 +113,54 @@ async def test_a_sender_that_came_back_knows_more_than_the_person(floor: Floor) 
         assert await said(floor, order_id, "absent") is None
         assert (await floor.reaches(order_id, "filled"))["broker_order_id"] == placed.value
     assert len(await floor.placed(order_id)) == 1
+
+
+@asynccontextmanager
+async def unread(floor: Floor, trader: Trader, order_id: str) -> AsyncIterator[None]:
+    """Nobody was signed in when the order's day ended; the customer is on the next trading day."""
+    await lose_session(floor, trader)
+    await floor.clock("2026-11-25T10:00:00+05:30")
+    try:
+        await floor.begin(trader.user_id, account_id=trader.account_id)
+        await floor.complete(trader.account_id, trader.broker_user)
+        await floor.reaches(order_id, "needs_person")
+        yield
+    finally:
+        await floor.clock()
+
+
+async def test_an_order_whose_end_was_not_read_on_its_day_ends_by_a_persons_word(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.market("SBIN", manual=True, price=880, close=880)
+    placed = await floor.place(trader, symbol="SBIN", price=Decimal(880))
+    row = await floor.reaches(placed["order_id"], "open")
+    order_id = row["order_id"]
+    await floor.fill(row["broker_order_id"], 3)
+    await floor.reaches(order_id, "partially_filled")
+    async with unread(floor, trader, order_id):
+        assert (await floor.order(order_id))["reason_code"] == "day_not_read"
+        assert await said(floor, order_id, "absent") == "invalid"
+        assert (await floor.update(order_id, "cancel")).refused is None
+        for quantity in (2, 11):
+            wrong = {"filled_quantity": quantity, "average_price": "879"}
+            assert await said(floor, order_id, "ended", **wrong) == "fill_impossible"
+        stated = {"filled_quantity": 7, "average_price": "879"}
+        assert await said(floor, order_id, "ended", **stated) is None
+        ended = await floor.reaches(order_id, "cancelled")
+    assert (ended["filled_quantity"], ended["average_price"], ended["reason_code"]) == (7, 879, "stated")
+    position = await floor.position(trader)
+    assert (position["quantity"], position["cost"]) == (7, 7 * 879_00)
+    assert (await floor.handle(order_id).result())["filled_quantity"] == 7
+    await floor.market("SBIN", manual=False)
+
+
+async def test_slices_whose_end_was_not_read_on_their_day_end_by_a_persons_word(floor: Floor) -> None:
+    trader = await rich(floor)
+    await floor.market("NIFTY26NOVFUT", manual=True)
+    order_id = (await floor.place(trader, **FUTURE))["order_id"]
+    await floor.reaches(order_id, "open")
+    async with unread(floor, trader, order_id):
+        assert await said(floor, order_id, "ended", filled_quantity=0) is None
+        await floor.reaches(order_id, "expired")
+    assert [status for _, status, _ in await slices(floor, order_id)] == ["cancelled"] * 3
+    await floor.market("NIFTY26NOVFUT", manual=False)
