@@ -97,15 +97,15 @@ class BankPayout:
                 self._unpayable, self._utr = outcome(error).code, None
         if self._status is RefundStatus.REJECTED:
             show(state=self._status, attention=False)
-            working("not paid back: a lost dispute has given the customer the money")
-            return
+            return self._done()
         known = workflow.info().typed_search_attributes.get(Attribute.REFERENCE.value) or []
         show(attention=False, reference=[*known, self._utr or ""])
-        self._done()
+        return self._done()
 
     def _done(self) -> None:
         show(state=self._status)
-        working("paid back")
+        lost = self._status is RefundStatus.REJECTED
+        working("not paid back: a lost dispute has given the customer the money" if lost else "paid back")
 
     async def _advance(
         self,

@@ -230,8 +230,7 @@ class RefundWorkflow(BankPayout):
     async def _forfeit(self) -> None:
         """The customer's bank gave the money back meanwhile: a refund would be the second one."""
         await self._advance(RefundStatus.REJECTED, failure_code="dispute_lost")
-        show(state=self._status)
-        working("not paid back: a lost dispute has given the customer the money")
+        self._done()
 
     async def _pay_by_bank(self) -> None:
         """The gateway cannot (most refuse after six months): finance pays and gives the UTR."""

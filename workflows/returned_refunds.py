@@ -4,12 +4,11 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import RefundStatus
-    from models.contracts.policies import READ_PROVIDER
-    from models.messages.billing import FindRefund, GatewayEvent, RefundState
+    from models.messages.billing import GatewayEvent, RefundState
     from models.messages.refunds import ReturnedInput
     from workflows.payouts import BankPayout
-    from workflows.ports.billing import RefundGatewayPort
-    from workflows.visible import show, working
+    from workflows.returning import Returning
+    from workflows.visible import show
 
 
 @workflow.defn(name="ReturnedRefund")
@@ -21,27 +20,23 @@ class ReturnedRefundWorkflow(BankPayout):
     def __init__(self, given: ReturnedInput) -> None:
         self._given: ReturnedInput = given
         self._status = RefundStatus.PROCESSED
+        self._returning = Returning(given.refund_id, given.gateway_payment_id, 0, "normal")
 
     @workflow.run
     async def run(self, given: ReturnedInput) -> RefundState:
         show(state=self._status, reference=[given.refund_id, given.payment_id, given.gateway_payment_id])
-        working("reading the refund at the gateway")
-        answer = await workflow.execute_activity_method(
-            RefundGatewayPort.find,
-            FindRefund(refund_id=given.refund_id, gateway_payment_id=given.gateway_payment_id),
-            summary=f"find {given.refund_id}",
-            **READ_PROVIDER.options(),
-        )
+        answer = await self._returning.answer("has the bank sent the money back?", workflow.now())
         if answer.refund is not None and answer.refund.status == "failed":
             await self._advance(
                 RefundStatus.MANUAL_PAYOUT, gateway=answer.refund, failure_code="returned_by_bank"
             )
-            if self._status is RefundStatus.MANUAL_PAYOUT:
-                await self._await_transfer()
+        if self._status is RefundStatus.MANUAL_PAYOUT:
+            await self._await_transfer()
         self._done()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._answer()
 
     @workflow.signal
     def gateway_event(self, _: GatewayEvent) -> None:
-        """The webhook that started this run, or one like it: the gateway is read at the start."""
+        """The webhook that started this run, or one like it: look at the gateway."""
+        self._returning.told = True

@@ -1,5 +1,6 @@
 """The irreversible call of a refund: sent once, looked for by our receipt, never just repeated."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,6 +103,30 @@ class Returning:
                 raise
             return None
 
+    async def answer(
+        self, what: str, since: datetime, enough: Callable[[FoundRefund], bool] = lambda _: True
+    ) -> FoundRefund:
+        """What the gateway says of our refund, as soon as it says `enough`; once the schedule of looks is
+        spent a person is told, and it is asked on."""
+        looks, due, asking = iter(LOOKS), workflow.now(), False
+        while (found := await self.look()) is None or not enough(found):
+            if workflow.now() >= due:
+                pause = next(looks, None)
+                asking, due = pause is None, workflow.now() + (pause or DAY)
+            if asking:
+                show(attention=True)
+            waiting(
+                f"the gateway's word: {what}",
+                since=since,
+                otherwise=f"it is asked again by {due.isoformat(timespec='seconds')}; nothing is sent before",
+                who="finance, with the gateway's support" if asking else "nobody needs to",
+                link=f"GET /v1/payments/refunds/{self.refund_id}",
+            )
+            await self.wait(due - workflow.now())
+        if asking:
+            show(attention=False)
+        return found
+
     async def wait(self, at_most: timedelta) -> None:
         """Until a webhook tells of the refund, at most so long."""
         try:
@@ -130,33 +155,16 @@ class Returning:
         uncertain = isinstance(error, Unknown)
         if uncertain and await self._never_begun():
             return None
-        looks, due, asking = iter(LOOKS), workflow.now(), False
-        # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
-        while (seen := await self.look()) is None or (
-            seen.refund is None and uncertain and workflow.now() - begun < SURELY_OVER
-        ):
-            if workflow.now() >= due:
-                pause = next(looks, None)
-                asking, due = pause is None, workflow.now() + (pause or DAY)
-            self._say(error, begun, due, asking=asking)
-            await self.wait(due - workflow.now())
-        if asking:
-            show(attention=False)
-        if seen.refund is None:
-            await self._void(error.code)
-        return seen.refund
 
-    def _say(self, error: TreumError, begun: datetime, due: datetime, *, asking: bool) -> None:
-        """What the outcome waits for; a person is asked once the schedule is spent."""
-        if asking:
-            show(attention=True)
-        waiting(
-            f"the gateway's word on refund attempt {self.attempt} (`{error.code}`): did the money leave?",
-            since=begun,
-            otherwise=f"it is asked again by {due.isoformat(timespec='seconds')}; nothing is sent before",
-            who="finance, with the gateway's support" if asking else "nobody needs to",
-            link=f"GET /v1/payments/refunds/{self.refund_id}",
-        )
+        def settled(found: FoundRefund) -> bool:
+            # A hint ends a wait early, and any number of them may come at once: time alone proves absence.
+            return bool(found.refund) or not uncertain or workflow.now() - begun >= SURELY_OVER
+
+        what = f"what became of refund attempt {self.attempt} (`{error.code}`)"
+        found = await self.answer(what, begun, settled)
+        if found.refund is None:
+            await self._void(error.code)
+        return found.refund
 
     async def _rest(self, failure: TreumError, pause: timedelta) -> None:
         """The time between an attempt that changed nothing and the next."""

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from temporalio.client import WorkflowHandle
+from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.commands import Drive
@@ -118,6 +119,28 @@ async def test_a_false_word_of_a_failure_changes_nothing(place: Shop) -> None:
     await place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id)).result()
     assert (await place.refund_row(refund_id, "processed"))["version"] == row["version"]
     assert await place.book(one.payment_id) == before
+
+
+async def test_a_return_that_the_gateway_does_not_tell_for_days_reaches_a_person(place: Shop) -> None:
+    one = await place.bought()
+    refund_id, refunding = await place.refund(one, "finance", "usr_finance")
+    await refunding.result()
+    row = await place.refund_row(refund_id, "processed")
+    await place.control("/razorpay/refund", refund_id=row["gateway_refund_id"], outcome="failed")
+    match = f"/{(await place.payment(one))['gateway_payment_id']}/refunds"
+    await place.control("/faults", target="razorpay", match=match, fault="error_5xx", times=10_000)
+    await returned(place, row)
+    handle = place.client.get_workflow_handle(workflow_id(Kind.REFUND, refund_id))
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(days=6, hours=3))
+    await eventually(handle.describe, lambda run: run.search_attributes.get("TreumNeedsAttention") == [True])
+    await place.refund_row(refund_id, "processed")
+    await place.control("/faults/heal", target="razorpay")
+    await place.hint(handle)
+    await place.refund_row(refund_id, "manual_payout")
+    utr, ahead = "HDFCR52026112300000103", timedelta(days=9)
+    paid = place.decision(refund_id, "paid_out", "usr_finance", utr=utr, lifetime=ahead)
+    assert (await handle.execute_update("paid_out", paid))["status"] == "processed"
+    await handle.result()
 
 
 async def test_what_the_gateway_refuses_after_six_months_finance_pays(place: Shop) -> None:
