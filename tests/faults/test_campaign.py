@@ -25,9 +25,9 @@ LINES = (
     ("disputed", "returned", "closed", "posted"),
     ("einvoiced", "refused_einvoice"),
     ("reviewed", "late"),
-    ("course", "edits", "signals", "unpaid"),
+    ("course", "edits", "signals", "watched", "unpaid"),
     ("orders", "lost_order", "unsent_order", "day_end"),
-    ("elsewhere", "kept", "lost_trigger"),
+    ("elsewhere", "kept", "lost_trigger", "paper"),
 )
 """Journeys side by side: those of one line meet the same pool, and wait for one another anyway."""
 

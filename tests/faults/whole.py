@@ -29,7 +29,9 @@ from tests.faults import (  # noqa: F401  (add their journeys)
     journeys_einvoices,
     journeys_ledger,
     journeys_orders,
+    journeys_paper,
     journeys_payments,
+    journeys_signals_watch,
     journeys_subscriptions,
 )
 from tests.faults.journeys import JOURNEYS
