@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -13,7 +14,9 @@ from temporalio.service import RPCError
 
 from api.middleware import docs_page
 from api.platform import Platform, PlatformDep
+from domain import dated_tables
 from domain.errors import Unavailable
+from domain.market_calendar import trading_date
 
 router = APIRouter()
 
@@ -27,7 +30,8 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", include_in_schema=False)
 async def readyz(platform: PlatformDep) -> JSONResponse:
-    """200 when every engine answers within a second, else 503 with the ones that do not."""
+    """200 when every engine answers within a second, else 503 with the ones that do not; `warnings` of dated
+    tables that end soon, which keep nobody from being served."""
     engines = {
         "postgres": _postgres(platform),
         "redis": platform.redis.ping(),
@@ -37,9 +41,12 @@ async def readyz(platform: PlatformDep) -> JSONResponse:
     found = dict(zip(engines, answers, strict=True))
     ready = all(found.values())
     headers = {} if ready else {"Retry-After": "1"}
-    return JSONResponse(
-        {"status": "ready" if ready else "not_ready", "engines": found}, 200 if ready else 503, headers
-    )
+    body = {
+        "status": "ready" if ready else "not_ready",
+        "engines": found,
+        "warnings": dated_tables.warnings(trading_date(datetime.now(UTC))),
+    }
+    return JSONResponse(body, 200 if ready else 503, headers)
 
 
 @router.get("/docs", include_in_schema=False)

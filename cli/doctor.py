@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cli import ports
@@ -13,6 +14,8 @@ from cli.engines import binaries
 from cli.errors import Refused
 from cli.supervisor.process import unprivileged
 from cli.supervisor.state import load_run, prepare_home
+from domain import dated_tables
+from domain.market_calendar import trading_date
 
 GIB = 1 << 30
 NEED_DISK_BYTES = 2 * GIB
@@ -25,7 +28,8 @@ Finding = str
 
 
 def examine(home: Path) -> bool:
-    """Print one line a check; False if any failed."""
+    """Print one line a check, and one for each dated table of the platform's that ends soon; False if any
+    check failed: this machine is as able as before where a table has ended."""
     well = True
     for name, check in _checks(home.resolve()):
         try:
@@ -33,6 +37,8 @@ def examine(home: Path) -> bool:
         except Refused as fault:
             well = False
             print(f"FAIL  {name:<14} {fault}")
+    for line in dated_tables.warnings(trading_date(datetime.now(UTC))):
+        print(f"warn  {'dated tables':<14} {line}")
     return well
 
 

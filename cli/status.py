@@ -2,14 +2,18 @@
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cli.supervisor.state import Run, load_run
+from domain import dated_tables
+from domain.market_calendar import trading_date
 
 
 def describe(home: Path) -> dict[str, Any]:
-    """``{"home", "state", "supervisor", "processes": {name: {pid, port, health, since, restarts}}}``.
+    """``{"home", "state", "supervisor", "processes": {name: {pid, port, health, since, restarts}},
+    "warnings"}``: of dated tables that end soon.
 
     A process whose pid is gone, or belongs to another by now, is ``stopped`` whatever was noted.
     """
@@ -25,6 +29,7 @@ def describe(home: Path) -> dict[str, Any]:
         "state": run.state if alive else "stopped",
         "supervisor": run.pid if alive else None,
         "processes": processes,
+        "warnings": dated_tables.warnings(trading_date(datetime.now(UTC))),
     }
 
 
@@ -46,3 +51,5 @@ def _table(state: dict[str, Any]) -> None:
     for name, entry in state["processes"].items():
         port = entry["port"] or ""
         print(row.format(name, entry["pid"], port, entry["health"], entry["restarts"], entry["since"]))
+    for line in state["warnings"]:
+        print(f"warning: {line}")

@@ -11,3 +11,7 @@ BANK_HOLIDAYS = frozenset(
 )
 """Mumbai, where mandates are cleared: the holidays of 2026 under the Negotiable Instruments Act that fall on
 weekdays, as the exchanges' calendar has them, and the banks' closing of accounts on 1 April."""
+
+KNOWN_UNTIL = date(2026, 12, 31)
+"""Later days are bank days but Sundays, two Saturdays and the national holidays: a debit leaves, the bank
+settles it when it works, and one that fails is tried again like any other."""

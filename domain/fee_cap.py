@@ -19,6 +19,9 @@ CAPS = (Cap(date(2025, 1, 8), 1_51_000_00),)
 and family of an individual or Hindu undivided family for all research services, statutory charges not
 counted; reviewed every three years. Others (companies, institutions) have no cap."""
 
+REVIEW_DUE = date(2028, 1, 8)
+"""Three years after the newest of `CAPS`; it stays in force until a circular replaces it."""
+
 YEAR = timedelta(days=365)
 """How far back fees count. A yearly plan's renewal, at the earliest 365 days on, does not meet its own
 last payment, not even one of 29 February."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from domain.billing_calendar import NATIONAL_HOLIDAYS
 from domain.trading import Exchange
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -23,14 +24,22 @@ class Hours:
 @dataclass(frozen=True)
 class Calendar:
     """Trading hours by exchange, the weekdays without trading, and the days of special sessions, which have
-    hours of their own whatever day of the week they are. `moment` is always aware."""
+    hours of their own whatever day of the week they are. `moment` is always aware.
+
+    `holidays` are told to the end of `known_until`. Of later days only weekends and the national holidays are
+    known: every other one counts as a trading day, so that an order is not held back from a market that is
+    open. Where it is shut after all the broker refuses, and the order ends as `rejected`; what runs by
+    schedule finds nothing to do. `domain.dated_tables` has the end told in time.
+    """
 
     hours: Mapping[Exchange, Hours]
     holidays: frozenset[date]
+    known_until: date
     special: Mapping[date, Hours] = field(default_factory=dict)
 
     def is_trading_day(self, day: date) -> bool:
-        return day in self.special or (day.weekday() < 5 and day not in self.holidays)
+        rests = day.weekday() > 4 or day in self.holidays or (day.month, day.day) in NATIONAL_HOLIDAYS
+        return day in self.special or not rests
 
     def hours_of(self, exchange: Exchange, day: date) -> Hours:
         """Of a trading day."""
@@ -95,6 +104,7 @@ INDIA_2026 = Calendar(
             *((5, 28), (6, 26), (9, 14), (10, 2), (10, 20), (11, 10), (11, 24), (12, 25)),
         )
     ),
+    known_until=date(2026, 12, 31),
     special={date(2026, 2, 1): EQUITY_HOURS},
 )
 """NSE's circulars for 2026: trading holidays, and the special sessions whose hours it has told (the Union

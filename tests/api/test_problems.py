@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated
 
 import httpx
@@ -22,6 +23,8 @@ from api.principal import CurrentUser, Principal, guard, own, require_role
 from api.routing import BODY_LIMIT, check_routes
 from api.waiting import Wait, until
 from cli.embedded import EmbeddedEngines
+from domain import dated_tables
+from domain.dated_tables import DatedTable
 from models.contracts.commands import Drive
 from store.changes import touch
 from temporal.client import connect
@@ -321,6 +324,18 @@ async def test_a_waiting_read_ends_with_its_time_and_at_once_where_it_differs(pr
     assert at_once.json() == {"version": 3}
     assert_problem(await probe.get("/v1/test/things/thing-2?wait=31"), 422, "invalid")
     assert_problem(await probe.get("/v1/test/things/thing-2?wait=nan"), 422, "invalid")
+
+
+async def test_readiness_tells_of_a_dated_table_that_ends_and_serves_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = DatedTable("a table", date(2020, 12, 31), "its source", "it goes on")
+    monkeypatch.setattr(dated_tables, "TABLES", (ended,))
+    ready = await api.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert ready.json()["warnings"] == [
+        "a table: ended on 2020-12-31; now it goes on; next: its source",
+    ]
 
 
 async def test_engines_that_are_away_give_503_and_never_500(engines: EmbeddedEngines, api: Api) -> None:
