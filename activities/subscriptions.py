@@ -27,6 +27,7 @@ from models.messages.subscriptions import (
     Opened,
     Quote,
     Renew,
+    Renewed,
     Save,
     Saved,
     Start,
@@ -121,8 +122,8 @@ class SubscriptionActivities(SubscriptionsPort):
         return Begun(version=version, mandate_max=most, credit=credit)
 
     @activity.defn(name="subscriptions.renew")
-    async def renew(self, renew: Renew) -> int:
-        """One transaction, once a debit: a repeat finds it captured and gives the row's version."""
+    async def renew(self, renew: Renew) -> Renewed:
+        """One transaction, once a debit: a repeat finds it captured and gives what stands."""
         state, result = renew.state, renew.result
         if result.gateway is None:
             raise Rejected("gateway_payment_missing")
@@ -135,8 +136,7 @@ class SubscriptionActivities(SubscriptionsPort):
                 gateway_payment_id=result.gateway.id,
             )
             if not fresh:
-                row = await subscriptions.find(connection, state.subscription_id)
-                return int(row["version"]) if row else state.version
+                return await _renewed(connection, state, result.payment_id)
             debit = await subscriptions.debit_of(connection, result.payment_id)
             if debit is None:
                 raise Rejected("debit_unknown")
@@ -144,7 +144,7 @@ class SubscriptionActivities(SubscriptionsPort):
                 connection, self._vault, renew.terms or state.terms(), state.user_id, state.subscription_id,
                 state.mandate, result.payment_id, debit["gateway_order_id"], renew.amount, renew.as_of,
             )  # fmt: skip
-            await captures.book(
+            booked = await captures.book(
                 connection, self._vault, self._supplier, result.payment_id, result.gateway, "renewal",
                 result.at, attempt_kind="debit",
             )  # fmt: skip
@@ -152,7 +152,7 @@ class SubscriptionActivities(SubscriptionsPort):
                 await _plan_revenue(connection, state, renew.as_of)
             version = await subscriptions.save(connection, state, renew.next_debit_at, renew.as_of)
             await _keep_settlement(connection, state, result, renew.as_of)
-        return version
+        return Renewed(version=version, invoice_number=booked.invoice_number)
 
     @activity.defn(name="subscriptions.miss")
     async def miss(self, miss: Miss) -> int:
@@ -248,6 +248,15 @@ async def _plan_revenue(connection: Connection, state: SubscriptionState, now: d
         ends_on=ist_date(state.period_end),
         now=now,
     )
+
+
+async def _renewed(connection: Connection, state: SubscriptionState, payment_id: str) -> Renewed:
+    """What stands of a renewal that was booked before."""
+    row = await subscriptions.find(connection, state.subscription_id)
+    payment = await payments.find(connection, payment_id)
+    if row is None or payment is None:
+        raise Rejected("payment_unknown")
+    return Renewed(version=row["version"], invoice_number=payment["invoice_number"] or "")
 
 
 async def _keep_settlement(

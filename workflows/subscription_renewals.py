@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ports.subscriptions import DebitsPort, SubscriptionsPort
     from workflows.renewals import Collection, give_back
     from workflows.subscription_commands import SubscriptionCommands
-    from workflows.visible import waiting, working
+    from workflows.visible import show, waiting, working
 
 
 class SubscriptionRenewals(SubscriptionCommands):
@@ -81,6 +81,8 @@ class SubscriptionRenewals(SubscriptionCommands):
         async with self._writing:
             if self._changes == seen:
                 state.debit = debit
+                known = workflow.info().typed_search_attributes.get(Attribute.REFERENCE.value) or []
+                show(reference=[*known, debit.payment_id, debit.gateway_order_id])
             elif await self._withdraw(debit) and notice.period == state.period + 1:
                 state.series_from += 1
 
@@ -115,10 +117,11 @@ class SubscriptionRenewals(SubscriptionCommands):
         collection = Collection(about, self._await_approval, lambda: self._hints)
         self._collecting = collection
         result = await collection.result()
+        references = [result.payment_id, debit.gateway_order_id]
         async with self._writing:
             match result.status:
                 case DebitStatus.CAPTURED:
-                    await self._captured(debit, result, about.terms)
+                    references = await self._captured(debit, result, about.terms)
                 case DebitStatus.WITHDRAWN:
                     if self._is_present(debit):
                         self._state.withdraw()
@@ -130,7 +133,7 @@ class SubscriptionRenewals(SubscriptionCommands):
         if result.status in (DebitStatus.FAILED, DebitStatus.ABSENT) and collection.overtaken:
             await self._examine(debit.gateway_order_id)
         if result.status is not DebitStatus.WITHDRAWN:
-            await self._continue(result.payment_id)
+            await self._continue(*references)
 
     def _is_present(self, debit: Debit) -> bool:
         """Whether the state still waits for this debit; a change of plan may have left it behind."""
@@ -142,9 +145,9 @@ class SubscriptionRenewals(SubscriptionCommands):
                 self._state.move(Status.AWAITING_APPROVAL, workflow.now())
                 await self._save()
 
-    async def _captured(self, debit: Debit, result: DebitResult, terms: PlanTerms | None = None) -> None:
+    async def _captured(self, debit: Debit, result: DebitResult, terms: PlanTerms | None = None) -> list[str]:
         """Books the money with its period; without one, and gives it back, where nobody wants it any more:
-        a cancel came meanwhile, the period is paid, or is to be one of another price."""
+        a cancel came meanwhile, the period is paid, or is to be one of another price. What it is found by."""
         state, now = self._state, workflow.now()
         amount = result.gateway.amount if result.gateway else debit.amount
         due = debit.period == state.period + 1 and amount == state.renewal_terms().amount
@@ -160,11 +163,13 @@ class SubscriptionRenewals(SubscriptionCommands):
             next_debit_at=state.next_debit(now),
             as_of=now,
         )
-        state.version = await workflow.execute_local_activity_method(
-            SubscriptionsPort.renew, renew, **BOOK.local()
-        )
+        renewed = await workflow.execute_local_activity_method(SubscriptionsPort.renew, renew, **BOOK.local())
+        state.version = renewed.version
         if not wanted:
             await give_back(result.payment_id, self._given)
+        told = result.gateway
+        order_id = (told.order_id if told else None) or debit.gateway_order_id
+        return [result.payment_id, order_id, told.id if told else "", renewed.invoice_number]
 
     async def _examine(self, gateway_order_id: str) -> None:
         """A webhook spoke of an earlier debit: a bank may say yes after it has said no."""
@@ -182,8 +187,8 @@ class SubscriptionRenewals(SubscriptionCommands):
             return
         async with self._writing:
             await self._take_back()
-            await self._captured(late.debit, late.result)
-        await self._continue(late.result.payment_id)
+            references = await self._captured(late.debit, late.result)
+        await self._continue(*references)
 
     async def _missed(self, result: DebitResult) -> None:
         # A pause or a cancel that came meanwhile stands.
@@ -245,19 +250,21 @@ class SubscriptionRenewals(SubscriptionCommands):
             return False
         return True
 
-    async def _continue(self, payment_id: str = "") -> None:
-        """One run a billing cycle, and one a debit that failed. Search attributes go along at no event."""
+    async def _continue(self, *references: str) -> None:
+        """One run a billing cycle, and one a debit that failed. Search attributes go along at no event: the
+        next run is found by its subscription and by what was paid or tried last."""
         await workflow.wait_condition(workflow.all_handlers_finished)
         unread = bool(self._strays) or (self._paid is not None and self._state.period == 0)
         if unread or self._state.status in ENDED:
             return
         due = self._state.next_debit(workflow.now()) or self._state.cancel_at or workflow.now()
+        named = [self._state.subscription_id, *(each for each in references if each)]
         attributes = workflow.info().typed_search_attributes.updated(
             SearchAttributePair(Attribute.STATE.value, self._state.status),
             SearchAttributePair(Attribute.PLAN.value, self._state.terms().plan_id),
             SearchAttributePair(Attribute.DUE.value, due),
             SearchAttributePair(Attribute.NEEDS_ATTENTION.value, False),
-            *([SearchAttributePair(Attribute.REFERENCE.value, [payment_id])] if payment_id else []),
+            *([SearchAttributePair(Attribute.REFERENCE.value, named)] if references else []),
         )
         workflow.continue_as_new(
             self._given.model_copy(update={"state": self._state}), search_attributes=attributes

@@ -220,6 +220,13 @@ class Renew(BaseModel):
     as_of: AwareDatetime
 
 
+class Renewed(BaseModel):
+    """Answer of `subscriptions.renew`."""
+
+    version: int
+    invoice_number: str
+
+
 class Miss(BaseModel):
     """Input of `subscriptions.miss`: a debit failed; the row and the attempt say so."""
 

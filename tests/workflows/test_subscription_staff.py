@@ -12,7 +12,7 @@ from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.search_attributes import Attribute
 from models.messages.subscriptions import DebitSettlement, SettleDebit
-from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
+from tests.workflows.subscribers import Subscriber, Town, eventually, longest_run, refusal, town
 
 SCHEDULE = timedelta(days=5, hours=1, minutes=5)
 """From the debit to the question to a person, if no webhook tells of it."""
@@ -70,6 +70,36 @@ async def asked(place: Town, one: Subscriber) -> None:
         return await attention(place, one)
 
     await eventually(there, "a person to be asked")
+
+
+async def runs_of(place: Town, quoted: str) -> set[str]:
+    """Ids of the runs that the UI finds by what a customer quotes."""
+    return {run.id async for run in place.client.list_workflows(f"TreumReference = '{quoted}'")}
+
+
+async def test_a_renewal_is_found_by_whatever_its_customer_quotes(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(hours=1))
+    [debit] = await place.debits(one)
+    present = (await one.handle.describe()).typed_search_attributes.get(Attribute.REFERENCE.value)
+    announced = [debit["payment_id"], debit["gateway_order_id"]]
+    assert present == [one.subscription_id, row["payment_id"], *announced]
+    await place.forward(one, timedelta(hours=2))
+    assert (await place.row(one))["period"] == 2
+    booked = await payment(place, debit)
+    present = (await one.handle.describe()).typed_search_attributes.get(Attribute.REFERENCE.value)
+    query = "SELECT number FROM finance.invoices WHERE payment_id = %s"
+    [invoice] = await place.rows(query, debit["payment_id"])
+    paid = [*announced, booked["gateway_payment_id"], invoice["number"]]
+    assert present == [one.subscription_id, *paid]
+    for quoted in (one.subscription_id, *paid):
+
+        async def found(quoted: str = quoted) -> bool:
+            return one.handle.id in await runs_of(place, quoted)
+
+        await eventually(found, f"the run to be found by {quoted}")
+    assert max(await longest_run(place.client, one.handle.id)) <= 40
 
 
 async def test_a_debit_that_the_bank_leaves_open_is_in_the_end_settled_by_finance(place: Town) -> None:

@@ -16,6 +16,7 @@ from models.messages.subscriptions import (
     Opened,
     Quote,
     Renew,
+    Renewed,
     Save,
     Saved,
     Start,
@@ -62,7 +63,7 @@ class SubscriptionsPort:
         ...
 
     @activity.defn(name="subscriptions.renew")
-    async def renew(self, renew: Renew) -> int:
+    async def renew(self, renew: Renew) -> Renewed:
         """Payment, journal entry, invoice, period, entitlement and event in one transaction, once a debit."""
         ...
 
