@@ -109,10 +109,15 @@ def gstr3b(groups: Iterable[Row], input_tax: int, supplier_state: str) -> dict[s
 
 
 def ties(
-    groups: Iterable[Row], ledger: Mapping[str, int], ledger_value: int, numbers: Iterable[Row]
+    groups: Iterable[Row],
+    ledger: Mapping[str, int],
+    ledger_value: int,
+    numbers: Iterable[Row],
+    input_tax: int,
 ) -> dict[str, Any]:
-    """Documents less ledger by tax and in value, and numbers without a document by series: all zero in a
-    book that is whole. The ledger's side comes from its accounts, the series' from their counters."""
+    """Documents less ledger by tax and in value, GST on fees by settlements and decisions less that of the
+    ledger, and numbers without a document by series: all zero in a book that is whole. The ledger's side
+    comes from its accounts (credit less debit), the series' from their counters."""
     rows = list(groups)
     taxed = total(row for row in rows if row["kind"] != "financial_credit_note")
     value = sum(row["value"] if row["kind"] == "invoice" else -row["value"] for row in rows)
@@ -121,5 +126,6 @@ def ties(
             **{name: taxed[name] - ledger.get(f"output_{name}", 0) for name in TAXES},
             "value": value - ledger_value,
         },
+        "input": {"gst": input_tax + ledger.get("input_gst", 0)},
         "series": {f"{row['kind']}/{row['financial_year']}": row["difference"] for row in numbers},
     }

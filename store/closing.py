@@ -39,7 +39,7 @@ async def missing(connection: Connection, period: str, today: date) -> list[Lack
     due = await recognition_runs.unrecognised(connection, following - timedelta(days=1))
     found[Missing.REVENUE_NOT_RECOGNISED] = _amounts({"earned": due})
     ties = await gst_returns.ties(connection, first, following)
-    found[Missing.TAX_DIFFERS] = _amounts(ties["ledger"])
+    found[Missing.TAX_DIFFERS] = _amounts({**ties["ledger"], "input_gst": ties["input"]["gst"]})
     found[Missing.SERIES_BROKEN] = _amounts(ties["series"])
     found[Missing.EINVOICES_PENDING] = await periods.unregistered(connection, first, following)
     return [Lack(code, _cut(about)) for code, about in found.items() if about]

@@ -70,6 +70,15 @@ WHERE e.date >= %(first)s AND e.date < %(next)s
   AND (e.business_key LIKE 'capture:%%' AND l.debit > 0 OR e.business_key LIKE 'refund:%%' AND l.credit > 0)
 """
 
+# By the day of the book on which each settlement's entry, or the decision about a fee, stands.
+INPUT_TAX = """
+SELECT (coalesce((SELECT sum(tax) FROM finance.settlement_bookings
+                  WHERE booked_on >= %(first)s AND booked_on < %(next)s), 0)
+      + coalesce((SELECT sum(decided_tax) FROM finance.breaks
+                  WHERE booked_on >= %(first)s AND booked_on < %(next)s
+                    AND kind = 'wrong_fee' AND resolution = 'accept'), 0))::bigint AS amount
+"""
+
 
 async def month(connection: Connection, first: date, following: date, supplier_state: str) -> dict[str, Any]:
     """The returns of a month, and what must be zero between documents, ledger and series. Read in one
@@ -87,10 +96,11 @@ async def _month(connection: Connection, first: date, following: date, supplier_
     counted = await numbers(connection, financial_year(first), financial_year(first))
     runs = await series(connection, first, following)
     value = await ledger_value(connection, first, following)
+    fees = await input_tax(connection, first, following)
     return {
         "gstr1": gst_returns.gstr1(sums, single, runs),
         "gstr3b": gst_returns.gstr3b(sums, -ledger.get("input_gst", 0), supplier_state),
-        "ties": gst_returns.ties(sums, ledger, value, counted),
+        "ties": gst_returns.ties(sums, ledger, value, counted, fees),
     }
 
 
@@ -103,6 +113,7 @@ async def ties(connection: Connection, first: date, following: date) -> dict[str
         await ledger_tax(connection, first, following),
         await ledger_value(connection, first, following),
         await numbers(connection, year, year),
+        await input_tax(connection, first, following),
     )
 
 
@@ -136,6 +147,12 @@ async def ledger_tax(connection: Connection, first: date, following: date) -> di
 async def ledger_value(connection: Connection, first: date, following: date) -> int:
     """What the month's captures brought in, less what its refunds promised back."""
     rows = await _all(connection, VALUE, first, following)
+    return int(rows[0]["amount"])
+
+
+async def input_tax(connection: Connection, first: date, following: date) -> int:
+    """GST on the gateway's fees that settlements and decisions of the month brought."""
+    rows = await _all(connection, INPUT_TAX, first, following)
     return int(rows[0]["amount"])
 
 

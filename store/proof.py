@@ -72,6 +72,92 @@ FROM finance.revenue_segments s LEFT JOIN LATERAL (
     SELECT max(day) AS through FROM finance.revenue_runs r WHERE r.number > s.since_run) c ON true
 """
 
+# What people decided of breaks, and of claims that were given up: positive where the gateway owed us.
+DECIDED = """
+(SELECT kind, resolution, booked AS amount, decided_tax AS tax FROM finance.breaks
+ WHERE ended = 'decided' AND resolution <> 'claim_gateway'
+ UNION ALL SELECT 'claim', claim_resolution, booked, 0 FROM finance.breaks WHERE claim = 'given_up') decided
+"""
+ACCEPTED_FEE = "resolution = 'accept' AND kind = 'wrong_fee'"
+
+FEES = f"""
+SELECT -coalesce((SELECT sum(booked_fee) FROM finance.settlements), 0)
+     - coalesce((SELECT sum(amount - tax) FROM {DECIDED} WHERE {ACCEPTED_FEE}), 0)
+"""  # noqa: S608 (constants of this file)
+
+INPUT_TAX = f"""
+SELECT -coalesce((SELECT sum(booked_tax) FROM finance.settlements), 0)
+     - coalesce((SELECT sum(tax) FROM {DECIDED} WHERE {ACCEPTED_FEE}), 0)
+"""  # noqa: S608 (constants of this file)
+
+SUSPENSE = f"""
+SELECT -coalesce(sum(amount), 0) FROM {DECIDED} WHERE resolution = 'accept' AND kind <> 'wrong_fee'
+"""  # noqa: S608 (constants of this file)
+
+GAINS = f"""
+SELECT -coalesce(sum(amount), 0) FROM {DECIDED}
+WHERE resolution IN ('post_adjustment', 'write_off') AND amount < 0
+"""  # noqa: S608 (constants of this file)
+
+LOSSES = f"""
+SELECT -coalesce(sum(amount), 0) FROM {DECIDED} WHERE resolution = 'post_adjustment' AND amount > 0
+"""  # noqa: S608 (constants of this file)
+
+# What finance owed of a refund and a lost dispute has paid is forfeited: its note stands, less is left of it.
+BAD_DEBT = f"""
+SELECT -coalesce((SELECT sum(lost) FROM finance.disputes WHERE NOT {LIVE}), 0)
+     - coalesce((SELECT sum(amount) FROM {DECIDED} WHERE resolution = 'write_off' AND amount > 0), 0)
+     + coalesce((SELECT sum(n.total - CASE r.status WHEN 'rejected' THEN 0 ELSE r.amount END)
+                 FROM finance.refunds r JOIN finance.invoices n USING (refund_id)
+                 WHERE n.status <> 'void'), 0)
+"""  # noqa: S608 (constants of this file)
+
+# Of each sale what is neither given back nor still to be earned. One that has not begun has earned nothing.
+EARNED = """
+SELECT coalesce(sum(i.taxable - n.credited - CASE WHEN p.payment_id IS NULL
+                                                  THEN greatest(i.taxable - n.credited, 0)
+                                                  ELSE d.deferred END), 0)
+FROM finance.invoices i JOIN finance.payments paid USING (payment_id)
+LEFT JOIN finance.revenue_plans p USING (payment_id)
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(taxable), 0) AS credited FROM finance.invoices n
+    WHERE n.payment_id = i.payment_id AND n.kind <> 'invoice' AND n.status <> 'void') n
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(coalesce(s.kept, s.amount) - finance.earned(s, (
+        SELECT max(day) FROM finance.revenue_runs r WHERE r.number > s.since_run))), 0) AS deferred
+    FROM finance.revenue_segments s WHERE s.payment_id = i.payment_id) d
+WHERE i.kind = 'invoice' AND i.status <> 'void' AND paid.purpose = '{purpose}'
+"""
+
+BOOKED = """
+SELECT format('%%s of %%s: bank %%s, fees %%s, tax %%s booked; %%s, %%s, %%s by its lines',
+              settlement_id, date, booked_bank, booked_fee, booked_tax, bank, fee, tax) AS finding
+FROM (
+    SELECT s.*, coalesce(l.bank, 0) + s.residual AS bank, coalesce(l.fee, 0) AS fee,
+           coalesce(l.tax, 0) AS tax, (b.bank, b.fee, b.tax) AS entries
+    FROM finance.settlements s
+    LEFT JOIN (SELECT settlement_id, date, sum(credit - debit)::bigint AS bank,
+                      sum(expected_fee - expected_tax)::bigint AS fee, sum(expected_tax)::bigint AS tax
+               FROM finance.settlement_lines GROUP BY settlement_id, date) l USING (settlement_id, date)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(bank), 0)::bigint AS bank, coalesce(sum(fee), 0)::bigint AS fee,
+               coalesce(sum(tax), 0)::bigint AS tax FROM finance.settlement_bookings b
+        WHERE (b.settlement_id, b.date) = (s.settlement_id, s.date)) b) compared
+WHERE (booked_bank, booked_fee, booked_tax) <> (bank, fee, tax)
+   OR (booked_bank, booked_fee, booked_tax) <> entries
+"""
+
+# A day that is being read has its payouts before its lines.
+PAYOUTS = """
+SELECT format('%%s: %%s paid, %%s booked, and no break of its days', settlement_id, amount, booked) AS finding
+FROM (SELECT settlement_id, max(amount) AS amount, sum(booked_bank) AS booked, array_agg(date) AS days
+      FROM finance.settlements GROUP BY settlement_id) paid
+WHERE amount <> booked
+  AND NOT EXISTS (SELECT FROM finance.breaks b
+                  WHERE b.date = ANY(days) AND b.ended IS DISTINCT FROM 'mended')
+  AND NOT EXISTS (SELECT FROM finance.reconciliations r WHERE r.date = ANY(days) AND r.status = 'running')
+"""
+
 
 def _differs(account: str, expected: str, records: str) -> str:
     return DIFFERS.format(account=account, posted=POSTED.format(account), expected=expected, records=records)
@@ -158,6 +244,32 @@ PROOFS = {
         "SELECT -coalesce(sum(booked) FILTER (WHERE claim = 'open'), 0) FROM finance.breaks",
         "breaks that were claimed and not paid",
     ),
+    "gateway fees are what was settled": _differs(
+        "gateway_fees", FEES, "settlements and the fees that were accepted"
+    ),
+    "input GST is that of the fees": _differs(
+        "input_gst", INPUT_TAX, "settlements and the fees that were accepted"
+    ),
+    "suspense is what was accepted": _differs(
+        "reconciliation_suspense", SUSPENSE, "breaks that were accepted"
+    ),
+    "gains are what was decided": _differs(
+        "reconciliation_gains", GAINS, "breaks in our favour that were written off or adjusted"
+    ),
+    "losses are what was decided": _differs(
+        "reconciliation_losses", LOSSES, "breaks against us that were adjusted"
+    ),
+    "bad debt is what was lost": _differs(
+        "bad_debt", BAD_DEBT, "lost disputes and breaks that were written off, less refunds forfeited"
+    ),
+    **{
+        f"revenue of {name} is what was earned": _differs(
+            f"revenue_{name}", EARNED.format(purpose=purpose), "sales less what is given back or unearned"
+        )
+        for name, purpose in (("subscriptions", "subscription"), ("courses", "course"))
+    },
+    "settlements are booked as reported": BOOKED,
+    "payouts are booked or broken": PAYOUTS,
     "series have no gap": """
         SELECT format('%%s of %%s: %%s numbers given out, %%s documents from %%s to %%s', s.kind,
                       s.financial_year, s.last, count(i.sequence), min(i.sequence), max(i.sequence))

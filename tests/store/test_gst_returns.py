@@ -6,9 +6,9 @@ from datetime import date
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from domain.closing import month
+from domain.closing import Missing, month
 from domain.ledger import Account, Entry, credit, debit
-from store import gst_returns, ledger
+from store import closing, gst_returns, ledger
 from store.database import Database
 from store.vault import Vault
 from tests.store.book import Book, noon
@@ -50,6 +50,11 @@ async def test_every_document_stands_in_its_table_and_ties_to_ledger_and_series(
     )
     async with book.database.transaction() as connection:
         await ledger.post(connection, fees, noon(date(2026, 5, 9)))
+        await connection.execute(
+            """INSERT INTO finance.settlements (settlement_id, date) VALUES ('x', '2026-04-30');
+               INSERT INTO finance.settlement_bookings
+               VALUES ('x', '2026-04-30', 1, '2026-05-09', 0, 0, 361)"""
+        )
     async with book.database.reading() as connection:
         found = await gst_returns.month(connection, FIRST, NEXT, "KA")
     one, three = found["gstr1"], found["gstr3b"]
@@ -77,6 +82,7 @@ async def test_every_document_stands_in_its_table_and_ties_to_ledger_and_series(
     assert three["4a5"] == {"igst": 0, "cgst": 1_80, "sgst": 1_81}
     assert found["ties"] == {
         "ledger": {"igst": 0, "cgst": 0, "sgst": 0, "value": 0},
+        "input": {"gst": 0},
         "series": {"credit_note/2026": 0, "financial_credit_note/2026": 0, "invoice/2026": 0},
     }
 
@@ -97,6 +103,11 @@ async def test_a_tax_entry_without_a_document_shows_as_a_difference(book: Book) 
         date=date(2026, 9, 9),
         lines=debit(Account.BANK, 7) + credit(Account.OUTPUT_IGST, 7),
     )
+    fee = Entry(
+        business_key="settlement:stray",
+        date=date(2026, 9, 9),
+        lines=debit(Account.INPUT_GST, 5) + credit(Account.BANK, 5),
+    )
     paid = Entry(
         business_key="voucher:tax",
         date=date(2026, 9, 20),
@@ -104,7 +115,12 @@ async def test_a_tax_entry_without_a_document_shows_as_a_difference(book: Book) 
     )
     async with book.database.transaction() as connection:
         await ledger.post(connection, stray, noon(date(2026, 9, 9)))
+        await ledger.post(connection, fee, noon(date(2026, 9, 9)))
         await ledger.post(connection, paid, noon(date(2026, 9, 20)))
     async with book.database.reading() as connection:
         ties = await gst_returns.ties(connection, *month("2026-09"))
+        lacks = await closing.missing(connection, "2026-09", date(2026, 10, 1))
     assert ties["ledger"] == {"igst": -7, "cgst": 0, "sgst": 0, "value": 0}
+    assert ties["input"] == {"gst": -5}
+    [differs] = [lack.about for lack in lacks if lack.code is Missing.TAX_DIFFERS]
+    assert differs == ["igst: -7", "input_gst: -5"]

@@ -78,6 +78,25 @@ SPOILT = {
     "the bank is what was settled": MOVED.format("bank"),
     "disputes are what is held": MOVED.format("disputes"),
     "claims are what was claimed": MOVED.format("gateway_claims"),
+    "gateway fees are what was settled": MOVED.format("gateway_fees"),
+    "input GST is that of the fees": MOVED.format("input_gst"),
+    "suspense is what was accepted": MOVED.format("reconciliation_suspense"),
+    "gains are what was decided": MOVED.format("reconciliation_gains"),
+    "losses are what was decided": MOVED.format("reconciliation_losses"),
+    "bad debt is what was lost": MOVED.format("bad_debt"),
+    # From one kind of income to the other: their sum stays.
+    "revenue of subscriptions is what was earned": """
+        UPDATE finance.journal_lines SET account = 'revenue_courses'
+        WHERE account = 'revenue_subscriptions'""",
+    "revenue of courses is what was earned": """
+        UPDATE finance.journal_lines SET account = 'revenue_subscriptions'
+        WHERE account = 'revenue_courses'""",
+    "settlements are booked as reported": """
+        INSERT INTO finance.settlements (settlement_id, date, booked_tax)
+        VALUES ('setl_x', '2025-05-10', 1)""",
+    "payouts are booked or broken": """
+        INSERT INTO finance.settlements (settlement_id, date, amount)
+        VALUES ('setl_x', '2025-05-10', 1)""",
     "series have no gap": "UPDATE finance.invoices SET sequence = sequence + 100 WHERE sequence = 3",
     "closed months are untouched": """
         UPDATE finance.journal_entries SET refs = '{changed}' WHERE date < '2025-06-01'""",
