@@ -51,7 +51,7 @@ class BrokerBook:
             return await self._no_book(refused, session, attempt)
         found = next((each for each in book.value if each.tag == attempt.tag), None)
         if found is not None:
-            return await self._adopt(command, found)
+            return await self._adopt(command, attempt, found)
         return await self._not_there(command, attempt, book.at)
 
     async def _no_book(self, refused: Rejected, session: Session, attempt: Attempt) -> Finding:
@@ -60,7 +60,7 @@ class BrokerBook:
         await self._brokers.lost(session)
         return _without_session(attempt)
 
-    async def _adopt(self, command: ResolveAttempt, found: BrokerOrder) -> Finding:
+    async def _adopt(self, command: ResolveAttempt, attempt: Attempt, found: BrokerOrder) -> Finding:
         first = command.leg == 1
         async with self._database.transaction() as connection:
             await trading_attempts.move(
@@ -87,6 +87,7 @@ class BrokerBook:
         return Finding(
             kind=FindingKind.FOUND,
             broker_order_id=found.broker_order_id,
+            sent_on=attempt.sent_on,
             legs=stored.legs,
             version=stored.version,
         )
@@ -105,9 +106,9 @@ class BrokerBook:
             case Absence.ASK_A_PERSON:
                 return Finding(kind=FindingKind.ASK_A_PERSON)
             case Absence.PROVEN:
-                return await self._void(command)
+                return await self._void(command, attempt)
 
-    async def _void(self, command: ResolveAttempt) -> Finding:
+    async def _void(self, command: ResolveAttempt, attempt: Attempt) -> Finding:
         """The attempt is void before the next one exists: the unique index allows no other order."""
         again = OrderStatus.QUEUED if command.leg == 1 else OrderStatus.SUBMITTING
         async with self._database.transaction() as connection:
@@ -117,7 +118,9 @@ class BrokerBook:
                 return Finding(kind=FindingKind.LOOK_AGAIN, wait_seconds=LOOK_AGAIN.total_seconds())
             await trading_attempts.queue(connection, (command.order_id, command.leg, command.attempt + 1))
             stored = await trading.advance(connection, command.order_id, again, now=_now())
-        return Finding(kind=FindingKind.ABSENT, legs=stored.legs, version=stored.version)
+        return Finding(
+            kind=FindingKind.ABSENT, sent_on=attempt.sent_on, legs=stored.legs, version=stored.version
+        )
 
 
 def _key(command: ResolveAttempt) -> tuple[str, int, int]:
@@ -147,6 +150,7 @@ def told_by_row(attempt: Attempt, order: Stored) -> Finding:
         status=order.status,
         reason_code=order.reason_code if attempt.status is AttemptStatus.VOID else attempt.reason_code,
         broker_order_id=attempt.broker_order_id,
+        sent_on=attempt.sent_on,
         legs=order.legs,
         version=order.version,
     )

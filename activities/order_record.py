@@ -6,6 +6,7 @@ from activities.order_checks import basis_of, listing_of, wish_of
 from domain import pretrade
 from domain.errors import Rejected
 from domain.pretrade import Refusal
+from domain.slices import LegStatus
 from domain.trading import AttemptStatus, OrderStatus
 from models.messages.trading import (
     Admission,
@@ -80,7 +81,9 @@ class OrderRecord:
             connection, key, was=was, to=AttemptStatus.VOID, reason_code="cancelled"
         ):
             raise Rejected("attempt_taken")
-        await trading_legs.stop(connection, command.order_id, command.leg, None)
+        await trading_legs.stop(
+            connection, command.order_id, command.leg, command.reason_code, LegStatus.DROPPED
+        )
 
     async def _first_status(
         self, connection: Connection, command: AdmitOrder

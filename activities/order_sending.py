@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from activities.brokers import Brokers, Session
 from activities.order_checks import MarketChecks, Verdict
 from activities.pacing import Bucket
 from domain.errors import RateLimited, Rejected, Unavailable, Unknown
-from domain.market_calendar import trading_date
+from domain.market_calendar import INDIA_2026, trading_date
+from domain.order_day import own_day
 from domain.pretrade import Refusal
 from domain.slices import Leg, LegStatus
 from domain.trading import AttemptStatus, OrderStatus, tag_of
@@ -68,15 +69,19 @@ class OrderSending:
         except Unavailable as away:
             return _busy(away.code, len(slices) or 1)
         judged = time.monotonic()
+        day = _own_day(command, verdict.now)
+        if INDIA_2026.is_over(command.terms.exchange, day, verdict.now):
+            return Submission(kind=SubmissionKind.DAY_OVER, legs=len(slices) or 1, trading_day=day)
         if verdict.refusal is not None:
             return await self._risk_rejected(command, verdict.refusal)
         if verdict.opens_in:
-            return await self._wait_for(command, OrderStatus.AWAITING_MARKET, verdict.opens_in)
+            waits = await self._wait_for(command, OrderStatus.AWAITING_MARKET, verdict.opens_in)
+            return waits.model_copy(update={"trading_day": day})
         if not slices and len(verdict.slices) > 1:
             slices = await self._plan(command, verdict)
         async with self._senders:
             submission = await self._send(command, session, verdict, slices, judged)
-        return submission.model_copy(update={"legs": len(slices) or 1})
+        return submission.model_copy(update={"legs": len(slices) or 1, "trading_day": day})
 
     async def _planned(self, command: SubmitOrder) -> list[Leg]:
         """The slices as they were written down when the first was sent."""
@@ -286,6 +291,14 @@ class OrderSending:
 
 def key_of(command: SubmitOrder) -> tuple[str, int, int]:
     return command.order_id, command.leg, command.attempt
+
+
+def _own_day(command: SubmitOrder, now: datetime) -> date:
+    """How long ago the order was ready our own clocks tell; which day that was the broker's does."""
+    if command.trading_day is not None:
+        return command.trading_day
+    waited = datetime.now(UTC) - command.ready_at if command.ready_at else timedelta()
+    return own_day(INDIA_2026, command.terms.exchange, now - max(waited, timedelta()))
 
 
 def _busy(code: str, legs: int = 1) -> Submission:

@@ -7,7 +7,8 @@ from domain.trading import Exchange, Variety
 
 
 def own_day(calendar: Calendar, exchange: Exchange, ready: datetime) -> date:
-    """The day of an order that might leave from `ready` on: the session that is on then, or comes next."""
+    """The day of an order that might leave from `ready` on: of the session that is on then, or comes next. On
+    a later one it does not leave: it was given as a day's order (kite.trade/docs/connect/v3/orders)."""
     return trading_date(calendar.next_close(exchange, ready))
 
 

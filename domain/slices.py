@@ -31,7 +31,8 @@ class LegStatus(StrEnum):
     REFUSED = "refused"
     """A check of ours or the broker itself said no: this slice and those after it do not leave."""
     DROPPED = "dropped"
-    """Not sent any more: an earlier slice was refused, or the order was taken back."""
+    """Not sent any more: an earlier slice was refused, the order was taken back, or, where a reason says so,
+    its day ended first."""
 
 
 L = LegStatus
@@ -101,7 +102,8 @@ def together(legs: Sequence[Leg], *, cancel_wanted: bool, day_over: bool) -> Tog
     worst = next(leg for status in FAILED for leg in legs if leg.status is status)
     if not filled and all(leg.status in (L.REJECTED, L.REFUSED, L.DROPPED) for leg in legs):
         return Together(OrderStatus.REJECTED, filled, average, worst.reason)
-    ended = status_of(BrokerStatus.CANCELLED, filled, cancel_wanted=cancel_wanted, day_over=day_over)
+    late = day_over or (worst.status is L.DROPPED and worst.reason is not None)
+    ended = status_of(BrokerStatus.CANCELLED, filled, cancel_wanted=cancel_wanted, day_over=late)
     if worst.status in (L.REFUSED, L.REJECTED):
         ended = OrderStatus.CANCELLED
     return Together(ended, filled, average, worst.reason)

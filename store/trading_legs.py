@@ -77,10 +77,15 @@ async def stands(
     )
 
 
-async def stop(connection: Connection, order_id: str, leg: int, reason: str | None) -> None:
-    """Nothing more of the order leaves: slice `leg` was refused for `reason` (None: it is dropped), those
-    after it are dropped, and their attempts are void."""
-    first = LegStatus.REFUSED if reason else LegStatus.DROPPED
+async def stop(
+    connection: Connection,
+    order_id: str,
+    leg: int,
+    reason: str | None,
+    first: LegStatus = LegStatus.REFUSED,
+) -> None:
+    """Nothing more of the order leaves: slice `leg` is refused or dropped for `reason` (None: the customer's
+    cancel), those after it are dropped, and their attempts are void."""
     await connection.execute(
         """UPDATE trading.order_legs SET status = CASE WHEN leg = %(leg)s THEN %(first)s ELSE 'dropped' END,
                reason_code = CASE WHEN leg = %(leg)s THEN %(reason)s END

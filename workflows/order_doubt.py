@@ -6,6 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from domain.market_calendar import INDIA_2026
+    from domain.order_day import last_day
     from domain.trading import OrderStatus
     from models.contracts.search_attributes import Attribute
     from models.messages.trading import Finding, FindingKind
@@ -48,6 +50,8 @@ class OrderInDoubt(OrderMoves):
     def _found_out(self, finding: Finding) -> None:
         self._attended()
         self._at.legs = max(self._at.legs, finding.legs)
+        if self._at.trading_day is None and finding.sent_on is not None:
+            self._at.trading_day = last_day(INDIA_2026, self._order.terms.variety, finding.sent_on)
         match finding.kind:
             case FindingKind.FOUND:
                 self._taken(finding.broker_order_id, finding.version)

@@ -83,8 +83,8 @@ class OrderMoves(OrderCommands):
             self._answer()
 
     def _day_ends(self) -> datetime:
-        """When a day's order that has not left is over."""
-        return INDIA_2026.next_close(self._order.terms.exchange, self._at.since or workflow.now())
+        """When a day's order that has not left is over: with the day on which it might have."""
+        return INDIA_2026.next_close(self._order.terms.exchange, self._at.ready_at or workflow.now())
 
     def _deadline(self) -> datetime:
         """Until when the order may still leave: its day's end, or its signal's if that is sooner."""

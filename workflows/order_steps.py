@@ -68,6 +68,8 @@ class OrderSteps:
             terms=self._order.terms,
             origin=self._order.origin,
             flattens=self._order.flattens,
+            ready_at=self._at.ready_at,
+            trading_day=self._at.trading_day,
             as_of=workflow.now(),
         )
         try:

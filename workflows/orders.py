@@ -42,6 +42,7 @@ class Order(OrderInDoubt):
         if order.progress is None:
             await self._admit()
         await self._customer_says_yes()
+        self._at.ready_at = self._at.ready_at or workflow.now()
         while not self._over and self._sending:
             await self._bring_to_broker()
             await self._leave_long_history()
@@ -96,6 +97,7 @@ class Order(OrderInDoubt):
             await self._find_out()
             return
         self._at.legs = max(self._at.legs, submission.legs)
+        self._at.trading_day = self._at.trading_day or submission.trading_day
         match submission.kind:
             case SubmissionKind.SENT:
                 self._taken(submission.broker_order_id, submission.version)
@@ -105,6 +107,8 @@ class Order(OrderInDoubt):
                 self._refused(S.REJECTED, submission)
             case SubmissionKind.NO_SESSION:
                 await self._without_session(submission)
+            case SubmissionKind.DAY_OVER:
+                await self._drop(S.EXPIRED, "day_ended")
             case SubmissionKind.MARKET_CLOSED:
                 self._stands(S.AWAITING_MARKET, submission.version)
                 await self._market_opens(submission.wait_seconds)

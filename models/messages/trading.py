@@ -86,6 +86,10 @@ class OrderProgress(BaseModel):
     """Whether the caller who placed it was answered."""
     gone: bool = False
     """Its day at the broker is over and was not read: a person says how it ended."""
+    ready_at: AwareDatetime | None = None
+    """From when on nothing but a session, a market and a turn was missing for it to leave."""
+    trading_day: date | None = None
+    """The one day on which it may leave, by the broker's clock, as soon as that was heard."""
 
 
 class OrderInput(BaseModel):
@@ -207,6 +211,9 @@ class SubmitOrder(BaseModel):
     terms: OrderTerms
     origin: SignalOrigin | None = None
     flattens: str | None = None
+    ready_at: AwareDatetime | None = None
+    trading_day: date | None = None
+    """The one day on which it may leave; None: the day that it was ready on."""
     as_of: AwareDatetime
 
 
@@ -220,6 +227,8 @@ class SubmissionKind(StrEnum):
     NO_SESSION = "no_session"
     PACED = "paced"
     """The broker's pace limit: nothing has left, try after `wait_seconds`."""
+    DAY_OVER = "day_over"
+    """The order's own trading day is over: nothing has left, and nothing more will."""
     BROKER_DOWN = "broker_down"
     """The broker does not answer: nothing has left, try after `wait_seconds`."""
 
@@ -231,6 +240,8 @@ class Submission(BaseModel):
     wait_seconds: float = 0.0
     legs: int = 1
     """Slices that the order is cut into, as far as that is known."""
+    trading_day: date | None = None
+    """The order's, where the broker's clock was heard."""
     version: int = 0
 
 
@@ -264,6 +275,8 @@ class Finding(BaseModel):
     broker_order_id: str | None = None
     wait_seconds: float = 0.0
     legs: int = 1
+    sent_on: date | None = None
+    """The broker's day when the attempt was about to leave."""
     version: int = 0
 
 

@@ -163,3 +163,35 @@ async def test_money_for_one_slice_only_leaves_one_slice(by_hand: Floor) -> None
     ended = await by_hand.reaches(answer["order_id"], "cancelled")
     assert (ended["filled_quantity"], ended["reason_code"]) == (27 * LOT, "insufficient_margin")
     assert await at_broker(by_hand, answer["order_id"]) == SLICES[:1]
+
+
+async def test_what_the_close_cuts_off_does_not_leave_the_next_morning(by_hand: Floor) -> None:
+    """The close comes between two slices: the first one's fill is taken, the others stay for good."""
+    trader = await rich(by_hand)
+    await by_hand.fault(ORDERS, "slow", times=1, seconds=1)
+    placing = asyncio.create_task(by_hand.place(trader, **FUTURE))
+    attempts = """SELECT o.* FROM trading.order_attempts a JOIN trading.orders o USING (order_id)
+                  WHERE o.account_id = %s AND a.status = %s"""
+    await eventually(lambda: by_hand.rows(attempts, trader.account_id, "sending"), "the first to leave")
+    await by_hand.fault("/kite/margins/orders", "slow", times=1, seconds=1.5)
+    first = (await eventually(lambda: by_hand.rows(attempts, trader.account_id, "sent"), "its answer"))[0]
+    order_id = first["order_id"]
+    await eventually(lambda: filled(by_hand, first["broker_order_id"], LOT), "the exchange to have it")
+    try:
+        await by_hand.clock("2026-11-23T15:30:05+05:30")
+        await placing
+        ended = await by_hand.reaches(order_id, "expired", "cancelled")
+    finally:
+        await by_hand.clock()
+    assert (ended["status"], ended["reason_code"], ended["filled_quantity"]) == ("expired", "day_ended", LOT)
+    assert [status for _, status, _ in await slices(by_hand, order_id)] == ["cancelled", "dropped", "dropped"]
+    assert (await by_hand.position(trader))["quantity"] == LOT
+    assert await at_broker(by_hand, order_id) == SLICES[:1]
+
+
+async def filled(floor: Floor, broker_order_id: str, quantity: int) -> bool:
+    """Whether the exchange filled so much by hand: not before the order has got there."""
+    answer = await floor.http.post(
+        "/_control/kite/fill", json={"order_id": broker_order_id, "quantity": quantity}
+    )
+    return answer.status_code == 200
