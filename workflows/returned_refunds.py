@@ -7,7 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.billing import GatewayEvent, RefundState
     from models.messages.refunds import ReturnedInput
     from workflows.payouts import BankPayout
-    from workflows.returning import Returning
+    from workflows.refund_reading import RefundReading
     from workflows.visible import show
 
 
@@ -20,12 +20,12 @@ class ReturnedRefundWorkflow(BankPayout):
     def __init__(self, given: ReturnedInput) -> None:
         self._given: ReturnedInput = given
         self._status = RefundStatus.PROCESSED
-        self._returning = Returning(given.refund_id, given.gateway_payment_id, 0, "normal")
+        self._reading = RefundReading(given.refund_id, given.gateway_payment_id)
 
     @workflow.run
     async def run(self, given: ReturnedInput) -> RefundState:
         show(state=self._status, reference=[given.refund_id, given.payment_id, given.gateway_payment_id])
-        answer = await self._returning.answer("has the bank sent the money back?", workflow.now())
+        answer = await self._reading.answer("has the bank sent the money back?", workflow.now())
         if answer.refund is not None and answer.refund.status == "failed":
             await self._advance(
                 RefundStatus.MANUAL_PAYOUT, gateway=answer.refund, failure_code="returned_by_bank"
@@ -39,4 +39,4 @@ class ReturnedRefundWorkflow(BankPayout):
     @workflow.signal
     def gateway_event(self, _: GatewayEvent) -> None:
         """The webhook that started this run, or one like it: look at the gateway."""
-        self._returning.told = True
+        self._reading.told = True

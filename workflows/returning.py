@@ -1,31 +1,21 @@
 """The irreversible call of a refund: sent once, looked for by our receipt, never just repeated."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from domain.errors import RateLimited, Rejected, TreumError, Unknown
-    from models.contracts.policies import BOOK, IRREVERSIBLE, LOOK
-    from models.messages.billing import (
-        FindRefund,
-        Forestall,
-        FoundRefund,
-        GatewayRefund,
-        SendRefund,
-        VoidAttempt,
-    )
+    from models.contracts.policies import BOOK, IRREVERSIBLE
+    from models.messages.billing import Forestall, FoundRefund, GatewayRefund, SendRefund, VoidAttempt
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, RefundGatewayPort
-    from workflows.visible import show, waiting
+    from workflows.refund_reading import RefundReading
+    from workflows.visible import waiting
 
-DAY = timedelta(days=1)
-LOOKS = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)] + [DAY] * 5
-"""Between looks for a refund of unknown outcome; after the last a person is told, and there is one a day."""
 SURELY_OVER = timedelta(seconds=30)
 """A refund still unseen this long after it began, its deadline being 12 s, did not happen."""
 SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
@@ -35,16 +25,12 @@ DISPUTE_LOOK = timedelta(hours=12)
 
 
 @dataclass
-class Returning:
+class Returning(RefundReading):
     """How one refund's money goes back through the gateway. `amount` in paise."""
 
-    refund_id: str
-    gateway_payment_id: str
     amount: int
     speed: str
     attempt: int = 0
-    told: bool = False
-    """A webhook named this refund, and the gateway has not been read since."""
     decided: bool = False
     """A dispute of the payment has ended, and the refund has not been tried since."""
     forfeited: bool = False
@@ -88,52 +74,6 @@ class Returning:
             await workflow.wait_condition(lambda: self.decided, timeout=DISPUTE_LOOK)
         self.decided = False
         return None
-
-    async def look(self) -> FoundRefund | None:
-        """Our refund as the gateway knows it now; None where it gives no answer, which says nothing."""
-        try:
-            return await workflow.execute_activity_method(
-                RefundGatewayPort.find,
-                FindRefund(refund_id=self.refund_id, gateway_payment_id=self.gateway_payment_id),
-                summary=f"find {self.refund_id}",
-                **LOOK.options(),
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return None
-
-    async def answer(
-        self, what: str, since: datetime, enough: Callable[[FoundRefund], bool] = lambda _: True
-    ) -> FoundRefund:
-        """What the gateway says of our refund, as soon as it says `enough`; once the schedule of looks is
-        spent a person is told, and it is asked on."""
-        looks, due, asking = iter(LOOKS), workflow.now(), False
-        while (found := await self.look()) is None or not enough(found):
-            if workflow.now() >= due:
-                pause = next(looks, None)
-                asking, due = pause is None, workflow.now() + (pause or DAY)
-            if asking:
-                show(attention=True)
-            waiting(
-                f"the gateway's word: {what}",
-                since=since,
-                otherwise=f"it is asked again by {due.isoformat(timespec='seconds')}; nothing is sent before",
-                who="finance, with the gateway's support" if asking else "nobody needs to",
-                link=f"GET /v1/payments/refunds/{self.refund_id}",
-            )
-            await self.wait(due - workflow.now())
-        if asking:
-            show(attention=False)
-        return found
-
-    async def wait(self, at_most: timedelta) -> None:
-        """Until a webhook tells of the refund, at most so long."""
-        try:
-            await workflow.wait_condition(lambda: self.told, timeout=at_most)
-        except TimeoutError:
-            return
-        self.told = False
 
     async def _send(self, begun: datetime) -> GatewayRefund:
         return await workflow.execute_activity_method(
