@@ -148,15 +148,33 @@ class SessionActivities(SessionPort):
 
     @activity.defn(name="trading.end_session")
     async def end_session(self, command: EndSession) -> Recorded:
-        """Forgets the session; where the customer closes the account it is ended at the broker too."""
+        """Forgets the session; where the customer closes the account it is ended at the broker too.
+
+        Raises Rejected `account_in_use`: an order or a trigger lives, which nobody could see to its end.
+        """
         async with beating():
             if command.close:
-                await self._end_at_broker(command.account_id)
+                await self._close(command.account_id)
+                return Recorded(version=0)
             async with self._database.transaction() as connection:
                 await trading_accounts.end_session(
-                    connection, command.account_id, close=command.close, expires_at=command.expires_at
+                    connection, command.account_id, close=False, expires_at=command.expires_at
                 )
         return Recorded(version=0)
+
+    async def _close(self, account_id: str) -> None:
+        """The token is needed to end the session at the broker, so that is done before it is forgotten."""
+        async with self._database.reading() as connection:
+            if await trading_accounts.in_use(connection, account_id):
+                raise Rejected("account_in_use")
+        await self._end_at_broker(account_id)
+        async with self._database.transaction() as connection:
+            closed = await trading_accounts.close(connection, account_id)
+            if not closed:
+                # An order was faster: it waits for the customer, who has to sign in anew.
+                await trading_accounts.end_session(connection, account_id, close=False)
+        if not closed:
+            raise Rejected("account_in_use")
 
     @activity.defn(name="trading.store_settings")
     async def store_settings(self, command: StoreSettings) -> SettingsStand:

@@ -9,7 +9,9 @@ from psycopg.rows import class_row
 
 from domain.broker_accounts import ACCOUNT_NEXT, AccountStatus
 from domain.errors import Rejected
+from domain.exits import TRIGGER_UNKNOWN, ExitStatus
 from domain.moves import sources
+from domain.trading import TERMINAL
 from models.messages.broker_accounts import AccountSettings, SettingsStand
 from store.changes import touch
 from store.database import Connection
@@ -59,6 +61,38 @@ async def hold(connection: Connection, account_id: str) -> None:
     """Keeps the account as it is to the transaction's end: whoever changes it waits, and sees what was made
     meanwhile."""
     await connection.execute("SELECT 1 FROM trading.accounts WHERE account_id = %s FOR SHARE", (account_id,))
+
+
+async def in_use(connection: Connection, account_id: str) -> bool:
+    """Whether an order has not ended, or a trigger may stand at the broker that nobody would watch any more.
+    Nothing of a closed paper account fires."""
+    cursor = await connection.execute(
+        """SELECT EXISTS (SELECT FROM trading.orders WHERE account_id = %(account)s
+                          AND status <> ALL(%(ended)s))
+               OR EXISTS (SELECT FROM trading.exits e JOIN trading.accounts a USING (account_id)
+                          WHERE e.account_id = %(account)s AND a.broker <> 'paper'
+                            AND (e.status = ANY(%(there)s)
+                                 OR (e.status = %(unprotected)s AND e.reason_code = %(unknown)s))) AS used""",
+        {
+            "account": account_id,
+            "ended": [str(each) for each in TERMINAL],
+            "there": [ExitStatus.SENDING, ExitStatus.ACTIVE, ExitStatus.TRIGGERED],
+            "unprotected": ExitStatus.UNPROTECTED,
+            "unknown": TRIGGER_UNKNOWN,
+        },
+    )
+    row = await cursor.fetchone()
+    return bool(row and row["used"])
+
+
+async def close(connection: Connection, account_id: str) -> bool:
+    """Closes the account for good; False, and nothing done, where it is in use. Its row is locked first: what
+    was being made meanwhile is seen, and what comes later finds it closed."""
+    await connection.execute("SELECT 1 FROM trading.accounts WHERE account_id = %s FOR UPDATE", (account_id,))
+    if await in_use(connection, account_id):
+        return False
+    await end_session(connection, account_id, close=True)
+    return True
 
 
 async def token_of(connection: Connection, vault: Vault, account: Account) -> str | None:

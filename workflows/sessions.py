@@ -120,8 +120,12 @@ class TradingSession:
 
     @workflow.update(name="close")
     async def close(self, command: CloseAccount) -> LoginCompleted:
-        """The customer takes the connection back: the token is forgotten here and ended there."""
-        await self._end(close=True)
+        """The customer takes the connection back: the token is forgotten here and ended there. Refused while
+        an order or a trigger lives."""
+        try:
+            await self._end(close=True)
+        except ActivityError as error:
+            raise refuse(outcome(error).code) from None
         self._status = Status.CLOSED
         return LoginCompleted(account_id=self._session.account_id, status=self._status)
 

@@ -13,6 +13,7 @@ from api.principal import CurrentUser, own, step_up
 from api.problems import Problem
 from api.trading import shapes
 from api.trading.kill_switch import Owned
+from domain.broker_accounts import AccountStatus
 from domain.market_calendar import trading_date
 from domain.trading import BrokerName
 from models.contracts.commands import Drive
@@ -128,12 +129,20 @@ async def change(
 async def close(
     account_id: str, principal: CurrentUser, commander: Commanding, platform: PlatformDep
 ) -> JSONResponse:
-    """Forgets the token here and ends it at the broker; the account stays in the record as closed."""
+    """Forgets the token here and ends it at the broker; the account stays in the record as closed. Refused
+    (`account_in_use`) while an order of it has not ended or a trigger of it may fire: they are cancelled
+    first, all at once by the kill switch."""
     async with platform.database.reading() as connection:
         account = await trading_accounts.account_of(connection, account_id)
+        in_use = await trading_accounts.in_use(connection, account_id)
     own(principal, account.user_id if account else None)
     if account is None:
         raise Problem(404)
+    if in_use and account.status != AccountStatus.CLOSED:
+        raise Problem(409, "account_in_use")
     argument = CloseAccount().model_dump(mode="json")
     drive = session_drive(account_id, account.user_id, account.broker, "close", argument)
-    return await commander.run(account_id, lambda _: drive, natural_key=f"close:{account_id}", status=200)
+    # Under no natural key: what is refused today may be asked for again. A closed account is closed once
+    # more, which changes nothing.
+    again = drive.model_copy(update={"rerun": True})
+    return await commander.run(account_id, lambda _: again, status=200)

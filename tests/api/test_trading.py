@@ -262,6 +262,20 @@ async def test_a_closed_account_takes_no_order(desk: Desk) -> None:
     assert (placed.json()["status"], placed.json()["reason_code"]) == ("risk_rejected", "account_closed")
 
 
+async def test_an_account_is_not_closed_over_an_order_that_lives(desk: Desk) -> None:
+    person, account_id, _ = await desk.trader()
+    path = f"/v1/trading/accounts/{account_id}"
+    placed = await desk.place(person, account_id, price="3000")
+    order = await desk.reaches(person, placed.json()["order_id"], "open")
+    refused = await desk.api.delete(path, headers=person.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_in_use")
+    await desk.api.delete(f"/v1/trading/orders/{order['order_id']}", headers=person.headers)
+    await desk.reaches(person, order["order_id"], "cancelled")
+    for _ in range(2):
+        closed = await desk.api.delete(path, headers=person.headers)
+        assert (closed.status_code, closed.json().get("status")) == (200, "closed"), closed.text
+
+
 async def test_a_postback_is_a_hint_that_is_checked_and_counted_once(desk: Desk) -> None:
     person, account_id, broker_user = await desk.trader()
     await desk.control("/kite/market", symbol="TCS", manual=True)
