@@ -94,8 +94,8 @@ class ExitActivities(ExitPort):
             return await self._move(
                 row, X.CANCELLED, reason="position_closed" if held <= 0 else "account_blocked"
             )
-        if row["status"] == X.UNPROTECTED and row["reason_code"] == exits.FIRED_UNREAD:
-            return _paused(row, LONGEST_PAUSE_SECONDS)
+        if _fired_unread(row):
+            return _paused(row, exits.TRY_AGAIN.total_seconds())
         counter = await self._counter(command)
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
@@ -322,12 +322,14 @@ class ExitActivities(ExitPort):
 
     async def _tell(self, row: dict[str, Any]) -> None:
         """Whoever looks for orders made elsewhere takes the fired one up, with its trades."""
-        handle = self._client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, row["account_id"]))
+        account_id = row["account_id"]
+        handle = self._client.get_workflow_handle(workflow_id(Kind.FOREIGN_ORDERS, account_id))
         try:
             if row["broker"] == PAPER:
                 # Nobody looks all the time where only a trigger makes such orders.
-                await look_for_foreign_orders(self._client, row["account_id"], row["user_id"])
-            await handle.signal("broker_event", BrokerEvent(event_number=0))
+                await look_for_foreign_orders(self._client, account_id, row["user_id"], hint=True)
+            else:
+                await handle.signal("broker_event", BrokerEvent(event_number=0))
         except RPCError:
             return  # the postback or the next look brings it
 
@@ -336,6 +338,13 @@ def _held(row: dict[str, Any]) -> int:
     """How much of the position the exit may close: what earlier ones are to close is theirs."""
     held = int(row["held"]) if row["side"] == Side.SELL else -int(row["held"])
     return held - int(row["before"])
+
+
+def _fired_unread(row: dict[str, Any]) -> bool:
+    """Whether what it fired may have sold already what is held by our book: until a person has ended that
+    order, or whoever followed it has."""
+    unread = row["status"] == X.UNPROTECTED and row["reason_code"] == exits.FIRED_UNREAD
+    return unread and not row["fired_ended"]
 
 
 def _is(trigger: BrokerTrigger, row: dict[str, Any], pair: tuple[exits.Leg, exits.Leg]) -> bool:

@@ -23,8 +23,8 @@ class ExitStatus(StrEnum):
     """A level was touched and an order is at the exchange; it may still fail."""
     UNPROTECTED = "unprotected"
     """The broker would not take it, or what it fired failed: the customer is told, and it is tried again.
-    So it is where nobody knows what became of it, and then only once the broker's book proves that nothing
-    stands there (`TRIGGER_UNKNOWN`), or not at all (`FIRED_UNREAD`)."""
+    So it is where nobody knows what became of it, and then only once that is known: by the broker's book
+    (`TRIGGER_UNKNOWN`), by whoever ends the order that it fired (`FIRED_UNREAD`)."""
     FILLED = "filled"
     CANCELLED = "cancelled"
     """The position was closed otherwise, or the customer took the trigger away."""
@@ -49,7 +49,7 @@ TRIGGER_UNKNOWN = "trigger_unknown"
 """Why unprotected: sent without an answer, and the book has not shown what became of it in time."""
 FIRED_UNREAD = "fired_order_unread"
 """Why unprotected: the day of the order that was fired is over and nobody has read how it ended. Another
-trigger might sell what is sold already, so the rest is for a person."""
+trigger might sell what is sold already, so none is placed until that order has ended in our record."""
 
 STOP_SLACK = Decimal("0.01")
 """How far beyond the stop its limit lies, so that it fills in a market that runs away (own rule, 2026)."""

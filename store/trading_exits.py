@@ -5,6 +5,7 @@ from typing import Any
 
 from domain.exits import EXIT_FIRST, EXIT_NEXT, ExitStatus
 from domain.moves import begun, sources
+from domain.trading import TERMINAL
 from models.messages.exits import ExitInput, ExitStanding
 from store.database import Connection
 from store.outbox import emit
@@ -43,14 +44,17 @@ async def read(connection: Connection, order_id: str) -> dict[str, Any]:
                             AND x.status NOT IN ('filled', 'cancelled')), 0)::bigint AS before,
                   a.blocked_by IS NOT NULL AS blocked,
                   a.status = 'closed' AS closed, a.broker,
+                  EXISTS (SELECT FROM trading.orders o
+                          WHERE o.account_id = e.account_id AND o.broker_order_id = e.broker_order_id
+                            AND o.status = ANY(%(ended)s)) AS fired_ended,
                   coalesce(clock_timestamp() - e.sending_at, interval '0') AS age,
                   coalesce(e.server_started_at = pg_postmaster_start_time(), true) AS same_server,
                   pg_try_advisory_xact_lock(hashtextextended('exit:' || e.order_id, 0)) AS unlocked
            FROM trading.exits e JOIN trading.accounts a USING (account_id)
            LEFT JOIN trading.positions p ON p.account_id = e.account_id AND p.exchange = e.exchange
                 AND p.symbol = e.symbol AND p.product = e.product
-           WHERE e.order_id = %s""",
-        (order_id,),
+           WHERE e.order_id = %(order)s""",
+        {"order": order_id, "ended": [str(each) for each in TERMINAL]},
     )
     row = await cursor.fetchone()
     if row is None:

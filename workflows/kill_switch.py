@@ -81,7 +81,11 @@ class KillSwitch:
 
     @workflow.update(name="lift")
     async def lift(self, command: Lift) -> KillSwitchView:
-        """Lets orders through again; what was still being taken back is left alone."""
+        """Lets orders through again; what was still being taken back is left alone. The record may be ahead
+        of this run, whose worker died: then it waits until the run has heard that the block stands."""
+        await workflow.wait_condition(lambda: self._status is not Status.BLOCKING or bool(self._refused))
+        if self._refused is not None:
+            raise refuse("not_blocked")
         lifting = LiftBlock(
             kill_switch_id=self._switch.kill_switch_id,
             account_id=self._switch.account_id,
@@ -94,7 +98,7 @@ class KillSwitch:
 
     @lift.validator
     def _may_lift(self, command: Lift) -> None:
-        if self._status is Status.BLOCKING or self._lifted:
+        if self._lifted:
             raise refuse("not_blocked")
 
     async def _block(self) -> None:

@@ -11,7 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from api.trading.accounts import session_drive
+from api.trading.kill_switch import switch_drive
 from cli.embedded import EmbeddedEngines
+from models.contracts.identifiers import Prefix, mint
 from models.contracts.reports import ForgedReport, canonical, check
 from models.contracts.workflow_ids import Kind, workflow_id
 from tests.workflows.stopping import engage, lift, reported
@@ -159,6 +162,30 @@ async def test_a_second_switch_takes_back_the_closing_orders_of_the_first(floor:
     assert row["report"]["taken_back"] == [closing["order_id"]]
     client = await at_the_broker(floor, trader)
     assert [net["quantity"] for net in client.positions()["net"]] == [0]
+
+
+async def test_a_block_that_its_run_has_not_heard_of_yet_is_lifted_all_the_same(floor: Floor) -> None:
+    """As after the death of a worker whose block was committed: the word to lift comes before the run's."""
+    trader = await floor.trader()
+    switch = mint(Prefix.KILL_SWITCH)
+    drive = switch_drive(switch, trader.account_id, trader.user_id, flatten=False)
+    first = drive.model_copy(update={"update": "lift", "argument": {}})
+    answer = await floor.run(first, switch, trader.user_id)
+    assert (answer.refused, answer.body.get("status")) == (None, "lifted")
+    placed = await floor.place(trader, price=Decimal(1400))
+    await floor.reaches(placed["order_id"], "open")
+
+
+async def test_a_session_is_not_closed_over_an_order_that_was_faster(floor: Floor) -> None:
+    """The order comes after the API has looked."""
+    trader = await floor.trader()
+    placed = await floor.place(trader, price=Decimal(1400))
+    await floor.reaches(placed["order_id"], "open")
+    drive = session_drive(trader.account_id, trader.user_id, "kite", "close", {})
+    answer = await floor.run(drive, trader.account_id, trader.user_id)
+    assert answer.refused == "account_in_use"
+    (account,) = await floor.rows("SELECT * FROM trading.accounts WHERE account_id = %s", trader.account_id)
+    assert account["status"] == "connected"
 
 
 async def closing_of(floor: Floor, switch: str) -> dict[str, Any]:
