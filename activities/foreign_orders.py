@@ -19,7 +19,7 @@ from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.foreign_orders import AdoptOrders, ForeignOrdersInput, OrdersAdopted
-from models.messages.trading import BrokerOrder, OrderInput
+from models.messages.trading import BrokerEvent, BrokerOrder, OrderInput
 from store import trading
 from store.database import Database
 from workflows.ports.foreign_orders import ForeignOrdersPort
@@ -96,8 +96,11 @@ class ForeignOrderActivities(ForeignOrdersPort):
         return order.order_id
 
 
-async def look_for_foreign_orders(client: Client, account_id: str, user_id: str) -> None:
-    """Starts ``foreign-orders:{account}`` where it does not run: its account has a session now."""
+async def look_for_foreign_orders(
+    client: Client, account_id: str, user_id: str, *, hint: bool = False
+) -> None:
+    """Starts ``foreign-orders:{account}`` where it does not run: its account has a session now. With `hint`
+    one that runs is told to look once more, however near its end it is."""
     await client.start_workflow(
         "ForeignOrders",
         ForeignOrdersInput(account_id=account_id, user_id=user_id),
@@ -106,6 +109,8 @@ async def look_for_foreign_orders(client: Client, account_id: str, user_id: str)
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="Orders made elsewhere",
         static_details=f"Account `{account_id}`",
+        start_signal="broker_event" if hint else None,
+        start_signal_args=[BrokerEvent(event_number=0)] if hint else [],
     )
 
 
