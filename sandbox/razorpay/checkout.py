@@ -22,8 +22,9 @@ OUTCOMES = ("success", "failure", "late_authorized")
 def play(gateway: Gateway, body: dict[str, Any], now: int) -> Entity:
     """One visit to the checkout page; answers what the page hands to the merchant's script.
 
-    With `delay_ms` the payment is `created` and the bank's answer comes by itself later. A failure and a
-    late authorisation hand over an error and no signature: the merchant hears of the money by webhook.
+    With `delay_ms` the payment is `created` and the bank's answer comes by itself later; `amount`: paise that
+    are paid instead of the order's, as no gateway should allow. A failure and a late authorisation hand over
+    an error and no signature: the merchant hears of the money by webhook.
     """
     outcome, delay_ms = body["outcome"], body["delay_ms"]
     payment, first, second = _open(gateway, body, now)
@@ -63,6 +64,9 @@ def _open(gateway: Gateway, body: dict[str, Any], now: int) -> tuple[Entity, str
     payment = lifecycle.open_payment(
         gateway, order, now, method=method, customer_id=order.get("customer_id"), **fields
     )
+    if body.get("amount"):
+        payment["amount"] = body["amount"]
+        gateway.objects.save(payment)
     return payment, order["id"], payment["id"]
 
 

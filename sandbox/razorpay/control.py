@@ -81,8 +81,8 @@ def play_checkout(turn: Turn) -> Entity:
     if body.get("method") is not None:
         turn.one_of("method", METHODS)
     outcome = turn.one_of("outcome", checkout.OUTCOMES, "success")
-    delay_ms = turn.integer("delay_ms", 0)
-    return checkout.play(turn.gateway, {**body, "outcome": outcome, "delay_ms": delay_ms}, turn.now)
+    told = {"delay_ms": turn.integer("delay_ms", 0), "amount": turn.integer("amount", None, 1)}
+    return checkout.play(turn.gateway, {**body, **told, "outcome": outcome}, turn.now)
 
 
 def debit(turn: Turn) -> Entity:

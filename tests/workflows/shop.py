@@ -19,6 +19,7 @@ from domain.payments import Purpose
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
+from models.contracts.search_attributes import Attribute
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import (
     ConfirmCheckout,
@@ -195,6 +196,16 @@ class Shop:
         """The customer at the checkout; what the browser brings back."""
         return await self.control("/razorpay/checkout", order_id=one.order_id, outcome=outcome, **more)
 
+    async def taken(self, brought: dict[str, Any], amount: int) -> None:
+        """Somebody captures it at the gateway's dashboard."""
+        keys = (await self.http.get("/_control/credentials")).json()["razorpay"]
+        answer = await self.http.post(
+            f"/razorpay/v1/payments/{brought['razorpay_payment_id']}/capture",
+            json={"amount": amount, "currency": "INR"},
+            auth=httpx.BasicAuth(keys["key_id"], keys["key_secret"]),
+        )
+        assert answer.status_code == 200, answer.text
+
     async def confirm(self, handle: WorkflowHandle[Any, Any], brought: dict[str, Any]) -> dict[str, Any]:
         names = ("razorpay_payment_id", "razorpay_order_id", "razorpay_signature")
         callback = ConfirmCheckout(**{name: brought[name] for name in names})
@@ -316,6 +327,10 @@ async def shop(engines: EmbeddedEngines, dsn: str, *, serve: bool = True) -> Asy
             Worker(client, task_queue=queue, workflows=[Buyer], workflow_runner=UnsandboxedWorkflowRunner())
         )
         yield Shop(engines, database, vault, client, http, queue)
+
+
+async def attention(handle: WorkflowHandle[Any, Any]) -> bool:
+    return bool((await handle.describe()).typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value))
 
 
 async def eventually(read: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> Any:

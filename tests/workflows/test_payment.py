@@ -14,7 +14,7 @@ from models.messages.billing import Advance
 from providers.razorpay import Razorpay
 from store import identity_profiles, payments
 from store.invoices import Supplier
-from tests.workflows.shop import AMOUNT, Purchase, Shop, eventually, refusal, shop
+from tests.workflows.shop import AMOUNT, Purchase, Shop, attention, eventually, refusal, shop
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +175,48 @@ async def test_money_for_what_is_no_longer_wanted_is_not_taken(place: Shop) -> N
     assert (await place.payment(one))["failure_code"] == "no_longer_wanted"
     assert await place.effects("captured", brought["razorpay_payment_id"]) == []
     assert await place.documents(one) == []
+    await handle.terminate()
+
+
+@pytest.mark.parametrize("off_by", [-1, 1])
+async def test_money_of_another_amount_is_not_taken_and_a_person_sees_it(place: Shop, off_by: int) -> None:
+    """Held by the bank, more or less than was asked: nothing is taken or invoiced; the bank lets it go."""
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one, amount=AMOUNT + off_by)
+    answer = await place.confirm(handle, brought)
+    assert answer["status"] == "refund_pending"
+    row = await place.payment(one)
+    assert (row["failure_code"], row["gateway_payment_id"]) == (
+        "amount_mismatch",
+        brought["razorpay_payment_id"],
+    )
+    await eventually(lambda: attention(handle), bool)
+    assert one.buyer is not None
+    assert [said["signal"] for said in await one.buyer.query("heard")] == ["ended"]
+    await place.control("/clock", now=(datetime.now(UTC) + timedelta(days=4)).isoformat(), run=True)
+    try:
+        await TimeSkipper(place.client).fast_forward(handle, timedelta(hours=13))
+        assert (await handle.result())["status"] == "refunded"
+    finally:
+        await place.control("/clock", now=datetime.now(UTC).isoformat(), run=True)
+    assert not await attention(handle)
+    assert await place.effects("captured", brought["razorpay_payment_id"]) == []
+    assert (await place.documents(one), await place.book(one.payment_id)) == ([], {})
+
+
+async def test_a_captured_payment_of_another_amount_is_never_booked_as_the_sale(place: Shop) -> None:
+    """Somebody took it at the gateway's dashboard: it is no sale of ours; a person gives it back there."""
+    one = await place.purchase()
+    handle = await place.open(one)
+    brought = await place.pay(one, amount=AMOUNT - 1)
+    await place.taken(brought, AMOUNT - 1)
+    assert (await place.confirm(handle, brought))["status"] == "refund_pending"
+    await TimeSkipper(place.client).fast_forward(handle, timedelta(days=7))
+    await eventually(lambda: attention(handle), bool)
+    assert (await place.payment(one))["failure_code"] == "amount_mismatch"
+    assert (await place.documents(one), await place.book(one.payment_id)) == ([], {})
+    assert await place.effects("refunded", brought["razorpay_payment_id"]) == []
     await handle.terminate()
 
 

@@ -5,18 +5,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
 from models.contracts.assertions import LIFETIME, Assertion, sign
-from models.contracts.search_attributes import Attribute
 from models.messages.billing import StaffDecision
 from models.messages.monitoring import Settlement, SettlePayment
 from store import identity_risk
-from tests.workflows.shop import Purchase, Shop, eventually, refusal, shop
+from tests.workflows.shop import Purchase, Shop, attention, eventually, refusal, shop
 
 HIGH = 60_000_00
 DAYS_HELD = timedelta(days=4)
@@ -47,10 +45,6 @@ async def alerts(place: Shop, one: Purchase) -> list[dict[str, Any]]:
     return await place.rows(
         "SELECT * FROM finance.payment_alerts WHERE payment_id = %s ORDER BY flag", one.payment_id
     )
-
-
-async def attention(handle: WorkflowHandle[Any, Any]) -> bool:
-    return bool((await handle.describe()).typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value))
 
 
 def decision(place: Shop, one: Purchase, action: str, **given: Any) -> StaffDecision:
@@ -161,11 +155,11 @@ async def test_what_is_taken_at_the_gateway_is_delivered_only_by_the_decision(
         await scored(place, one, "location", 90)
         handle = await place.open(one)
         brought = await place.pay(one)
-        await taken(place, brought)
+        await place.taken(brought, HIGH)
         assert (await place.confirm(handle, brought))["status"] == "review"
     else:
         one, handle, brought = await reviewed(place)
-        await taken(place, brought)
+        await place.taken(brought, HIGH)
         await place.hint(handle)
     assert one.buyer is not None
     assert await attention(handle)
@@ -181,17 +175,6 @@ async def test_what_is_taken_at_the_gateway_is_delivered_only_by_the_decision(
         await place.status(one, "refunded")
         assert "captured" not in heard
     assert {alert["decision"] for alert in await alerts(place, one)} == {f"{action.removesuffix('e')}ed"}
-
-
-async def taken(place: Shop, brought: dict[str, Any]) -> None:
-    """Somebody captures it at the gateway's dashboard."""
-    keys = (await place.http.get("/_control/credentials")).json()["razorpay"]
-    answer = await place.http.post(
-        f"/razorpay/v1/payments/{brought['razorpay_payment_id']}/capture",
-        json={"amount": HIGH, "currency": "INR"},
-        auth=httpx.BasicAuth(keys["key_id"], keys["key_secret"]),
-    )
-    assert answer.status_code == 200, answer.text
 
 
 async def test_what_nobody_decides_is_escalated_and_then_lapses(place: Shop) -> None:
