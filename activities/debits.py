@@ -1,6 +1,7 @@
 """What a renewal asks of the gateway: its notice, its debit, and what became of it."""
 
 import asyncio
+from datetime import datetime
 from functools import partial
 
 from temporalio import activity
@@ -11,8 +12,10 @@ from activities.subscription_mails import notice_mail, tell
 from domain.billing_calendar import needs_approval
 from domain.errors import RateLimited, Rejected, Unavailable, Unknown
 from domain.fee_cap import applies_to
+from domain.monitoring import Assessment, assess
 from domain.payments import PaymentStatus
 from domain.subscriptions import debit_payment_id, notice_message_id
+from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.billing import GatewayPayment
 from models.messages.subscription_state import Debit
 from models.messages.subscriptions import (
@@ -26,7 +29,7 @@ from models.messages.subscriptions import (
     Withdraw,
 )
 from providers.razorpay_mandates import RazorpayMandates
-from store import fees, identity_consents, identity_users, payments, references, subscriptions
+from store import fees, identity_consents, identity_users, monitoring, payments, references, subscriptions
 from store.database import Connection, Database
 from store.vault import Vault
 from workflows.ports.subscriptions import DebitsPort
@@ -47,15 +50,23 @@ class DebitActivities(DebitsPort):
         """Repeatable by the derived payment id: it is the order's receipt and the row's key.
 
         Raises:
-            Rejected: the gateway does not take a notice for this mandate; `fee_cap_reached`,
-                `consent_required`.
+            Rejected: the gateway does not take a notice for this mandate; a `domain.subscriptions.Reason`.
         """
         state, mandate = notice.state, notice.state.mandate
         if mandate is None:
             raise Rejected("mandate_missing")
+        payment_id = debit_payment_id(state.subscription_id, notice.period, notice.attempt)
         async with self._database.transaction() as connection:
             await self._may_charge(connection, notice)
-        payment_id = debit_payment_id(state.subscription_id, notice.period, notice.attempt)
+            # Money moves on the day that the debit is due: its limits are held against that day.
+            seen = await _assessed(connection, state.user_id, payment_id, notice.amount, notice.due_at)
+            await monitoring.raise_alerts(
+                connection, payment_id, state.user_id, "create", seen.findings, notice.as_of,
+                workflow_id(Kind.SUBSCRIPTION, state.subscription_id),
+            )  # fmt: skip
+        if seen.code is not None:
+            # The alerts stand, whatever becomes of this.
+            raise Rejected(seen.code)
         order_id = await in_thread(
             lambda: self._gateway.announce(
                 payment_id,
@@ -106,10 +117,9 @@ class DebitActivities(DebitsPort):
     async def _send(self, collect: Collect) -> DebitResult:
         async with self._database.transaction() as connection:
             person = await identity_users.contact_of(connection, self._vault, collect.user_id)
-            if not await subscriptions.shift_debit(
-                connection, collect.debit.payment_id, ("noticed",), "sending", sent_at=collect.as_of
-            ):
-                return await self._not_ours(connection, collect)
+            blocked = await self._claim(connection, collect)
+        if blocked is not None:
+            return blocked
         try:
             gateway_payment_id = await in_thread(
                 lambda: self._gateway.debit(
@@ -137,6 +147,26 @@ class DebitActivities(DebitsPort):
             return await self.look(collect)
         except Unavailable:
             raise Unknown("gateway_unknown") from None
+
+    async def _claim(self, connection: Connection, collect: Collect) -> DebitResult | None:
+        """Takes the debit for sending, or says why it does not leave: it was withdrawn, or monitoring, which
+        looks once more before money moves, blocks it."""
+        debit, user_id = collect.debit, collect.user_id
+        seen = await _assessed(connection, user_id, debit.payment_id, debit.amount, collect.as_of)
+        if not await subscriptions.shift_debit(
+            connection,
+            debit.payment_id,
+            ("noticed",),
+            "sending" if seen.code is None else "withdrawn",
+            sent_at=collect.as_of if seen.code is None else None,
+            failure_code=seen.code,
+        ):
+            return await self._not_ours(connection, collect)
+        await monitoring.raise_alerts(
+            connection, debit.payment_id, user_id, "capture", seen.findings, collect.as_of,
+            workflow_id(Kind.SUBSCRIPTION, collect.subscription_id),
+        )  # fmt: skip
+        return None if seen.code is None else _withdrawn(collect, seen.code)
 
     @activity.defn(name="subscriptions.look")
     async def look(self, collect: Collect) -> DebitResult:
@@ -248,9 +278,7 @@ class DebitActivities(DebitsPort):
     async def _not_ours(self, connection: Connection, collect: Collect) -> DebitResult:
         row = await subscriptions.debit_of(connection, collect.debit.payment_id)
         if row is not None and row["state"] == "withdrawn":
-            return DebitResult(
-                status=DebitStatus.WITHDRAWN, payment_id=collect.debit.payment_id, at=collect.as_of
-            )
+            return _withdrawn(collect, row["failure_code"])
         raise Unknown("debit_sent_before")
 
     async def _shift(
@@ -260,6 +288,24 @@ class DebitActivities(DebitsPort):
             await subscriptions.shift_debit(
                 connection, payment_id, before, after, gateway_payment_id=gateway_payment_id
             )
+
+
+async def _assessed(
+    connection: Connection, user_id: str, payment_id: str, amount: int, at: datetime
+) -> Assessment:
+    """What monitoring makes of a debit that is made at `at`, as of every payment."""
+    # Two payments at once would not see each other, and both fit into what is left of a limit.
+    await payments.hold_turnover(connection, user_id)
+    return assess(await monitoring.facts_of(connection, user_id, payment_id, amount, at))
+
+
+def _withdrawn(collect: Collect, code: str | None) -> DebitResult:
+    return DebitResult(
+        status=DebitStatus.WITHDRAWN,
+        payment_id=collect.debit.payment_id,
+        at=collect.as_of,
+        failure_code=code,
+    )
 
 
 def _judged(collect: Collect, found: list[GatewayPayment]) -> DebitResult:

@@ -15,6 +15,25 @@ Mail = tuple[str, str]
 """Subject and text."""
 
 
+WITHHELD = {
+    Topic.FEE_CAP_REACHED: "With the renewal of your plan {name} your family would pay more for research "
+    "services in a year than SEBI allows. Nothing is debited. You keep what is paid for, and can resume the "
+    "plan in your account when a year has passed since your earlier payments, or change to another plan.",
+    Topic.CONSENT_REQUIRED: "You have withdrawn your consent to the terms of research services, which your "
+    "plan {name} carries. Nothing is debited. You keep what is paid for; to go on, consent again and resume "
+    "the plan.",
+    Topic.KYC_TIER_REQUIRED: "The price of your plan {name} needs a verification of your identity that is in "
+    "force and covers it. Nothing is debited. You keep what is paid for; to go on, complete the verification "
+    "in your account and resume the plan.",
+    Topic.LIMIT_EXCEEDED: "With the renewal of your plan {name} you would pay more in a day or a month than "
+    "your verification allows. Nothing is debited. You keep what is paid for; to go on, complete the next "
+    "verification in your account or wait for the next month, and resume the plan.",
+    Topic.PAYMENT_DECLINED: "We could not take the payment for your plan {name}. Nothing is debited. You "
+    "keep what is paid for; you can resume the plan in your account, and our support helps you further.",
+}
+"""Why a renewal is not debited. Of limits and scores a customer is told the neutral code's words alone."""
+
+
 async def tell(connection: Connection, vault: Vault, user_id: str, message_id: str, mail: Mail) -> None:
     """Writes a mail, once an id, due at once: what it tells of may lie in business time to come."""
     person = await identity_users.contact_of(connection, vault, user_id)
@@ -64,10 +83,11 @@ def mail_of(given: Tell) -> tuple[str, Mail]:
     match given.topic:
         case Topic.TRIAL_ENDS:
             return trial_message_id(given.state.subscription_id), _trial_mail(given.state)
-        case Topic.FEE_CAP_REACHED | Topic.CONSENT_REQUIRED:
+        case _:
             state = given.state
             key = held_message_id(state.subscription_id, state.period + 1, state.attempt)
-            return key, _cap_mail(state) if given.topic is Topic.FEE_CAP_REACHED else _consent_mail(state)
+            name = state.renewal_terms().name
+            return key, (f"Your {name} plan is not renewed", WITHHELD[given.topic].format(name=name))
 
 
 def _trial_mail(state: SubscriptionState) -> Mail:
@@ -78,23 +98,4 @@ def _trial_mail(state: SubscriptionState) -> Mail:
         f"Your trial of {terms.name} ends on {ends:%d %B %Y} at {ends:%H:%M} (India). Nothing is "
         f"debited: to go on, pay Rs {rupees(terms.amount)} (GST included) in your account by then. Otherwise "
         "it just ends.",
-    )
-
-
-def _cap_mail(state: SubscriptionState) -> Mail:
-    name = state.renewal_terms().name
-    return (
-        f"Your {name} plan is not renewed",
-        f"With the renewal of your plan {name} your family would pay more for research services in a year "
-        "than SEBI allows. Nothing is debited. You keep what is paid for, and can resume the plan in your "
-        "account when a year has passed since your earlier payments, or change to another plan.",
-    )
-
-
-def _consent_mail(state: SubscriptionState) -> Mail:
-    name = state.renewal_terms().name
-    return (
-        f"Your {name} plan is not renewed",
-        f"You have withdrawn your consent to the terms of research services, which your plan {name} carries. "
-        "Nothing is debited. You keep what is paid for; to go on, consent again and resume the plan.",
     )

@@ -73,6 +73,12 @@ class Reason(StrEnum):
     """The renewal would pass what a family may pay in a year (`domain/fee_cap.py`)."""
     CONSENT_REQUIRED = "consent_required"
     """The consent to the terms of research services was withdrawn: it precedes every fee (SEBI)."""
+    KYC_TIER_REQUIRED = "kyc_tier_required"
+    """No KYC in force, or a price above its tier's single limit (`domain/monitoring.py`, as the next two)."""
+    LIMIT_EXCEEDED = "limit_exceeded"
+    """The day's or the month's payments would pass the tier's limit."""
+    PAYMENT_DECLINED = "payment_declined"
+    """By compliance, or by a score; the customer is told no more."""
 
 
 def may(action: Action, status: Status) -> bool:

@@ -65,8 +65,10 @@ async def raise_alerts(
     stage: str,
     findings: Sequence[Finding],
     now: datetime,
+    run: str | None = None,
 ) -> None:
     """Tells compliance of each flag, once a payment and flag: a row, an event and an entry in the trail.
+    `run`: the payment's process, where it is not `Payment`.
 
     Last in its transaction, for the trail's sake. The event names the payment alone: flags are for staff.
     """
@@ -80,7 +82,8 @@ async def raise_alerts(
     await connection.execute(
         "UPDATE finance.payments SET flags = flags || %s WHERE payment_id = %s", (fresh, payment_id)
     )
-    await _tell(connection, payment_id, user_id, "payment.flagged", {"flags": fresh, "stage": stage}, now)
+    detail = {"flags": fresh, "stage": stage}
+    await _tell(connection, payment_id, user_id, "payment.flagged", detail, now, run)
 
 
 async def _raised(
@@ -125,6 +128,7 @@ async def _tell(
     action: str,
     detail: dict[str, Any],
     now: datetime,
+    run: str | None = None,
 ) -> None:
     body = {"payment_id": payment_id}
     await emit(connection, payments.TOPIC, payment_id, action, body, now)
@@ -133,7 +137,7 @@ async def _tell(
         actor=ACTOR,
         action=action,
         subjects=[payment_id, user_id],
-        run=f"payment:{payment_id}",
+        run=run or f"payment:{payment_id}",
         detail=detail,
         now=now,
     )

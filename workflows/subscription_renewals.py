@@ -87,23 +87,27 @@ class SubscriptionRenewals(SubscriptionCommands):
                 state.series_from += 1
 
     async def _not_announced(self, notice: Notice, code: str) -> None:
-        """The family's fees of the year are spent, the consent is withdrawn, or the gateway takes no notice
-        for this mandate, for instance because it was ended at the bank."""
+        """The family's fees of the year are spent, the consent is withdrawn, monitoring blocks it, or the
+        gateway takes no notice for this mandate, for instance because it was ended at the bank."""
         state = self._state
         async with self._writing:
             if state.status not in COLLECTING or notice.period != state.period + 1:
                 # A pause, a cancel or another plan came meanwhile, and stands.
                 return
             if code in list(Reason):
-                state.withhold(Reason(code), workflow.now())
-                await self._tell(Topic(code))
-                await self._save()
+                await self._withhold(Reason(code))
                 return
             state.first_due_at = state.first_due_at or notice.due_at
             missed = DebitResult(
                 status=DebitStatus.FAILED, payment_id="", at=workflow.now(), failure_code=code
             )
             await self._missed(missed)
+
+    async def _withhold(self, reason: Reason) -> None:
+        """Nothing is debited for that reason, and the customer is told."""
+        self._state.withhold(reason, workflow.now())
+        await self._tell(Topic(reason.value))
+        await self._save()
 
     async def _collect(self, debit: Debit) -> None:
         about = Collect(
@@ -125,6 +129,8 @@ class SubscriptionRenewals(SubscriptionCommands):
                 case DebitStatus.WITHDRAWN:
                     if self._is_present(debit):
                         self._state.withdraw()
+                        if result.failure_code in list(Reason) and self._state.status in COLLECTING:
+                            await self._withhold(Reason(result.failure_code))
                 case _ if self._is_present(debit):
                     await self._missed(result)
                 case _:

@@ -102,6 +102,9 @@ class Topic(StrEnum):
     TRIAL_ENDS = "trial_ends"
     FEE_CAP_REACHED = "fee_cap_reached"
     CONSENT_REQUIRED = "consent_required"
+    KYC_TIER_REQUIRED = "kyc_tier_required"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    PAYMENT_DECLINED = "payment_declined"
 
 
 class Tell(BaseModel):

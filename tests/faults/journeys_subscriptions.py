@@ -46,7 +46,7 @@ def tried(stage: Stage) -> None:
 
 
 def undecided(stage: Stage) -> None:
-    """A debit that the bank leaves open until a person is asked, and then lets go through."""
+    """A debit that the bank leaves open until a person is asked, and refuses then: another goes through."""
     person = journeys.verified(stage)
     subscription, _ = journeys.subscribed(stage, person)
     process = f"subscription:{subscription}"
@@ -55,10 +55,10 @@ def undecided(stage: Stage) -> None:
     asyncio.run(journeys._forward(stage, process, UNDECIDED))
     wanted = "SELECT 1 FROM finance.payments WHERE reference_id = %s AND status = 'unknown'"
     _stored(stage, wanted, subscription, "a debit that nobody tells the outcome of is shown as unknown")
-    stage.control("razorpay/debit", subscription=subscription, outcome="success")
-    asyncio.run(journeys._forward(stage, process, timedelta(days=2)))
+    stage.control("razorpay/debit", subscription=subscription, outcome="failure")
+    asyncio.run(journeys._forward(stage, process, timedelta(days=8)))
     wanted = "SELECT 1 FROM finance.user_subscriptions WHERE subscription_id = %s AND period = 2"
-    _stored(stage, wanted, subscription, "what the bank takes in the end renews")
+    _stored(stage, wanted, subscription, "what the bank refuses in the end is debited anew")
 
 
 def _stored(stage: Stage, query: str, subscription: str, what: str) -> None:

@@ -77,8 +77,8 @@ class Town:
         async with self.database.reading() as connection:
             return await (await connection.execute(query, values)).fetchall()
 
-    async def person(self, *, consents: bool = True) -> str:
-        """A customer with contacts, a billing state, and the consent to research services."""
+    async def person(self, *, consents: bool = True, tier: str = "intermediate") -> str:
+        """A customer with contacts, KYC, a billing state, and the consent to research services."""
         user_id, now = mint(Prefix.USER), datetime.now(UTC)
         new = identity_users.NewUser(
             user_id, f"{secrets.token_hex(6)}@example.in", f"+919{secrets.randbelow(10**9):09d}", "x"
@@ -87,6 +87,13 @@ class Town:
         async with self.database.transaction() as connection:
             await identity_users.create(connection, self.vault, new, now)
             await identity_profiles.create(connection, self.vault, user_id, billing, now)
+            await connection.execute(
+                """INSERT INTO user_management.kyc_status (user_id, status, tier, legal_name, verified_at,
+                       expires_at, updated_at)
+                   VALUES (%(user)s, 'verified', %(tier)s, 'sealed', %(now)s,
+                       %(now)s::timestamptz + interval '10 years', %(now)s)""",
+                {"user": user_id, "tier": tier, "now": now},
+            )
             if consents:
                 await identity_consents.give(connection, user_id, "research_services", "mitc", "1", now)
         return user_id

@@ -15,7 +15,7 @@ from domain.errors import Rejected
 from models.contracts.identifiers import Prefix, mint
 from models.messages.disputes import PaymentDisputed
 from models.messages.subscriptions import Open, SubscriptionInput
-from store import identity_consents, identity_profiles
+from store import identity_consents, identity_profiles, identity_risk
 from store.invoices import Supplier
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
@@ -75,6 +75,103 @@ async def test_nothing_is_debited_for_research_services_once_the_consent_is_with
     row = await place.status(one, "paused")
     assert (row["period"], row["reason_code"]) == (1, "consent_required")
     assert await place.debits(one) == []
+
+
+async def scored(place: Town, one: Subscriber, score: int) -> None:
+    """Compliance records a fraud score, as of the subscription's own time, for ten days."""
+    now = await place.now(one)
+    async with place.database.transaction() as connection:
+        await identity_risk.set_score(
+            connection, user_id=one.user_id, kind="fraud", score=score, source="test", set_by="usr_0f1a",
+            now=now, expires_at=now + timedelta(days=10),
+        )  # fmt: skip
+
+
+async def alerts(place: Town, one: Subscriber) -> list[tuple[str, str, str]]:
+    query = "SELECT flag, effect, stage FROM finance.payment_alerts WHERE user_id = %s ORDER BY number"
+    return [(row["flag"], row["effect"], row["stage"]) for row in await place.rows(query, one.user_id)]
+
+
+async def mails(place: Town, one: Subscriber) -> int:
+    """Besides the notices of debits."""
+    noticed = {debit["message_id"] for debit in await place.debits(one)}
+    rows = await place.rows("SELECT message_id FROM platform.messages WHERE person_id = %s", one.user_id)
+    return len({row["message_id"] for row in rows} - noticed)
+
+
+async def test_a_renewal_that_monitoring_blocks_is_not_announced(place: Town) -> None:
+    one = await place.active()
+    await place.forward(one, timedelta(days=20))
+    await scored(place, one, 81)
+    await place.forward(one, timedelta(days=9))
+    row = await place.status(one, "paused")
+    # The neutral code, and no word of scores.
+    assert (row["period"], row["reason_code"], row["next_debit_at"]) == (1, "payment_declined", None)
+    assert await place.debits(one) == []
+    assert await alerts(place, one) == [("FRAUD_SCORE", "block", "create")]
+    assert await mails(place, one) == 1
+    [entry] = await place.rows(
+        "SELECT * FROM audit.trail WHERE action = 'payment.flagged' AND %s = ANY(subjects)", one.user_id
+    )
+    assert entry["run"] == one.handle.id
+    await scored(place, one, 10)
+    await place.command(one, "resume")
+    await place.forward(one, timedelta(days=5))
+    row = await place.status(one, "active")
+    assert (row["period"], row["reason_code"]) == (2, None)
+
+
+async def test_what_compliance_learns_between_notice_and_debit_stops_the_debit(place: Town) -> None:
+    one = await place.active()
+    row = await place.row(one)
+    await place.forward(one, row["current_period_end"] - row["current_period_start"] - timedelta(hours=2))
+    [debit] = await place.debits(one)
+    assert debit["state"] == "noticed"
+    await scored(place, one, 95)
+    await place.forward(one, timedelta(hours=3))
+    row = await place.status(one, "paused")
+    assert (row["period"], row["reason_code"]) == (1, "payment_declined")
+    [debit] = await place.debits(one)
+    assert (debit["state"], debit["failure_code"], debit["sent_at"]) == (
+        "withdrawn",
+        "payment_declined",
+        None,
+    )
+    assert await place.charges(one) == []
+    assert await alerts(place, one) == [("FRAUD_SCORE", "block", "capture")]
+    assert await mails(place, one) == 1
+
+
+async def test_without_kyc_in_force_nothing_is_renewed(place: Town) -> None:
+    one = await place.active()
+    async with place.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE user_management.kyc_status SET expires_at = %s WHERE user_id = %s",
+            (await place.now(one) + timedelta(days=20), one.user_id),
+        )
+    await place.forward(one, timedelta(days=33))
+    row = await place.status(one, "paused")
+    assert (row["period"], row["reason_code"]) == (1, "kyc_tier_required")
+    assert await place.debits(one) == []
+
+
+async def test_a_renewal_above_the_tiers_single_limit_is_not_made_and_a_large_one_is_told(
+    place: Town,
+) -> None:
+    small, large = [
+        await place.subscribe(HUGE, await place.person(tier=tier)) for tier in ("basic", "intermediate")
+    ]
+    for one in (small, large):
+        await place.pay(one, "emandate")
+        await place.status(one, "active")
+        await place.forward(one, timedelta(days=372))
+    row = await place.row(small)
+    assert (row["status"], row["period"], row["reason_code"]) == ("paused", 1, "kyc_tier_required")
+    assert ("SINGLE_LIMIT_EXCEEDED", "block", "create") in await alerts(place, small)
+    assert ((await place.row(large))["period"], await alerts(place, large)) == (
+        2,
+        [("HIGH_VALUE_TRANSACTION", "flag", "create")],
+    )
 
 
 async def test_a_family_pays_no_more_together(place: Town) -> None:

@@ -86,8 +86,8 @@ class DebitsPort:
         """Tells the customer and the gateway of a debit, once an attempt (its derived payment id).
 
         Raises:
-            Rejected: the gateway takes no notice for this mandate; `fee_cap_reached`, `consent_required`:
-                nothing may be debited.
+            Rejected: the gateway takes no notice for this mandate; a `domain.subscriptions.Reason`: nothing
+                may be debited.
         """
         ...
 
@@ -98,7 +98,8 @@ class DebitsPort:
 
     @activity.defn(name="subscriptions.debit")
     async def debit(self, collect: Collect) -> DebitResult:
-        """The irreversible call: sends the debit if it has not been withdrawn, at most once.
+        """The irreversible call: sends the debit if it has not been withdrawn, at most once. What monitoring
+        blocks is withdrawn, with its code.
 
         Raises:
             Unavailable: it has certainly not left.
