@@ -144,6 +144,11 @@ async def begin(
         raise RuntimeError("a SELECT without FROM gave no row")
     before = AttemptStatus(row["status_before"]) if row["status_before"] else None
     pace, left = Pace(row["verdict"]), row["minute_left"] or 0.0
+    if row["locked"] is False:
+        # A sender of before holds the lock yet, for a moment: whoever sent without it could not be told from
+        # one that is gone.
+        await move(connection, key, was=(AttemptStatus.SENDING,), to=AttemptStatus.QUEUED)
+        return Begun(False, Pace.SECOND, left, bool(row["blocked"]), before)
     return Begun(row["locked"] is not None, pace, left, bool(row["blocked"]), before)
 
 

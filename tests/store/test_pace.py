@@ -141,3 +141,15 @@ async def test_a_holder_that_never_comes_back_holds_its_turn_longer_than_its_cal
 ) -> None:
     assert await taken(account, "killed", most=1) == 0
     assert await taken(account, "next", most=1) > CLIENT_DEADLINE.total_seconds()
+
+
+async def test_nobody_sends_without_the_senders_lock(account: Account, database: str) -> None:
+    """A sender that put its attempt back and holds the lock yet: the next one waits for it."""
+    order_id = await account.order()
+    lock = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+    async with Database(database) as other, other.reading() as sender:
+        await sender.execute(lock, (tag_of(order_id, 1, 1),))
+        begun = await account.begin(order_id)
+        assert (begun.began, begun.pace) == (False, Pace.SECOND)
+        await trading_attempts.unlock(sender, tag_of(order_id, 1, 1))
+    assert (await account.begin(order_id)).began
