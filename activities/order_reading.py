@@ -19,6 +19,7 @@ from store.trading import Stored
 
 GONE = "day_not_read"
 OVER = (BrokerStatus.COMPLETE, BrokerStatus.CANCELLED, BrokerStatus.REJECTED)
+CANCELLED_OR_OVER = (BrokerStatus.CANCEL_PENDING, *OVER)
 
 
 class OrderReading:
@@ -62,7 +63,7 @@ class OrderReading:
         async with self._database.transaction() as connection:
             await _add(connection, command, trades)
             stored = await trading.take_reading(connection, command.order_id, found, status, _now())
-        return _reading(command, stored)
+        return _reading(command, stored, alive=found.status not in CANCELLED_OR_OVER)
 
     async def _not_shown(self, command: ReadOrder, session: Session) -> BookReading:
         """The broker knows no such order: not yet, or its book has gone on to another day."""
@@ -86,7 +87,10 @@ class OrderReading:
         legs = [_now_at(leg, shown.get(leg.broker_order_id or "")) for leg in known]
         trades: list[BrokerTrade] = []
         for before, leg in zip(known, legs, strict=True):
-            if leg.filled > before.filled:
+            # Once more at its end: while it was alive its trades may have been behind its fill.
+            if leg.filled > before.filled or (
+                leg.filled and leg.status in ENDED and before.status not in ENDED
+            ):
                 trades += await self._trades(session, shown[leg.broker_order_id or ""])
         day_over = any(_day_over(command, order, book.at) for order in shown.values())
         return await self._take(command, legs, trades, book, day_over=day_over)
@@ -130,7 +134,8 @@ class OrderReading:
             )
             status = stored.status if command.sending else whole.status
             stored = await trading.take_reading(connection, command.order_id, found, status, _now())
-        return _reading(command, stored)
+        living = {leg.status for leg in legs if leg.broker_order_id in shown} - ENDED
+        return _reading(command, stored, alive=bool(living - {LegStatus.CANCEL_PENDING}))
 
     async def _trades(self, session: Session, found: BrokerOrder) -> list[BrokerTrade]:
         """Raises Unavailable while the trades of an order that is over are not all shown."""
@@ -179,7 +184,7 @@ def _day_over(command: ReadOrder, found: BrokerOrder, now: datetime) -> bool:
     return INDIA_2026.is_over(command.exchange, trading_date(moment), moment)
 
 
-def _reading(command: ReadOrder, stored: Stored) -> BookReading:
+def _reading(command: ReadOrder, stored: Stored, *, alive: bool = False) -> BookReading:
     return BookReading(
         status=stored.status,
         reason_code=stored.reason_code,
@@ -187,6 +192,7 @@ def _reading(command: ReadOrder, stored: Stored) -> BookReading:
         average_price=stored.average_price,
         version=stored.version,
         gone=stored.status is OrderStatus.NEEDS_PERSON and not command.sending,
+        alive=alive,
     )
 
 

@@ -54,6 +54,7 @@ class OrderCommands:
         self._session_opened = False
         self._resolution: Resolve | None = None
         self._contradiction: str | None = None
+        self._uncancelled = False
         self._changes: list[tuple[Change, asyncio.Future[None]]] = []
 
     @workflow.update(name="place")
@@ -111,8 +112,13 @@ class OrderCommands:
         if self._at.status not in AT_BROKER:
             await until(lambda: self._over or self._at.status not in BEFORE_BROKER, HEARD_WITHIN)
             self._must_be_live()
-        await self._ask(lambda: self._steps.modify(command))
+        await self._ask(lambda: self._modify(command))
         return self._view()
+
+    async def _modify(self, command: Modify) -> None:
+        """Where nobody has taken it back while this waited for its turn."""
+        self._must_be_live()
+        await self._steps.modify(command)
 
     @modify.validator
     def _may_modify(self, command: Modify) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.market_calendar import INDIA_2026
@@ -22,7 +22,7 @@ class OrderMoves(OrderCommands):
     async def _do(self, change: Change, done: "asyncio.Future[None]") -> None:
         try:
             await change()
-        except ActivityError as error:
+        except (ActivityError, ApplicationError) as error:
             if not done.done():
                 done.set_exception(refuse(outcome(error).code))
         else:
@@ -48,7 +48,10 @@ class OrderMoves(OrderCommands):
         self._reach(S.SUBMITTING, None, version)
         self._answer()
         if self._at.cancel_wanted:
-            self._changes.append((self._steps.cancel, asyncio.Future()))
+            self._cancel_again()
+
+    def _cancel_again(self) -> None:
+        self._changes.append((self._steps.cancel, asyncio.Future()))
 
     def _refused(self, status: OrderStatus, submission: Submission) -> None:
         if self._at.leg > 1:
@@ -64,6 +67,7 @@ class OrderMoves(OrderCommands):
         self._at.filled_quantity = reading.filled_quantity
         self._at.average_price = reading.average_price
         self._at.gone = reading.gone
+        self._uncancelled = self._at.cancel_wanted and reading.alive
         self._reach(reading.status, reading.reason_code, reading.version)
 
     def _stands(self, status: OrderStatus, version: int, reason: str | None = None) -> None:

@@ -51,7 +51,7 @@ class Order(OrderInDoubt):
         await self._keep_exits()
         show_order(self._order, self._at)
         working(f"over: {self._at.status}")
-        await caller_told(lambda: self._at.told or order.adopts is not None)
+        await caller_told(lambda: self._at.told or order.prepared or order.adopts is not None)
         return self._view()
 
     # The story's steps
@@ -186,6 +186,9 @@ class Order(OrderInDoubt):
         pause = poll_pause(self._at.quiet_readings)
         told = await until(lambda: self._stirred, pause)
         self._at.quiet_readings = 0 if told else self._at.quiet_readings + 1
+        if self._uncancelled and not self._changes:
+            # The broker refused it for the moment ("being processed"), or it got lost on the way.
+            self._cancel_again()
 
     async def _leave_long_history(self) -> None:
         """Goes on in a new run, unless something was asked or heard that this one has to see to."""

@@ -102,6 +102,8 @@ class OrderInput(BaseModel):
     origin: SignalOrigin | None = None
     confirmed: bool = True
     """The customer's own recorded yes came with the command; False waits for it."""
+    prepared: bool = False
+    """The platform made it when a signal was published: no caller awaits an answer."""
     flattens: str | None = None
     """The kill switch that closes a position by this order: it alone passes that switch's block."""
     adopts: str | None = None
@@ -321,6 +323,8 @@ class BookReading(BaseModel):
     session_lost: bool = False
     gone: bool = False
     """The broker's day of the order is over and its end was not read: a person is asked."""
+    alive: bool = False
+    """Something of it may still trade at the broker, which has no cancel for it under way."""
 
 
 class CancelAtBroker(BaseModel):

@@ -143,6 +143,27 @@ async def test_a_modification_changes_the_price_at_the_broker(by_hand: Floor) ->
     await by_hand.market(price=1500)
 
 
+async def test_a_modification_that_a_cancel_overtakes_is_not_made(by_hand: Floor) -> None:
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader, price=Decimal(1490))
+    # While the book is read slowly, both wait for their turn.
+    await by_hand.fault(f"GET /kite/orders/{row['broker_order_id']}", "slow", seconds=1.5)
+    await by_hand.handle(row["order_id"]).signal("broker_event", BrokerEvent(event_number=1))
+    changing = asyncio.create_task(by_hand.update(row["order_id"], "modify", price="1495"))
+    await eventually(lambda: updates(by_hand, row["order_id"], 2), "the modification to wait")
+    await by_hand.update(row["order_id"], "cancel")
+    assert (await changing).refused == "order_not_live"
+    ended = await by_hand.reaches(row["order_id"], "cancelled")
+    assert (ended["price"], ended["modifications"]) == (Decimal(1490), 0)
+
+
+async def updates(floor: Floor, order_id: str, count: int) -> bool:
+    """Whether the run has accepted so many."""
+    events = (await floor.handle(order_id).fetch_history()).events
+    kind = "workflow_execution_update_accepted_event_attributes"
+    return sum(event.HasField(kind) for event in events) >= count
+
+
 async def test_the_exchange_rejects_and_says_why(floor: Floor) -> None:
     """INFY's limit price protection is 10 %: inside the day's band of the quote, refused by the exchange."""
     trader = await floor.trader()
@@ -221,6 +242,22 @@ async def test_a_cancel_that_found_no_session_is_asked_when_there_is_one(by_hand
     assert asked.refused == "session_expired"
     await by_hand.begin(trader.user_id, account_id=trader.account_id)
     await by_hand.complete(trader.account_id, trader.broker_user)
+    await by_hand.reaches(row["order_id"], "cancelled")
+
+
+async def test_a_cancel_that_came_to_nothing_is_asked_again(by_hand: Floor) -> None:
+    """No login tells of it: as where the broker refuses a cancel because it is busy with the order."""
+    trader = await by_hand.trader()
+    row = await live(by_hand, trader)
+    query = "SELECT status, access_token FROM trading.accounts WHERE account_id = %s"
+    account = (await by_hand.rows(query, trader.account_id))[0]
+    await lose_session(by_hand, trader)
+    assert (await by_hand.update(row["order_id"], "cancel")).refused == "session_expired"
+    async with by_hand.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE trading.accounts SET status = %s, access_token = %s WHERE account_id = %s",
+            (*account.values(), trader.account_id),
+        )
     await by_hand.reaches(row["order_id"], "cancelled")
 
 

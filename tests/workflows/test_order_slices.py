@@ -189,6 +189,22 @@ async def test_what_the_close_cuts_off_does_not_leave_the_next_morning(by_hand: 
     assert await at_broker(by_hand, order_id) == SLICES[:1]
 
 
+async def test_trades_that_were_behind_a_slices_fill_are_read_at_its_end(by_hand: Floor) -> None:
+    """The record says as much was filled, without the trades: they come when the slice has ended."""
+    trader = await rich(by_hand)
+    row = await by_hand.reaches((await by_hand.place(trader, **FUTURE))["order_id"], "open")
+    async with by_hand.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE trading.order_legs SET filled_quantity = %s WHERE order_id = %s AND leg = 1",
+            (LOT, row["order_id"]),
+        )
+    await by_hand.fill(row["broker_order_id"], LOT)
+    await by_hand.update(row["order_id"], "cancel")
+    ended = await by_hand.reaches(row["order_id"], "cancelled")
+    assert ended["filled_quantity"] == LOT
+    assert (await by_hand.position(trader))["quantity"] == LOT
+
+
 async def filled(floor: Floor, broker_order_id: str, quantity: int) -> bool:
     """Whether the exchange filled so much by hand: not before the order has got there."""
     answer = await floor.http.post(
