@@ -175,6 +175,7 @@ async def listing(
     status: str | None = None,
     since: datetime | None = None,
     shown_to: str | None = None,
+    analyst_id: str | None = None,
     after: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -190,6 +191,7 @@ async def listing(
               AND (%(shown_to)s::text IS NULL OR EXISTS (
                      SELECT FROM signals.deliveries d
                      WHERE d.signal_id = s.signal_id AND d.user_id = %(shown_to)s))
+              AND (%(analyst_id)s::text IS NULL OR analyst_id = %(analyst_id)s)
               AND (%(after)s::text IS NULL OR signal_id < %(after)s)
               AND (%(start)s::timestamptz IS NULL OR made_at >= %(start)s)
               AND (%(end)s::timestamptz IS NULL OR made_at < %(end)s)
@@ -200,6 +202,7 @@ async def listing(
             "status": status,
             "since": since,
             "shown_to": shown_to,
+            "analyst_id": analyst_id,
             "after": after,
             "start": start,
             "end": end,

@@ -84,8 +84,9 @@ async def run_of(connection: Connection, run_id: str) -> dict[str, Any] | None:
     cursor = await connection.execute(
         """SELECT run_id, requested_by, strategy, exchange, symbol, timeframe, candle_source, candle_count,
                   first_candle_at, last_candle_at, backtest, reason_code, made_at, watch_id, bar_at,
-                  findings -> 'agreeing' AS agreeing, findings -> 'reading' AS reading
-           FROM signals.signal_runs WHERE run_id = %s""",
+                  findings -> 'agreeing' AS agreeing, findings -> 'reading' AS reading,
+                  ARRAY(SELECT signal_id FROM signals.trading_signals s WHERE s.run_id = r.run_id) AS signals
+           FROM signals.signal_runs r WHERE run_id = %s""",
         (run_id,),
     )
     return await cursor.fetchone()

@@ -15,9 +15,10 @@ from api.principal import CurrentUser, Principal
 from api.problems import FieldError, Problem
 from api.signals.reading import visible
 from api.signals.shapes import ActBody, NoBody, SubscribeBody
-from api.trading.ordering import order_drive, signal_terms
+from api.trading.ordering import order_drive
 from domain.signals import OPEN, Action
 from models.contracts.identifiers import Prefix, mint
+from models.messages.signal_orders import signal_terms
 from models.messages.trading import SignalOrigin
 from store import idempotency, signals_delivery, trading_accounts
 from store.database import Connection

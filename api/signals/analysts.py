@@ -9,11 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from api.commanding import Commanding
+from api.pages import Page, cut, page
 from api.platform import Platform, PlatformDep, platform
 from api.principal import Principal, current_user, guard, require_role
 from api.problems import FieldError, Problem
+from api.signals.reading import views
 from api.signals.shapes import DraftBody, NoBody, WithdrawBody, explained
-from domain.signals import expiry_flaw, price_flaws
+from domain.signals import Status, expiry_flaw, price_flaws
 from models.contracts.assertions import LIFETIME, Assertion, SignedAssertion, sign
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
@@ -84,6 +86,25 @@ async def draw_up(
             await notes.write(connection, platform.vault, analyst.user_id, text, now, note_id=note_id)
 
     return await commander.run(mint(Prefix.SIGNAL), drive, alongside=alongside)
+
+
+@router.get("/signals/drafts")
+async def drafts(analyst: Analyst, query: Page, platform: PlatformDep) -> dict[str, Any]:
+    """The caller's own drafts, newest first: drawn up by hand, by a run, or by what is on watch. A draft that
+    nobody publishes lapses at its `expires_at`."""
+    async with platform.database.reading() as connection:
+        rows = await signals.listing(
+            connection,
+            published=False,
+            status=Status.DRAFT,
+            analyst_id=analyst.user_id,
+            after=query.after,
+            start=query.start,
+            end=query.end,
+            limit=query.limit + 1,
+        )
+    shown, cursor = cut(rows, query, "signal_id")
+    return page(await views(platform, analyst, shown), cursor)
 
 
 @router.post("/signals/{signal_id}/publish")

@@ -51,7 +51,8 @@ async def run(body: RunBody, analyst: Analyst, commander: Commanding, platform: 
 
 @router.get("/signals/runs/{run_id}")
 async def one(run_id: str, _: Responsible, platform: PlatformDep) -> dict[str, Any]:
-    """What a run saw: the candles and their source, the indicators, the backtest."""
+    """What a run saw: the candles and their source, the indicators, the backtest; and the ids of the signals
+    that it drew up."""
     async with platform.database.reading() as connection:
         row = await signals_market.run_of(connection, run_id)
     if row is None:

@@ -68,6 +68,7 @@ STAFF = {
     "GET /v1/signals/runs/{run_id}": {"analyst", "compliance"},
     "POST /v1/signals/market-data": {"analyst", "admin"},
     "/v1/signals/watchlist": {"analyst"},
+    "GET /v1/signals/drafts": {"analyst"},
     "POST /v1/enrollments/{id}/assessments/{assessment_id}/grant": {"instructor", "support"},
 }
 """Roles of one of which the call needs; a path alone stands for all that begins with it."""

@@ -1,13 +1,16 @@
 """The watchlist over HTTP: an analyst puts on watch, the desk sees it, any analyst takes it off."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from cli.embedded import EmbeddedEngines
+from domain.market_calendar import INDIA, INDIA_2026
+from models.contracts.queues import Queue
 from tests.api.conftest import Api, Person
 from tests.api.newsroom import Newsroom, newsroom
 
@@ -25,6 +28,14 @@ async def room(engines: EmbeddedEngines, api: Api) -> AsyncIterator[Newsroom]:
                    WHERE status = 'on_watch'""",
                 (datetime.now(UTC),),
             )
+
+
+def next_close() -> datetime:
+    """Of the next trading day: a bar to come is fresh."""
+    day = datetime.now(INDIA).date() + timedelta(days=1)
+    while not INDIA_2026.is_trading_day(day):
+        day += timedelta(days=1)
+    return datetime.combine(day, time(16, 0, 5), INDIA)
 
 
 async def put_on(room: Newsroom, who: Person | None = None, **changes: Any) -> httpx.Response:
@@ -135,3 +146,35 @@ async def test_the_list_is_cut_into_pages(room: Newsroom) -> None:
     assert [page["items"][0]["watch_id"] for page in (first, second)] == put[::-1]
     for watch_id in put:
         await take_off(room, watch_id)
+
+
+async def test_an_analyst_finds_what_the_strategy_drew_up_and_alone_publishes_it(room: Newsroom) -> None:
+    """From the bar to the draft, by the round that the schedule begins."""
+    assert (await room.sign_in_house()).status_code == 201
+    analyst, colleague = await room.person("analyst"), await room.person("analyst")
+    watch_id = (await put_on(room, analyst, symbol="GOOG", timeframe="1d")).json()["watch_id"]
+    settings = room.parts.settings
+    given = {
+        "timeframe": "1d",
+        "assertion_public_key": settings.assertion_public_key,
+        "due": next_close().isoformat(),
+    }
+    process = await room.parts.client.start_workflow(
+        "SignalRound", given, id=f"signal-round-1d-{watch_id}", task_queue=Queue.SIGNALS
+    )
+    assert (await asyncio.wait_for(process.result(), 30))["begun"] == 1
+    (watch,) = [item for item in await listed(room, status="on_watch") if item["watch_id"] == watch_id]
+    assert watch["last_outcome"] == "done"
+    (draft,) = (await room.get("/signals/drafts", analyst)).json()["items"]
+    assert (draft["symbol"], draft["status"], draft["source"]) == ("GOOG", "draft", "algorithm")
+    run = (await room.get(f"/signals/runs/{watch['last_run_id']}", analyst)).json()
+    assert (run["watch_id"], run["signals"]) == (watch_id, [draft["signal_id"]])
+
+    assert (await room.get("/signals/drafts", colleague)).json()["items"] == []
+    assert (await room.post(f"/signals/{draft['signal_id']}/publish", colleague)).status_code == 404
+    published = await room.post(f"/signals/{draft['signal_id']}/publish", analyst)
+    assert published.status_code == 200, published.text
+    assert (await room.get("/signals/drafts", analyst)).json()["items"] == []
+    assert draft["rationale"]
+    assert draft["disclosure"]
+    await take_off(room, watch_id, analyst)
