@@ -76,7 +76,8 @@ class SubscriptionRenewals(SubscriptionCommands):
                 DebitsPort.notify, notice, task_queue=Queue.RAZORPAY, **READ_PROVIDER.options()
             )
         except ActivityError as error:
-            await self._not_announced(notice, outcome(error).code)
+            if await self._not_announced(notice, outcome(error).code):
+                await self._continue()
             return
         async with self._writing:
             if self._changes == seen:
@@ -86,22 +87,24 @@ class SubscriptionRenewals(SubscriptionCommands):
             elif await self._withdraw(debit) and notice.period == state.period + 1:
                 state.series_from += 1
 
-    async def _not_announced(self, notice: Notice, code: str) -> None:
+    async def _not_announced(self, notice: Notice, code: str) -> bool:
         """The family's fees of the year are spent, the consent is withdrawn, monitoring blocks it, or the
-        gateway takes no notice for this mandate, for instance because it was ended at the bank."""
+        gateway takes no notice for this mandate, for instance because it was ended at the bank: True where
+        that counts as a debit that failed."""
         state = self._state
         async with self._writing:
             if state.status not in COLLECTING or notice.period != state.period + 1:
                 # A pause, a cancel or another plan came meanwhile, and stands.
-                return
+                return False
             if code in list(Reason):
                 await self._withhold(Reason(code))
-                return
+                return False
             state.first_due_at = state.first_due_at or notice.due_at
             missed = DebitResult(
                 status=DebitStatus.FAILED, payment_id="", at=workflow.now(), failure_code=code
             )
             await self._missed(missed)
+        return True
 
     async def _withhold(self, reason: Reason) -> None:
         """Nothing is debited for that reason, and the customer is told."""

@@ -102,6 +102,14 @@ async def test_a_renewal_is_found_by_whatever_its_customer_quotes(place: Town) -
     assert max(await longest_run(place.client, one.handle.id)) <= 40
 
 
+async def test_a_mandate_that_takes_no_notice_costs_a_run_an_attempt(place: Town) -> None:
+    one = await place.active()
+    await place.control("/razorpay/mandate", token_id=one.token_id, state="cancelled")
+    await place.forward(one, timedelta(days=40))
+    await place.status(one, "halted")
+    assert max(await longest_run(place.client, one.handle.id)) <= 40
+
+
 async def test_a_debit_that_the_bank_leaves_open_is_in_the_end_settled_by_finance(place: Town) -> None:
     one, debit = await undecided(place)
     # Nobody has to do anything: the bank has not answered, and no approval is due.
