@@ -89,11 +89,9 @@ class ExitActivities(ExitPort):
             return trading_exits.standing(row)
         if row["status"] == X.UNPROTECTED and row["reason_code"] == exits.TRIGGER_UNKNOWN:
             return await self._find_at_last(row, command)
-        held = _held(row)
-        if held <= 0 or row["blocked"] or row["closed"]:
-            return await self._move(
-                row, X.CANCELLED, reason="position_closed" if held <= 0 else "account_blocked"
-            )
+        wanted = _wanted(row)
+        if row["blocked"] or row["closed"] or wanted <= 0:
+            return await self._nothing_to_keep(row)
         if _fired_unread(row):
             return _paused(row, exits.TRY_AGAIN.total_seconds())
         counter = await self._counter(command)
@@ -113,7 +111,17 @@ class ExitActivities(ExitPort):
             return await self._unprotected(row, "level_passed")
         if row["status"] == X.UNPROTECTED:
             await self._move(row, X.PLACING)
-        return await self._send(row, counter, pair, quote, min(held, row["quantity"]))
+        return await self._send(row, counter, pair, quote, wanted)
+
+    async def _nothing_to_keep(self, row: dict[str, Any]) -> ExitStanding:
+        """Over, but where the order may still fill more."""
+        if row["blocked"] or row["closed"]:
+            return await self._move(row, X.CANCELLED, reason="account_blocked")
+        if not row["entry_over"]:
+            return _paused(row, float(exits.LOOK_SECONDS[-1]))
+        if row["reason_code"] == exits.ENTRY_LIVES:
+            return await self._move(row, X.FILLED)
+        return await self._move(row, X.CANCELLED, reason="position_closed")
 
     async def _send(
         self,
@@ -250,15 +258,16 @@ class ExitActivities(ExitPort):
             return await self._move(row, X.CANCELLED, reason="taken_back")
         if status != "active":
             return await self._move(row, X.PLACING, reason=f"trigger_{status}")
-        held = _held(row)
-        if held >= row["quantity"] and not row["blocked"]:
+        wanted = _wanted(row)
+        if wanted == row["quantity"] and not row["blocked"]:
             return _paused(row, _until_open(row, book.at))
-        # The position was closed otherwise, or a part of it: no trigger may sell what is not held.
+        # The position was closed otherwise, or a part of it: no trigger may sell what is not held. Or the
+        # order has filled more: what is held has its stop.
         await self._brokers.call(counter.session, Bucket.READ, counter.triggers.drop(row["trigger_id"]))
-        if held <= 0 or row["blocked"]:
-            reason = "position_closed" if held <= 0 else "account_blocked"
-            return await self._move(row, X.CANCELLED, reason=reason)
-        return await self._move(row, X.PLACING, reason="position_smaller")
+        if row["blocked"] or (wanted <= 0 and row["entry_over"]):
+            return await self._nothing_to_keep({**row, "reason_code": None})
+        reason = "position_larger" if wanted > row["quantity"] else "position_smaller"
+        return await self._move(row, X.PLACING, reason=reason)
 
     async def _fired(self, row: dict[str, Any], counter: Counter) -> ExitStanding:
         """The order that the trigger fired: only its fill is one."""
@@ -271,6 +280,10 @@ class ExitActivities(ExitPort):
             return await self._move(row, X.UNPROTECTED, reason=exits.FIRED_UNREAD)
         await self._tell(row)
         if order.status is BrokerStatus.COMPLETE:
+            if not row["entry_over"]:
+                return await self._move(
+                    row, X.PLACING, reason=exits.ENTRY_LIVES, filled=order.filled_quantity
+                )
             return await self._move(row, X.FILLED, filled=order.filled_quantity)
         if order.status in (BrokerStatus.CANCELLED, BrokerStatus.REJECTED):
             # A part may be filled: what is put in place again is what is still held.
@@ -338,6 +351,11 @@ def _held(row: dict[str, Any]) -> int:
     """How much of the position the exit may close: what earlier ones are to close is theirs."""
     held = int(row["held"]) if row["side"] == Side.SELL else -int(row["held"])
     return held - int(row["before"])
+
+
+def _wanted(row: dict[str, Any]) -> int:
+    """How much the trigger is to close: what the order has filled by now, as far as it is still held."""
+    return min(_held(row), int(row["entered"]))
 
 
 def _fired_unread(row: dict[str, Any]) -> bool:

@@ -33,7 +33,7 @@ class ExitStatus(StrEnum):
 X = ExitStatus
 EXIT_OVER = frozenset({X.FILLED, X.CANCELLED})
 EXIT_NEXT: dict[ExitStatus, frozenset[ExitStatus]] = {
-    X.PLACING: frozenset({X.SENDING, X.UNPROTECTED, X.CANCELLED}),
+    X.PLACING: frozenset({X.SENDING, X.UNPROTECTED, X.CANCELLED, X.FILLED}),
     X.SENDING: frozenset({X.ACTIVE, X.PLACING, X.UNPROTECTED}),
     X.ACTIVE: frozenset({X.TRIGGERED, X.PLACING, X.UNPROTECTED, X.CANCELLED, X.FILLED}),
     X.TRIGGERED: frozenset({X.FILLED, X.PLACING, X.UNPROTECTED, X.CANCELLED}),
@@ -47,6 +47,8 @@ EXIT_FIRST = (X.PLACING,)
 
 TRIGGER_UNKNOWN = "trigger_unknown"
 """Why unprotected: sent without an answer, and the book has not shown what became of it in time."""
+ENTRY_LIVES = "entry_lives"
+"""Why placed again: what was filled is closed, and the order that opened it may fill more."""
 FIRED_UNREAD = "fired_order_unread"
 """Why unprotected: the day of the order that was fired is over and nobody has read how it ended. Another
 trigger might sell what is sold already, so none is placed until that order has ended in our record."""

@@ -32,11 +32,12 @@ async def open_exit(
 
 
 async def read(connection: Connection, order_id: str) -> dict[str, Any]:
-    """The row, with what is held now in its instrument (signed), what earlier exits are to close of that,
-    whether its account is blocked or closed; whoever last sent for it is surely gone if its lock is free on
-    the `same_server` start (see `store.trading_attempts`)."""
+    """The row, with what its order has filled and whether more may come, what is held now in its instrument
+    (signed), what earlier exits are to close of that, whether its account is blocked or closed; whoever last
+    sent for it is surely gone if its lock is free on the `same_server` start (`store.trading_attempts`)."""
     cursor = await connection.execute(
-        """SELECT e.*, coalesce(p.quantity, 0) AS held,
+        """SELECT e.*, coalesce(p.quantity, 0) AS held, entry.filled_quantity AS entered,
+                  entry.status = ANY(%(ended)s) AS entry_over,
                   coalesce((SELECT sum(x.quantity) FROM trading.exits x WHERE x.account_id = e.account_id
                             AND (x.exchange, x.symbol, x.product, x.side)
                                 = (e.exchange, e.symbol, e.product, e.side)
@@ -51,6 +52,7 @@ async def read(connection: Connection, order_id: str) -> dict[str, Any]:
                   coalesce(e.server_started_at = pg_postmaster_start_time(), true) AS same_server,
                   pg_try_advisory_xact_lock(hashtextextended('exit:' || e.order_id, 0)) AS unlocked
            FROM trading.exits e JOIN trading.accounts a USING (account_id)
+           JOIN trading.orders entry ON entry.order_id = e.order_id
            LEFT JOIN trading.positions p ON p.account_id = e.account_id AND p.exchange = e.exchange
                 AND p.symbol = e.symbol AND p.product = e.product
            WHERE e.order_id = %(order)s""",

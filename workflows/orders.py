@@ -175,6 +175,7 @@ class Order(OrderInDoubt):
             await self._do(change, done)
         await self._read()
         self._answer()
+        await self._keep_exits()
         if self._at.gone and not self._changes:
             await self._person_ends()
             return
@@ -199,11 +200,12 @@ class Order(OrderInDoubt):
             workflow.continue_as_new(self._order.model_copy(update={"progress": self._at}))
 
     async def _keep_exits(self) -> None:
-        """Target and stop of the signal go to the broker for what was filled: a process of their own, which
-        outlives this one."""
-        exits = exits_of(self._order, self._at)
+        """Target and stop of the signal go to the broker for what was filled, from the first fill on: a
+        process of their own, which follows what is filled more and outlives this one."""
+        exits = None if self._at.exits_kept else exits_of(self._order, self._at)
         if exits is None:
             return
+        self._at.exits_kept = True
         with suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(
                 "ExitOrders",

@@ -90,6 +90,8 @@ class OrderProgress(BaseModel):
     """From when on nothing but a session, a market and a turn was missing for it to leave."""
     trading_day: date | None = None
     """The one day on which it may leave, by the broker's clock, as soon as that was heard."""
+    exits_kept: bool = False
+    """Whether the process of its target and stop was begun."""
 
 
 class OrderInput(BaseModel):

@@ -12,6 +12,7 @@ from temporalio.testing._timeskipping import TimeSkipper
 from cli.embedded import EmbeddedEngines
 from models.contracts.identifiers import Prefix, mint
 from models.messages.trading import SignalOrigin
+from tests.workflows.test_broker_day import at_the_broker
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
 
 TRIGGERS = "/kite/gtt/triggers"
@@ -247,3 +248,35 @@ async def test_a_fired_order_whose_end_nobody_read_on_its_day_waits_for_a_person
         await floor.clock()
     assert (ended["status"], ended["reason_code"]) == ("unprotected", "fired_order_unread")
     assert len(await triggers(floor, trader)) == 1
+
+
+async def test_what_an_order_has_filled_has_its_stop_while_the_rest_still_waits(floor: Floor) -> None:
+    trader = await floor.trader()
+    await floor.market("TCS", manual=True)
+    now = datetime.now(UTC)
+    origin = SignalOrigin(
+        signal_id=mint(Prefix.SIGNAL),
+        entry_price=Decimal(3100),
+        published_at=now,
+        expires_at=now + timedelta(hours=1),
+        target_price=Decimal(3200),
+        stop_price=Decimal(3000),
+    )
+    answer = await floor.place(trader, symbol="TCS", price=Decimal(3100), origin=origin)
+    order = await floor.reaches(answer["order_id"], "open")
+    await floor.control("/kite/fill", order_id=order["broker_order_id"], quantity=4, price=3100)
+    part = await exit_is(floor, order["order_id"], "active")
+    assert part["quantity"] == 4
+    assert (await floor.order(order["order_id"]))["status"] == "partially_filled"
+    await floor.control("/kite/fill", order_id=order["broker_order_id"], quantity=6, price=3100)
+    await floor.reaches(order["order_id"], "filled")
+
+    async def all_of_it() -> bool:
+        row = await exit_is(floor, order["order_id"], "active")
+        return bool(row["quantity"] == 10)
+
+    await eventually(all_of_it, "the trigger to follow the order")
+    assert [item["effect"] is not None for item in await triggers(floor, trader)] == [True, True]
+    client = await at_the_broker(floor, trader)
+    standing = [gtt for gtt in client.get_gtts() if gtt["status"] == "active"]
+    assert [{leg["quantity"] for leg in gtt["orders"]} for gtt in standing] == [{10}]
