@@ -37,8 +37,8 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SignalRun")
 class SignalRun:
-    """`signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` where a
-    round starts it. A strategy's rule over the latest candles, in seconds; each signal that it draws up
+    """`signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` of a
+    round. A strategy's rule over the latest candles, in seconds; each signal that it draws up
     lives on as a process of its own."""
 
     @workflow.init
@@ -112,7 +112,8 @@ class SignalRun:
     def _tell(self, state: str, result: RunResult | None) -> None:
         self._state = state
         drawn = [proposal.signal_id for proposal in result.proposals] if result else []
-        show(state=state, symbol=self._run.symbol, reference=[self._run.run_id, *drawn])
+        watch = [self._run.watched.watch_id] if self._run.watched else []
+        show(state=state, symbol=self._run.symbol, reference=[self._run.run_id, *watch, *drawn])
         working(f"{state}: {result.candle_count} {result.candle_source} candles" if result else state)
 
 

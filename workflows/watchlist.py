@@ -159,6 +159,7 @@ class SignalRound:
         self._due = due
         self._bars: dict[Exchange, Bar] = {}
         self._line: list[DueWatch] = []
+        self._shut = False
         self._told = RoundResult(state="looking", day=trading_date(due))
 
     @workflow.run
@@ -174,11 +175,12 @@ class SignalRound:
                 RoundPort.attend_schedule, AttendSchedule(timeframe=given.timeframe), **BOOK.options()
             )
             return self._over("nothing_on_watch")
-        if (unseen := await self._until_seen()) is not None:
-            self._told.left_out = len(self._line)
-            return self._over(unseen)
-        working(f"{len(self._line)} strategies after the {given.timeframe} bar")
-        await asyncio.gather(*(self._lane() for _ in range(SIDE_BY_SIDE)))
+        while self._line:
+            if (unseen := await self._until_seen()) is not None:
+                self._told.left_out += len(self._line)
+                return self._over(unseen)
+            working(f"{len(self._line)} strategies after the {given.timeframe} bar")
+            await asyncio.gather(*(self._lane() for _ in range(SIDE_BY_SIDE)))
         return self._over("left_out" if self._told.left_out else "done")
 
     async def _on_watch(self) -> list[DueWatch]:
@@ -218,8 +220,9 @@ class SignalRound:
         return await workflow.execute_activity_method(RoundPort.house_session, **step.options())
 
     async def _lane(self) -> None:
-        """One run after another: the line is as long as the pace lets it be."""
-        while self._line:
+        """One run after another, until the line is empty or the house is not signed in any more."""
+        self._shut = False
+        while self._line and not self._shut:
             watch = self._line.pop(0)
             bar = self._bars[watch.exchange]
             if workflow.now() >= bar.closed + fresh_for(self._given.timeframe):
@@ -232,10 +235,8 @@ class SignalRound:
                 continue
             self._told.begun += 1
             with suppress(ChildWorkflowError):  # a person ended it
-                if await handle == MARKET_DATA_CLOSED:
-                    # The session has just ended: the others would be refused as well.
-                    self._told.left_out += len(self._line)
-                    self._line.clear()
+                # The session has just ended: the others would be refused as well, and wait for it.
+                self._shut |= await handle == MARKET_DATA_CLOSED
 
     async def _begin(self, watch: DueWatch, bar: Bar) -> workflow.ChildWorkflowHandle[SignalRun, str]:
         timeframe = self._given.timeframe

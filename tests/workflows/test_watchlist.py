@@ -32,7 +32,7 @@ from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.search_attributes import Attribute
 from models.contracts.workflow_ids import Kind, signal_round, workflow_id
-from models.messages.signals import OpenMarketData, Strategy
+from models.messages.signals import OpenMarketData, RunInput, Strategy, WatchedBar
 from models.messages.watchlist import RoundInput, RoundResult, TakeOff, WatchInput
 from store import identity_roles, identity_users, notes
 from temporal.schedules import ensure_schedules
@@ -319,6 +319,66 @@ async def test_a_bar_passes_where_nobody_signs_in(desk: Desk) -> None:
     assert (await desk.watch(watch_id))["last_bar_at"] is None
 
 
+async def test_a_broker_that_is_down_is_no_endless_loop(desk: Desk) -> None:
+    watch_id = (await desk.put_on(await desk.analyst(), timeframe="5m"))["watch_id"]
+    await desk.control("/faults", target="kite", match="/user/profile", fault="error_5xx", times=100)
+    try:
+        # Three seconds before the bar is worth nothing any more.
+        handle = await desk.round("5m", MONDAY + timedelta(seconds=141), due=MONDAY)
+        result = await asyncio.wait_for(handle.result(), DEADLINE_SECONDS)
+    finally:
+        await desk.control("/faults/heal", target="kite")
+    assert (result.state, result.begun, result.left_out) == ("broker_unavailable", 0, 1)
+    assert (await desk.watch(watch_id))["last_bar_at"] is None
+
+
+async def test_a_run_that_comes_to_itself_after_its_bar_draws_up_nothing(desk: Desk) -> None:
+    """Its worker was away for as long as the bar was worth a signal."""
+    analyst = await desk.analyst()
+    watch_id = (await desk.put_on(analyst))["watch_id"]
+    closed = datetime(2026, 11, 20, 15, 30, tzinfo=INDIA)
+    bar = WatchedBar(
+        watch_id=watch_id,
+        began_at=closed.replace(hour=0, minute=0),
+        closed_at=closed,
+        fresh_until=closed + fresh_for(Timeframe.D1),
+    )
+    given = RunInput(
+        run_id=mint(Prefix.RUN),
+        requested_by=analyst,
+        strategy=Strategy.TREND,
+        exchange=Exchange.NSE,
+        symbol=REPLAYED,
+        timeframe=Timeframe.D1,
+        assertion_public_key=desk.parts.settings.assertion_public_key,
+        watched=bar,
+    )
+    process = workflow_id(Kind.SIGNAL_RUN, "1d", "20261120T1000Z", watch_id)
+    late = await desk.parts.client.start_workflow(
+        "SignalRun", given, id=process, task_queue=Queue.SIGNALS, result_type=str
+    )
+    assert await asyncio.wait_for(late.result(), DEADLINE_SECONDS) == "bar_over"
+    watch = await desk.watch(watch_id)
+    assert (watch["last_outcome"], watch["last_bar_at"]) == ("bar_over", closed)
+    assert await desk.drafts(watch_id) == []
+
+
+async def test_a_session_that_ends_in_the_middle_holds_the_others_until_it_is_back(desk: Desk) -> None:
+    analyst = await desk.analyst()
+    put = [(await desk.put_on(analyst, symbol, "15m"))["watch_id"] for symbol in SYMBOLS]
+    # The broker ends it at a run's own call, after the round has seen it live.
+    await desk.control("/faults", target="kite", match="/historical/", fault="expired_token", times=1)
+    handle = await desk.round("15m", datetime(2030, 1, 7, 10, 30, 5, tzinfo=INDIA))
+    await until(lambda: shown(handle), lambda seen: seen == ("market_data_closed", True), "the wait")
+    await desk.sign_in()
+    await desk.forward(handle, timedelta(minutes=1))
+    result = await asyncio.wait_for(handle.result(), DEADLINE_SECONDS)
+    assert (result.state, result.begun, result.left_out) == ("done", len(SYMBOLS), 0)
+    outcomes = [(await desk.watch(watch_id))["last_outcome"] for watch_id in put]
+    assert 1 <= outcomes.count("market_data_closed") <= 2, outcomes
+    assert None not in outcomes
+
+
 async def test_a_burst_keeps_the_houses_pace_and_reads_no_quotes(desk: Desk) -> None:
     analyst = await desk.analyst()
     put = [(await desk.put_on(analyst, symbol, "15m"))["watch_id"] for symbol in SYMBOLS]
@@ -336,6 +396,9 @@ async def test_the_same_pair_is_watched_once(desk: Desk) -> None:
     first, again = await asyncio.gather(desk.put_on(one), desk.put_on(one))
     assert first["watch_id"] == again["watch_id"]
     assert await refusal(desk.put_on(other)) == "already_on_watch"
+    both = (desk.put_on(each, "SBIN") for each in (one, other))
+    met = await asyncio.gather(*both, return_exceptions=True)
+    assert sum(isinstance(each, WorkflowUpdateFailedError) for each in met) == 1, met
     taken = await desk.take_off(first["watch_id"], other)
     assert taken["status"] == "off"
     anew = await desk.put_on(other)
