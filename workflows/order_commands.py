@@ -67,6 +67,7 @@ class OrderCommands:
     @workflow.update(name="confirm")
     async def confirm(self, command: Confirm) -> OrderView:
         """The customer's recorded yes; age and drift of the signal are checked again when it leaves."""
+        await self._asked_for_yes()
         self._answerable = False
         self._at.confirmed = True
         await until(lambda: self._answerable, ANSWER_WITHIN)
@@ -75,11 +76,11 @@ class OrderCommands:
     @confirm.validator
     def _may_confirm(self, command: Confirm) -> None:
         self._own(command.user_id)
-        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
-            raise refuse("not_awaiting_confirmation")
+        self._may_still_answer()
 
     @workflow.update(name="decline")
     async def decline(self, command: Decline) -> OrderView:
+        await self._asked_for_yes()
         self._declined = True
         await until(lambda: self._over, ANSWER_WITHIN)
         return self._view()
@@ -87,8 +88,19 @@ class OrderCommands:
     @decline.validator
     def _may_decline(self, command: Decline) -> None:
         self._own(command.user_id)
-        if self._at.status is not S.AWAITING_CONFIRMATION or self._at.confirmed or self._declined:
+        self._may_still_answer()
+
+    def _may_still_answer(self) -> None:
+        admitting = not self._answerable and self._at.status is S.QUEUED
+        asked = self._at.status is S.AWAITING_CONFIRMATION or admitting
+        if not asked or self._at.confirmed or self._declined:
             raise refuse("not_awaiting_confirmation")
+
+    async def _asked_for_yes(self) -> None:
+        """The record asks for the yes before this run has heard so, where a worker died between: a refusal
+        then would stand for good."""
+        await until(lambda: self._answerable or self._at.status is not S.QUEUED, None)
+        self._may_still_answer()
 
     @workflow.update(name="cancel")
     async def cancel(self, command: Cancel) -> OrderView:

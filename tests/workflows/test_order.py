@@ -281,6 +281,24 @@ async def test_a_no_ends_an_order_of_a_strategy(floor: Floor) -> None:
     assert await floor.sent(trader) == []
 
 
+@pytest.mark.parametrize(("word", "status"), [("confirm", "filled"), ("decline", "cancelled")])
+async def test_a_customers_word_is_taken_before_the_run_has_heard_that_it_is_asked_for(
+    floor: Floor, word: str, status: str
+) -> None:
+    """The record asks, and the worker died before the run heard of it: a refusal would stand for good."""
+    trader = await floor.trader()
+    order_id = mint(Prefix.ORDER)
+    terms = OrderTerms.model_validate(
+        {"exchange": "NSE", "symbol": "INFY", "side": "BUY", "quantity": 10, "order_type": "LIMIT",
+         "price": Decimal(1500), "product": "CNC"}
+    )  # fmt: skip
+    placing = order_drive(order_id, trader.user_id, trader.account_id, terms, confirmed=False)
+    first = placing.model_copy(update={"update": word, "argument": {"user_id": trader.user_id}})
+    said = await floor.run(first, order_id, trader.user_id)
+    assert said.refused is None, said
+    await floor.reaches(order_id, status)
+
+
 def signal(entry: int, lives: timedelta = timedelta(hours=1)) -> SignalOrigin:
     now = datetime.now(UTC)
     published = now - timedelta(minutes=5)
