@@ -1,7 +1,7 @@
 """What the reconciliation processes do to the world: read the report, compare, book, decide."""
 
 import asyncio
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.brokers import beating
 from domain.billing_calendar import ist_date, ist_midnight
 from domain.errors import Rejected, Unavailable
-from domain.reconciliation import BreakStatus, Claim, capture_days, debit_days, decide_by
+from domain.reconciliation import BreakStatus, Claim, capture_days, decide_by
 from models.messages.reconciliation import (
     Compare,
     Compared,
@@ -152,25 +152,13 @@ class ReconciliationActivities(ReconciliationPort):
         Without a lag the gateway settles on the day itself, what was captured by then; else whole days.
         """
         first, last = capture_days(day.date, self._lag_days)
-        until: datetime | None = _end(last)
+        until: datetime | None = ist_midnight(last + timedelta(days=1)) - timedelta(microseconds=1)
         if self._lag_days == 0:
             first, until = day.date, settled_until
         elif day.date >= ist_date(day.as_of) and settled_until is None:
             # The day is not over, and the gateway may yet settle.
             until = None
-        debits_first, debits_last = debit_days(day.date)
-        return discrepancies.Due(
-            since=ist_midnight(first),
-            until=until,
-            same_day=self._lag_days == 0,
-            debits_since=ist_midnight(debits_first),
-            debits_until=_end(debits_last),
-        )
-
-
-def _end(day: date) -> datetime:
-    """The last moment of an Indian day."""
-    return ist_midnight(day + timedelta(days=1)) - timedelta(microseconds=1)
+        return discrepancies.Due(ist_midnight(first), until, same_day=self._lag_days == 0)
 
 
 def _references(settlements: list[dict[str, Any]]) -> list[str]:

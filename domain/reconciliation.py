@@ -20,7 +20,7 @@ should have been deducted from a settlement. The gateway takes it from the next 
 (Razorpay, settlements); seven is our own choice, the longest that it gives a refund (5 to 7 working days)."""
 
 DEBITS_SINCE = timedelta(days=92)
-"""How far back a day looks for them: what is older an earlier day has named, or finance has settled."""
+"""How far back the first day that is ever compared looks for them."""
 
 
 class BreakKind(StrEnum):
@@ -128,12 +128,19 @@ def list_price(day: date) -> int:
     return next((price for since, price in reversed(LIST_PRICES) if since <= day), LIST_PRICES[0][1])
 
 
-def debit_days(day: date) -> tuple[date, date]:
-    """First and last Indian day of refunds and lost disputes that should have been deducted by `day`."""
-    last = day
-    for _ in range(next((days for since, days in reversed(DEBITS_DUE) if since <= day), DEBITS_DUE[0][1])):
+def debit_days(day: date, compared: date | None) -> tuple[date, date]:
+    """First and last Indian day of the refunds and lost disputes that should have been deducted by `day`, and
+    not yet by the day that was `compared` before it. Where none is due the first is after the last."""
+    last = _deducted(day)
+    return (last - DEBITS_SINCE if compared is None else _deducted(compared) + timedelta(days=1)), last
+
+
+def _deducted(by: date) -> date:
+    """The last Indian day whose debits should have been deducted."""
+    last = by
+    for _ in range(next((days for since, days in reversed(DEBITS_DUE) if since <= by), DEBITS_DUE[0][1])):
         last = _bank_day_before(last)
-    return last - DEBITS_SINCE, last
+    return last
 
 
 def residuals(gaps: Mapping[str, int], own: Mapping[str, int], hidden: Iterable[int]) -> dict[str, int]:

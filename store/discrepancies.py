@@ -1,11 +1,12 @@
 """What of a settlement day does not agree: found, changed and mended by the reading that shows it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from domain.billing_calendar import ist_midnight
 from domain.ledger import Account, Entry
-from domain.reconciliation import DayStatus, residuals
+from domain.reconciliation import DayStatus, debit_days, residuals
 from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
@@ -13,15 +14,12 @@ from store.database import Connection
 
 @dataclass(frozen=True)
 class Due:
-    """What a settlement day was to bring. Captures from `since` to `until` (None: there was no settlement);
-    with `same_day`, also those of the day compared before it that came after its own settlement. Refunds and
-    lost disputes of `debits_since` to `debits_until` were to be deducted by then."""
+    """Whose money a settlement day was to bring: captures from `since` to `until` (None: there was no
+    settlement); with `same_day`, also those of the day compared before it that came after its settlement."""
 
     since: datetime
     until: datetime | None
     same_day: bool
-    debits_since: datetime
-    debits_until: datetime
 
 
 # What is left of a line on gateway clearing is its difference: positive where the gateway owes us. What a
@@ -70,12 +68,13 @@ UNDEDUCTED = """
     FROM (
         SELECT r.gateway_refund_id AS about, r.payment_id, r.amount FROM finance.refunds r
         WHERE r.status = 'processed' AND r.utr IS NULL AND r.returned_at IS NULL
-          AND r.gateway_refund_id IS NOT NULL AND r.updated_at BETWEEN %(debits_since)s AND %(debits_until)s
+          AND r.gateway_refund_id IS NOT NULL
+          AND r.updated_at >= %(debits_since)s AND r.updated_at < %(debits_until)s
           AND NOT EXISTS (SELECT FROM finance.settlement_lines l
                           WHERE l.entity_id = r.gateway_refund_id AND l.verdict <> 'gone')
         UNION ALL
         SELECT o.dispute_id, o.payment_id, o.lost FROM finance.disputes o
-        WHERE o.lost > 0 AND o.ended_at BETWEEN %(debits_since)s AND %(debits_until)s
+        WHERE o.lost > 0 AND o.ended_at >= %(debits_since)s AND o.ended_at < %(debits_until)s
           AND NOT EXISTS (SELECT FROM finance.settlement_lines l
                           WHERE l.dispute_id = o.dispute_id AND l.debit > 0 AND l.verdict <> 'gone')) d
     WHERE NOT EXISTS (SELECT FROM finance.breaks b
@@ -176,10 +175,13 @@ ORDER BY b.break_id FOR UPDATE
 
 # Decided by somebody while the lines were being matched: the money was given up, or claimed, or no longer.
 OVERTAKEN = """
-SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b
-    ON b.about = CASE WHEN l.dispute_id IS NULL OR l.debit = 0 THEN l.entity_id ELSE l.dispute_id END
+SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.about = l.entity_id
 WHERE l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line') AND b.kind = 'missing_line'
   AND b.ended = 'decided' AND l.matches IS DISTINCT FROM b.break_id
+UNION ALL
+SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.about = l.dispute_id
+WHERE l.date = %(day)s AND l.verdict NOT IN ('gone', 'extra_line') AND l.debit > 0
+  AND b.kind = 'missing_line' AND b.ended = 'decided' AND l.matches IS DISTINCT FROM b.break_id
 UNION ALL
 SELECT 1 FROM finance.settlement_lines l JOIN finance.breaks b ON b.break_id = l.matches
 WHERE l.date = %(day)s AND l.verdict <> 'gone' AND l.matches LIKE 'brk_%%' AND b.claim = 'given_up'
@@ -209,16 +211,21 @@ async def match(connection: Connection, day: date, reading: int) -> None:
 async def weigh(connection: Connection, day: date, due: Due) -> None:
     """Finds what of the day's lines differs or is missing, and what of its payouts that leaves unexplained.
     `match` goes before, `reconciliation.book` and `find` after, in one transaction."""
-    values = {"day": day, **vars(due), "late_since": None, "late_until": None}
-    if due.same_day and due.until is not None:
-        cursor = await connection.execute(
-            """SELECT coalesce(settled_until, date::timestamp AT TIME ZONE 'Asia/Kolkata') AS late_since,
-                      (date + 1)::timestamp AT TIME ZONE 'Asia/Kolkata' AS late_until
-               FROM finance.reconciliations WHERE date < %(day)s AND finished_at IS NOT NULL
-               ORDER BY date DESC LIMIT 1""",
-            values,
-        )
-        values |= await cursor.fetchone() or {}
+    cursor = await connection.execute(
+        """SELECT date, coalesce(settled_until, date::timestamp AT TIME ZONE 'Asia/Kolkata') AS settled_until
+           FROM finance.reconciliations WHERE date < %s AND finished_at IS NOT NULL
+           ORDER BY date DESC LIMIT 1""",
+        (day,),
+    )
+    before = await cursor.fetchone()
+    first, last = debit_days(day, before["date"] if before else None)
+    values = {
+        "day": day, "since": due.since, "until": due.until, "late_since": None, "late_until": None,
+        "debits_since": ist_midnight(first), "debits_until": ist_midnight(last + timedelta(days=1)),
+    }  # fmt: skip
+    if before and due.same_day and due.until is not None:
+        values["late_since"] = before["settled_until"]
+        values["late_until"] = ist_midnight(before["date"] + timedelta(days=1))
     await connection.execute(COMPARED, values)
     gaps = await reconciliation.paid_out(connection, day)
     cursor = await connection.execute(

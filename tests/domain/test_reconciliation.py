@@ -1,6 +1,7 @@
 """When a break is overdue, what it is called, and how it may move."""
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -94,7 +95,11 @@ def test_a_payout_leaves_what_no_line_explains(
 
 def test_debits_are_looked_for_when_seven_bank_days_have_passed() -> None:
     # The 24th is a holiday, the 22nd and 29th are Sundays, the 28th is a fourth Saturday.
-    _, last = debit_days(date(2026, 12, 1))
+    _, last = debit_days(date(2026, 12, 1), None)
     assert last == date(2026, 11, 20)
-    assert debit_days(date(1999, 1, 1))[1] < date(1999, 1, 1)
+    assert debit_days(date(1999, 1, 1), None)[1] < date(1999, 1, 1)
+    # Each is looked for on one day, whatever days were left out.
+    days = [date(2026, 11, 20) + timedelta(days=n) for n in (0, 1, 2, 5, 6, 12)]
+    spans = [debit_days(day, compared) for compared, day in pairwise(days)]
+    assert all(following[0] == span[1] + timedelta(days=1) for span, following in pairwise(spans))
     assert list_price(date(1999, 1, 1)) == list_price(date(2026, 1, 1)) == 200
