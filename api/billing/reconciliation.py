@@ -35,13 +35,13 @@ Finance = Annotated[Principal, Depends(require_role("finance"))]
 
 BREAKS = (
     "break_id", "date", "kind", "reference", "payment_id", "amount", "difference", "difference_tax",
-    "expected", "found", "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at", "overdue", "first_by",
-    "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_resolution",
+    "expected", "found", "status", "resolution", "ended", "who_acts", "age_days", "opened_at", "due_at",
+    "overdue", "first_by", "second_by", "resolved_at", "settlement_id", "utr", "claim", "claim_resolution",
     "claim_first_by", "claim_second_by", "claim_line", "claim_settled_at", "version",
 )  # fmt: skip
 KNOWN = (
-    "gateway_order_id", "user_id", "captured_at", "agreed_fee", "agreed_tax", "settled_at", "line_kind", "line_amount",
-    "line_net", "line_fee", "line_tax",
+    "gateway_order_id", "user_id", "captured_at", "agreed_fee", "agreed_tax", "settled_at", "line_kind",
+    "line_amount", "line_net", "line_fee", "line_tax",
 )  # fmt: skip
 DAY = ("date", "status", "lines", "matched", "difference", "bank", "started_at", "finished_at", "version")
 SHOWN = 1000

@@ -60,6 +60,7 @@ async def test_a_break_says_what_is_known_how_old_it_is_and_who_acts(
     known = fee["known"]
     assert (known["line_kind"], known["line_fee"], known["line_amount"]) == ("payment", 99_00, 1_999_00)
     assert known["agreed_fee"] == fee["expected"]
+    assert (fee["difference_tax"], known["agreed_tax"]) == (0, known["line_tax"])
     assert known["gateway_order_id"].startswith("order_")
     assert fee["utr"]
     assert fee["settlement_id"].startswith("setl_")
@@ -80,6 +81,7 @@ async def test_the_day_names_what_reached_the_bank_under_which_utr(
     assert settlement["lines"] == seen["bank"] == settlement["amount"] - settlement["unexplained"]
     # What the gateway paid and its report does not show: the missing payment, less its fee.
     assert settlement["unexplained"] > 6_800_00
+    assert settlement["residual"] == 0
     assert [one["kind"] for one in seen["breaks"]] == ["wrong_fee", "missing_line"]
     runs = [one["workflow_id"] for one in await _found(api, settlement["utr"])]
     assert f"reconciliation:{day.date.isoformat()}" in runs

@@ -303,7 +303,11 @@ async def test_a_day_of_many_breaks_is_told_in_pages_and_in_several_runs(
     assert len(rows) == 5
     for row in rows:
         handle = run_of(day, Found.model_validate(row))
-        assert await shown(handle, "TreumNeedsAttention") == [True]
+
+        async def asks(handle: WorkflowHandle = handle) -> list[dict]:
+            return [{}] if await shown(handle, "TreumNeedsAttention") == [True] else []
+
+        await eventually(asks, "the break to wait for somebody")
 
 
 async def test_a_run_is_found_by_utr_settlement_payment_and_break(day: SettlementDay) -> None:
