@@ -37,9 +37,9 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SignalRun")
 class SignalRun:
-    """`signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` of a
-    round. A strategy's rule over the latest candles, in seconds; each signal that it draws up
-    lives on as a process of its own."""
+    """A strategy's rule over the latest candles, in seconds; each signal that it draws up lives on by itself.
+    `signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` where a
+    round starts it."""
 
     @workflow.init
     def __init__(self, run: RunInput) -> None:
