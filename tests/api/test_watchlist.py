@@ -126,7 +126,7 @@ async def test_a_pair_is_on_watch_once_and_any_analyst_takes_it_off(room: Newsro
 async def test_what_cannot_be_watched(
     room: Newsroom, changes: dict[str, str], status: int, code: str
 ) -> None:
-    answer = await put_on(room, **changes)
+    answer = await put_on(room, room.analyst, **changes)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
