@@ -350,7 +350,7 @@ async def report(connection: Connection, day: date) -> AsyncIterator[list[dict[s
     async with connection.transaction(), connection.cursor(name="settlement_lines") as cursor:
         await cursor.execute(
             """SELECT settlement_id, utr, kind, entity_id, payment_id, amount, debit, credit, fee, tax,
-                      verdict, matches, expected, expected_fee,
+                      verdict, matches, expected, expected_fee, expected_tax,
                       expected - (credit - debit) - expected_fee AS difference
                FROM finance.settlement_lines WHERE date = %s AND verdict <> 'gone'
                ORDER BY settlement_id, entity_id, occurrence""",

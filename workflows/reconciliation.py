@@ -216,6 +216,8 @@ class ReconciliationBreak:
             customer=found.user_id,
         )  # fmt: skip
         size = f"{found.difference} paise on gateway clearing"
+        if found.difference_tax and not found.difference:
+            size = f"{found.difference_tax} paise of GST in a fee that is right"
         if decided:
             waiting(
                 f"the gateway's payment of the claim about {found.about}: {found.difference} paise",
@@ -230,7 +232,7 @@ class ReconciliationBreak:
             f"a decision on {found.kind} of {found.reference}: {size}",
             since=workflow.now(),
             otherwise="it stays open and is shown in each day's report"
-            + (" (two people decide it)" if needs_second(found.difference) else ""),
+            + (" (two people decide it)" if needs_second(found.difference, found.difference_tax) else ""),
             who="a second person in finance, with the same resolution" if second else "somebody in finance",
             link=f"POST /v1/finance/breaks/{found.break_id}/resolve",
         )

@@ -20,7 +20,7 @@ from store.database import Database
 TEMPLATE = (Path(__file__).parent / "settlement.typ").read_bytes()
 LINES = (
     "settlement_id", "utr", "kind", "entity_id", "payment_id", "amount", "debit", "credit", "fee", "tax",
-    "verdict", "matches", "expected", "expected_fee", "difference",
+    "verdict", "matches", "expected", "expected_fee", "expected_tax", "difference",
 )  # fmt: skip
 PRINTED = 200
 """Differences in a PDF; more than that nobody reads on paper."""

@@ -79,6 +79,8 @@ class Found(BaseModel):
     kind: BreakKind
     reference: str
     difference: int
+    difference_tax: int = 0
+    """GST on a fee that is in it, or that is wrong beside a right fee."""
     status: BreakStatus = BreakStatus.OPEN
     about: str = ""
     """The gateway's id of what differs."""

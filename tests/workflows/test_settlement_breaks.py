@@ -39,6 +39,7 @@ async def test_a_wrong_tax_is_a_break_though_the_fee_is_right(day: SettlementDay
     before = await day.book()
     assert before["input_gst"] == one.tax
     [found] = compared.breaks
+    assert found.difference_tax == 7
     [row] = await day.town.rows("SELECT * FROM finance.breaks WHERE break_id = %s", found.break_id)
     assert (row["expected"], row["found"], row["difference_tax"]) == (one.tax, (one.tax or 0) + 7, 7)
     await decide(day, found, "accept")
@@ -201,6 +202,22 @@ async def test_a_refund_that_is_never_deducted_is_missing_after_some_days(day: S
     await day.town.control("/razorpay/line", date=after.date.isoformat(), line=line)
     arrived = await after.reconcile()
     assert (arrived.matched, kinds(arrived)) == (1, [("wrong_amount", -1_200_00)])
+    assert await run_of(late, found).result() == "resolved"
+
+
+async def test_a_refund_that_the_bank_sends_back_is_waited_for_no_more(day: SettlementDay) -> None:
+    one = await day.paid(5_000_00)
+    refund = await day.refunded(one, 1_200_00)
+    await day.settle()
+    await day.plant("missing_line", payment_id=refund)
+    await day.reconcile()
+    late = _later(day, DEBITS_DUE[-1][1])
+    [found] = (await late.reconcile()).breaks
+    await day.town.rows(
+        "UPDATE finance.refunds SET returned_at = %s WHERE gateway_refund_id = %s RETURNING refund_id",
+        late.at(20), refund,
+    )  # fmt: skip
+    assert (await late.after().reconcile()).breaks == []
     assert await run_of(late, found).result() == "resolved"
 
 
