@@ -112,6 +112,8 @@ class Process:
         ]
         beside = {"workflows.visible", "workflows.failures"} | {each.type.__module__ for each in registered()}
         parts = [each for each in imported if each and ".ports" not in each and each not in beside]
+        bases = [each.__module__ for each in self.type.__mro__[1:]]
+        parts += [each for each in bases if each.startswith("workflows.")]
         return [self.type.__module__, *dict.fromkeys(parts)]
 
     def bodies(self) -> Iterator[ast.AST]:
