@@ -154,10 +154,13 @@ async def alerts(
     before: int | None = None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Alerts, newest first, below number `before`, each with its payment's state (None: never opened)."""
+    """Alerts, newest first, below number `before`, each with its payment's state (None: never opened) and,
+    where it is a debit that was announced, its subscription."""
     cursor = await connection.execute(
-        """SELECT a.*, p.status, coalesce(p.amount, 0) AS amount FROM finance.payment_alerts a
+        """SELECT a.*, p.status, coalesce(p.amount, d.amount, 0) AS amount, d.subscription_id
+           FROM finance.payment_alerts a
            LEFT JOIN finance.payments p USING (payment_id)
+           LEFT JOIN finance.debits d USING (payment_id)
            WHERE (%(user)s::text IS NULL OR a.user_id = %(user)s)
              AND (%(payment)s::text IS NULL OR a.payment_id = %(payment)s)
              AND (NOT %(undecided)s OR (p.status = 'review' AND a.decision IS NULL))

@@ -97,7 +97,9 @@ async def alerts(
     named = [
         {
             **row,
-            "workflow_id": workflow_id(Kind.PAYMENT, row["payment_id"]),
+            "workflow_id": workflow_id(Kind.SUBSCRIPTION, row["subscription_id"])
+            if row["subscription_id"]
+            else workflow_id(Kind.PAYMENT, row["payment_id"]),
             "note": texts.get(row["note_id"]),
         }
         for row in shown

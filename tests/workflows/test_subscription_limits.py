@@ -15,7 +15,7 @@ from domain.errors import Rejected
 from models.contracts.identifiers import Prefix, mint
 from models.messages.disputes import PaymentDisputed
 from models.messages.subscriptions import Open, SubscriptionInput
-from store import identity_consents, identity_profiles, identity_risk
+from store import identity_consents, identity_profiles, identity_risk, monitoring
 from store.invoices import Supplier
 from tests.workflows.subscribers import Subscriber, Town, eventually, refusal, town
 
@@ -172,6 +172,9 @@ async def test_a_renewal_above_the_tiers_single_limit_is_not_made_and_a_large_on
         2,
         [("HIGH_VALUE_TRANSACTION", "flag", "create")],
     )
+    async with place.database.reading() as connection:
+        [shown] = await monitoring.alerts(connection, user_id=large.user_id, limit=10)
+    assert (shown["amount"], shown["subscription_id"]) == (1_70_000_00, large.subscription_id)
 
 
 async def test_a_family_pays_no_more_together(place: Town) -> None:
