@@ -315,3 +315,16 @@ async def test_finance_compares_a_day_and_resolves_its_break(desk: Desk) -> None
     again = await desk.api.post(path, json={"date": today}, headers={**finance.headers, **key()})
     assert again.status_code == 202
     assert len(again.json()["breaks"]) == len(seen["breaks"])
+
+
+async def test_finance_settles_a_debit_only_where_its_process_asks(desk: Desk) -> None:
+    _, taken = await desk.subscribed()
+    path = f"/v1/staff/runs/subscription:{taken['subscription_id']}/actions/settle"
+    body = {"decision": "captured", "note": "the gateway's case 4711"}
+    finance, support = await desk.api.staff("finance"), await desk.api.staff("support")
+    refused = await desk.api.post(path, json=body, headers={**support.headers, **key()})
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_required")
+    bare = await desk.api.post(path, json={"decision": "failed"}, headers={**finance.headers, **key()})
+    assert (bare.status_code, bare.json()["errors"][0]["pointer"]) == (422, "/note")
+    early = await desk.api.post(path, json=body, headers={**finance.headers, **key()})
+    assert (early.status_code, early.json()["code"]) == (409, "not_awaiting_settlement")

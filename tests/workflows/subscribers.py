@@ -123,9 +123,17 @@ class Town:
         handle = await start.workflow_handle()
         return Subscriber(user_id, subscription_id, self.client.get_workflow_handle(handle.id))
 
-    async def pay(self, one: Subscriber, method: str = "card", plan_id: str = "", **terms: Any) -> str:
+    async def pay(
+        self,
+        one: Subscriber,
+        method: str = "card",
+        plan_id: str = "",
+        token_id: str | None = None,
+        **terms: Any,
+    ) -> str:
         """The checkout of its plan, of the one that it is to change to, or of `plan_id`: authenticated at the
-        subscription's own time and booked as the payment process books it. The payment's id."""
+        subscription's own time and booked as the payment process books it. The payment's id. `token_id`: a
+        mandate that the gateway does not know, in place of the checkout's."""
         person = await self._contact(one.user_id)
         [plan] = await self.rows(
             """SELECT p.amount, p.name FROM finance.user_subscriptions s
@@ -164,14 +172,14 @@ class Town:
             await captures.book(
                 connection, self.vault, Supplier.of(self.settings), payment_id, paid, "test", now
             )
-        one.token_id = paid.token_id or ""
+        one.token_id = token_id or paid.token_id or ""
         captured = PaymentCaptured(
             payment_id=payment_id,
             purpose=Purpose.SUBSCRIPTION,
             reference_id=one.subscription_id,
             amount=amount,
             captured_at=now,
-            token_id=paid.token_id,
+            token_id=one.token_id or None,
             gateway_customer_id=customer["id"],
             method=method,
         )

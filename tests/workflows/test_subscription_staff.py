@@ -103,10 +103,12 @@ async def test_a_renewal_is_found_by_whatever_its_customer_quotes(place: Town) -
 
 
 async def test_a_mandate_that_takes_no_notice_costs_a_run_an_attempt(place: Town) -> None:
-    one = await place.active()
-    await place.control("/razorpay/mandate", token_id=one.token_id, state="cancelled")
-    await place.forward(one, timedelta(days=40))
+    one = await place.subscribe()
+    await place.pay(one, token_id="token_GoneAtGateway1")
+    await place.status(one, "active")
+    await place.forward(one, timedelta(days=45))
     await place.status(one, "halted")
+    assert await place.debits(one) == []
     assert max(await longest_run(place.client, one.handle.id)) <= 40
 
 
