@@ -40,7 +40,7 @@ from domain.disputes import DISPUTE_FIRST, DISPUTE_NEXT
 from domain.exits import EXIT_FIRST, EXIT_NEXT
 from domain.reconciliation import BREAK_NEXT, DAY_NEXT, BreakStatus, DayStatus
 from domain.vouchers import VOUCHER_FIRST, VOUCHER_NEXT
-from domain.watchlist import WATCH_FIRST, WATCH_NEXT
+from domain.watchlist import ROUND_FIRST, ROUND_NEXT, WATCH_FIRST, WATCH_NEXT
 from workers.run import POOLS, pool_named
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "processes.md"
@@ -65,6 +65,7 @@ STATES: dict[str, Drawn] = {
         progression.FOLLOWS, (progression.EnrollmentStatus.AWAITING_PAYMENT,),
         "store/education_enrollments.py",
     ),
+    "SignalRound": (ROUND_NEXT, ROUND_FIRST, "workflows/watchlist.py"),
     "SignalWatch": (WATCH_NEXT, WATCH_FIRST, "store/signals_watchlist.py"),
     "SignalLifecycle": (signals.MOVES, (signals.Status.DRAFT,), "store/signals.py"),
     "Order": (trading.NEXT, trading.FIRST, "store/trading.py"),

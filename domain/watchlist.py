@@ -23,6 +23,29 @@ WATCH_NEXT: dict[WatchStatus, frozenset[WatchStatus]] = {
 }
 """Every step of what is on watch; held by `store/signals_watchlist.py`. Put on watch again it is another."""
 
+
+class RoundStatus(StrEnum):
+    RUNNING = "running"
+    MARKET_DATA_CLOSED = "market_data_closed"
+    """The house is not signed in at the broker: waits for it while the bar is fresh."""
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    NO_TRADING_DAY = "no_trading_day"
+    NO_FRESH_BAR = "no_fresh_bar"
+    NOTHING_ON_WATCH = "nothing_on_watch"
+    LEFT_OUT = "left_out"
+    """The bar grew old before all had run."""
+    DONE = "done"
+
+
+_OVER = frozenset(RoundStatus) - {RoundStatus.RUNNING, RoundStatus.MARKET_DATA_CLOSED}
+ROUND_FIRST = (RoundStatus.RUNNING,)
+ROUND_NEXT: dict[RoundStatus, frozenset[RoundStatus]] = {
+    RoundStatus.RUNNING: _OVER | {RoundStatus.MARKET_DATA_CLOSED},
+    RoundStatus.MARKET_DATA_CLOSED: frozenset({RoundStatus.RUNNING, RoundStatus.BROKER_UNAVAILABLE}),
+    **{status: frozenset() for status in sorted(_OVER)},
+}
+"""Every step of a round; held by `workflows/watchlist.py`. One that waits in vain ends where it waits."""
+
 WATCHED: tuple[Timeframe, ...] = (
     Timeframe.M1,
     Timeframe.M5,

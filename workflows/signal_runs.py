@@ -37,9 +37,9 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SignalRun")
 class SignalRun:
-    """A strategy's rule over the latest candles, in seconds; each signal that it draws up lives on by itself.
-    `signal-run:{timeframe}:{run}` where an analyst asks for it, `signal-run:{timeframe}:{bar}:{watch}` where
-    a round starts it."""
+    """`signal-run:{timeframe}:{at}`, where `at` is a run that an analyst asks for, or bar and watch that a
+    round starts it for. A strategy's rule over the latest candles, in seconds; each signal that it draws
+    up lives on as a process of its own."""
 
     @workflow.init
     def __init__(self, run: RunInput) -> None:

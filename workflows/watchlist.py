@@ -17,8 +17,9 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from domain.market_calendar import INDIA_2026, trading_date
+    from domain.moves import moved
     from domain.trading import Exchange
-    from domain.watchlist import Bar, WatchStatus, fresh_bars, fresh_for
+    from domain.watchlist import ROUND_NEXT, Bar, RoundStatus, WatchStatus, fresh_bars, fresh_for
     from models.contracts.identifiers import Prefix, derived
     from models.contracts.policies import BOOK, READ_BROKER
     from models.contracts.search_attributes import Attribute
@@ -53,7 +54,6 @@ SIDE_BY_SIDE = 2
 none reads a quote, so that the watch over published signals keeps its pace."""
 SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=10)
 """Between looks for the house's session, each twice the one before: a new login takes a moment."""
-MARKET_DATA_CLOSED = "market_data_closed"
 
 
 @workflow.defn(name="SignalWatch")
@@ -160,28 +160,28 @@ class SignalRound:
         self._bars: dict[Exchange, Bar] = {}
         self._line: list[DueWatch] = []
         self._shut = False
-        self._told = RoundResult(state="looking", day=trading_date(due))
+        self._told = RoundResult(day=trading_date(due))
 
     @workflow.run
     async def run(self, given: RoundInput) -> RoundResult:
         if not INDIA_2026.is_trading_day(self._told.day):
-            return self._over("no_trading_day")
+            return self._over(RoundStatus.NO_TRADING_DAY)
         self._bars = fresh_bars(INDIA_2026, given.timeframe, self._due, workflow.now())
         if not self._bars:
-            return self._over("no_fresh_bar")
+            return self._over(RoundStatus.NO_FRESH_BAR)
         self._line = await self._on_watch()
         if not self._line:
             await workflow.execute_activity_method(
                 RoundPort.attend_schedule, AttendSchedule(timeframe=given.timeframe), **BOOK.options()
             )
-            return self._over("nothing_on_watch")
+            return self._over(RoundStatus.NOTHING_ON_WATCH)
         while self._line:
             if (unseen := await self._until_seen()) is not None:
                 self._told.left_out += len(self._line)
                 return self._over(unseen)
             working(f"{len(self._line)} strategies after the {given.timeframe} bar")
             await asyncio.gather(*(self._lane() for _ in range(SIDE_BY_SIDE)))
-        return self._over("left_out" if self._told.left_out else "done")
+        return self._over(RoundStatus.LEFT_OUT if self._told.left_out else RoundStatus.DONE)
 
     async def _on_watch(self) -> list[DueWatch]:
         asked = WatchesDue(
@@ -191,7 +191,7 @@ class SignalRound:
         self._told.on_watch = len(found.watches)
         return found.watches
 
-    async def _until_seen(self) -> str | None:
+    async def _until_seen(self) -> RoundStatus | None:
         """Waits until the house is signed in at the broker, as long as a bar is fresh; why not, where it is
         not by then. No run is begun before: its id is spent once."""
         until = max(bar.closed for bar in self._bars.values()) + fresh_for(self._given.timeframe)
@@ -200,10 +200,11 @@ class SignalRound:
             try:
                 seen = await self._house(left)
             except ActivityError:
-                return "broker_unavailable"
+                return RoundStatus.BROKER_UNAVAILABLE
             if seen.live:
+                self._turn(RoundStatus.RUNNING)
                 return None
-            show(state=MARKET_DATA_CLOSED, attention=True)
+            self._turn(RoundStatus.MARKET_DATA_CLOSED, attention=True)
             waiting(
                 "the house to sign in at the broker",
                 since=since,
@@ -213,7 +214,7 @@ class SignalRound:
             )
             await workflow.sleep(min(pause, left))
             pause = min(2 * pause, LONGEST_PAUSE)
-        return MARKET_DATA_CLOSED
+        return RoundStatus.MARKET_DATA_CLOSED
 
     async def _house(self, left: timedelta) -> HouseSession:
         step = replace(READ_BROKER, schedule_to_close=left)
@@ -236,7 +237,7 @@ class SignalRound:
             self._told.begun += 1
             with suppress(ChildWorkflowError):  # a person ended it
                 # The session has just ended: the others would be refused as well, and wait for it.
-                self._shut |= await handle == MARKET_DATA_CLOSED
+                self._shut |= await handle == RoundStatus.MARKET_DATA_CLOSED
 
     async def _begin(self, watch: DueWatch, bar: Bar) -> workflow.ChildWorkflowHandle[SignalRun, str]:
         timeframe = self._given.timeframe
@@ -264,11 +265,15 @@ class SignalRound:
             static_details=f"Run after the bar of {stamp(bar.closed)}, on watch as `{watch.watch_id}`",
         )
 
-    def _over(self, state: str) -> RoundResult:
-        told = self._told
-        told.state = state
+    def _turn(self, state: RoundStatus, *, attention: bool = False) -> None:
+        """Where it stands; a person is called on while `attention`, and no longer."""
+        self._told.state = moved(ROUND_NEXT, self._told.state, state)
         asked = workflow.info().typed_search_attributes.get(Attribute.NEEDS_ATTENTION.value)
-        show(state=state, attention=False if asked else None)
+        show(state=state, attention=attention if attention or asked else None)
+
+    def _over(self, state: RoundStatus) -> RoundResult:
+        self._turn(state)
+        told = self._told
         working(
             f"{state}: {told.on_watch} on watch, {told.begun} runs begun, {told.begun_before} begun before, "
             f"{told.left_out} left out"

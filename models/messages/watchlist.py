@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from domain.signals import Timeframe
 from domain.trading import Exchange
-from domain.watchlist import WatchStatus
+from domain.watchlist import RoundStatus, WatchStatus
 from models.contracts.assertions import SignedAssertion
 from models.messages.signals import Strategy
 
@@ -63,7 +63,7 @@ class RoundInput(BaseModel):
 class RoundResult(BaseModel):
     """What a round did: of what was on watch, how many runs it began, found begun, and left out."""
 
-    state: str
+    state: RoundStatus = RoundStatus.RUNNING
     day: date
     on_watch: int = 0
     begun: int = 0
