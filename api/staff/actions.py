@@ -66,7 +66,7 @@ async def act(
 ) -> JSONResponse:
     """Sends the action's update, signed for this person, run and action. Fields by action: `note` for all,
     `utr` for `paid_out`, `resolution` for a break, `decision` and `broker_order_id` for an order,
-    `assessment_id` for `grant_attempt`."""
+    `decision` for `settle` (and `gateway_payment_id`, of a debit), `assessment_id` for `grant_attempt`."""
     action = find(wanted.workflow_id, wanted.name)
     if action is None:
         raise Problem(404)

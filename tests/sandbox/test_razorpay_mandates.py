@@ -245,3 +245,16 @@ def test_a_debit_is_told_by_the_merchants_own_subscription(shop: Shop) -> None:
     held = {"customer_id": customer["id"], "token_id": first["token_id"]}
     order = shop.noticed(held, 99_900, "2026-02-26T00:00:00Z")
     assert shop.debit(held, order, "2026-02-28T06:30:00Z")["status"] == "failed"
+
+
+def test_a_bank_may_leave_a_debit_open_until_it_is_told_what_to_say(shop: Shop) -> None:
+    held = shop.mandate(START)
+    order = shop.noticed(held, 99_900, "2026-02-27T00:00:00Z")
+    shop.play("debit", token_id=held["token_id"], outcome="pending")
+    payment = shop.debit(held, order, "2026-02-28T06:30:00Z")
+    assert (payment["status"], payment["captured"]) == ("created", False)
+    assert "charged" not in {name for name, paid in shop.sandbox.effects("razorpay")[-1].items() if paid}
+    late = shop.at("2026-03-09T06:30:00Z")
+    assert [one["status"] for one in shop.client.order.payments(order["id"], **late)["items"]] == ["created"]
+    shop.play("debit", token_id=held["token_id"], outcome="success", now="2026-03-09T06:31:00Z")
+    assert [one["status"] for one in shop.client.order.payments(order["id"], **late)["items"]] == ["captured"]
