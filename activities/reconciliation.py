@@ -56,9 +56,11 @@ class ReconciliationActivities(ReconciliationPort):
         """Repeatable: goes on at the page where the last attempt ended.
 
         Each page begins with the last line of the page before it. Where that is another line, the report was
-        changed while it was read, or a page came twice: then it is read from the start.
+        changed while it was read, or a page came twice: then it is read from the start. A settlement that is
+        made meanwhile, and whose lines came too late for this reading, is left to the next one.
         """
         async with beating():
+            before = await asyncio.to_thread(self._gateway.payouts, day.date)
             async with self._database.transaction() as connection:
                 number, last = await settlement_report.resume(connection, day.date, day.reading)
             while True:
@@ -81,7 +83,9 @@ class ReconciliationActivities(ReconciliationPort):
                     break
             payouts = await asyncio.to_thread(self._gateway.payouts, day.date)
             async with self._database.transaction() as connection:
-                await settlement_report.keep_payouts(connection, day.date, payouts)
+                payouts = await settlement_report.keep_payouts(
+                    connection, day.date, day.reading, payouts, {one.settlement_id for one in before}
+                )
             async with self._database.reading() as connection:
                 await settlement_report.measured(connection, number)
         # The gateway tells whole seconds: what was captured within the last one may be in it.

@@ -4,7 +4,7 @@ The pages are unlogged: cheap to write, and gone after a crash of Postgres. So w
 where to begin (`resume`), and whoever compares asks whether all is there (`complete`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import date, datetime
 from typing import Any
 
@@ -104,8 +104,20 @@ async def keep_page(
     return first + len(lines)
 
 
-async def keep_payouts(connection: Connection, day: date, payouts: Sequence[Payout]) -> None:
-    """Stores what the gateway says it paid to the bank on a day, each under its UTR."""
+async def keep_payouts(
+    connection: Connection, day: date, reading: int, payouts: Sequence[Payout], before: Set[str]
+) -> list[Payout]:
+    """Stores what the gateway says it paid to the bank on a day, each under its UTR; gives what it stored.
+
+    Those that were listed `before` the lines were read; of the others those that have lines in the reading.
+    """
+    cursor = await connection.execute(
+        """SELECT DISTINCT settlement_id FROM finance.report_lines
+           WHERE date = %s AND reading = %s AND settlement_id = ANY(%s)""",
+        (day, reading, [one.settlement_id for one in payouts if one.settlement_id not in before]),
+    )
+    known = before | {row["settlement_id"] for row in await cursor.fetchall()}
+    payouts = [one for one in payouts if one.settlement_id in known]
     await connection.execute(
         """INSERT INTO finance.settlements AS s (settlement_id, date, utr, amount, made_at)
            SELECT id, %s, utr, amount, made_at
@@ -121,6 +133,7 @@ async def keep_payouts(connection: Connection, day: date, payouts: Sequence[Payo
             [one.made_at for one in payouts],
         ),
     )
+    return payouts
 
 
 async def measured(connection: Connection, lines: int) -> None:

@@ -1,14 +1,16 @@
 """A report that comes in pages, and what goes wrong on the way: read to its end, each line once."""
 
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.testing import ActivityEnvironment
 
 from cli.embedded import EmbeddedEngines
 from domain.errors import Rejected, Unavailable
-from models.messages.reconciliation import Compare, Day
+from models.messages.reconciliation import Compare, Day, Payout
 from store import settlement_report
 from tests.workflows.settlements import SettlementDay, activities, served
 from tests.workflows.subscribers import Town, town
@@ -148,3 +150,38 @@ async def test_a_comparison_whose_answer_was_lost_is_not_made_again(day: Settlem
     assert await env.run(done.compare, asked_for) == first
     assert await day.book() == book
     assert (first.status, first.matched) == ("balanced", LINES)
+
+
+async def test_a_settlement_made_while_the_report_is_read_is_left_to_the_next_reading(
+    day: SettlementDay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, done = ActivityEnvironment(), activities(day.town, PAGE)
+    late = await day.paid(7_000_00)
+    # After the settlement that is there, and so not due in it.
+    query = "UPDATE finance.payments SET captured_at = %s WHERE gateway_payment_id = %s RETURNING 1"
+    await day.town.rows(query, day.at(19) - timedelta(minutes=30), late.id)
+    begun = await reading(day)
+    listed, asked_before = done._gateway.payouts, []
+
+    def settles_after_the_last_page(on: date) -> list[Payout]:
+        """The gateway as it is; only that it settles between the last page and its list of settlements."""
+        if asked_before:
+            answer = httpx.post(
+                f"{day.town.settings.sandbox}/_control/razorpay/settle",
+                json={"date": day.date.isoformat(), "now": day.at(19).isoformat()},
+                headers={"X-Sandbox-Control": "1"},
+            )
+            assert answer.status_code == 200, answer.text
+        asked_before.append(on)
+        return listed(on)
+
+    monkeypatch.setattr(done._gateway, "payouts", settles_after_the_last_page)
+    settled = await env.run(done.read, begun)
+    assert settled.lines == LINES
+    compared = await env.run(
+        done.compare, Compare(day=begun, lines=settled.lines, settled_until=settled.settled_until)
+    )
+    assert (compared.status, compared.breaks) == ("balanced", [])
+    again = await day.reconcile()
+    assert (again.status, again.matched) == ("balanced", LINES + 1)
+    assert (await day.book())["gateway_clearing"] == -sum(1_000_00 + n for n in range(LINES)) - late.amount
