@@ -89,7 +89,7 @@ class Collection:
         """Sends the debit once; whatever is not an answer is looked up."""
         begun = workflow.now()
         for pause in chain(AGAIN, repeat(AGAIN[-1])):
-            self._heard = self._hints()
+            self._heard, self._gone = self._hints(), None
             try:
                 result = await workflow.execute_activity_method(
                     DebitsPort.debit,
