@@ -185,6 +185,11 @@ def kept_until(published_at: datetime) -> datetime:
         return published_at.replace(year=year, month=3, day=1)
 
 
+def quantity_for(value: int, price: Decimal, lot: int) -> int:
+    """How many whole lots at `price` rupees cost at most `value` paise."""
+    return int(value // (price * 100 * lot)) * lot
+
+
 def allowance_day(moment: datetime) -> date:
     """The day that a daily allowance counts by: Asia/Kolkata."""
     return moment.astimezone(INDIA).date()

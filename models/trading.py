@@ -45,6 +45,10 @@ class AccountRow(SQLModel, table=True):
     max_symbol_exposure: int | None = Field(default=None, sa_type=BigInteger)
     max_open_positions: int | None = None
     max_daily_loss: int | None = Field(default=None, sa_type=BigInteger)
+    algo_provider: str | None = Field(default=None, sa_type=Text)
+    """The empanelled provider that routes an account's orders which leave unasked."""
+    signal_order_value: int = Field(default=0, sa_type=BigInteger)
+    """Paise: of at most so much an order is prepared when a signal is published; 0: none."""
     session_reminders: bool = False
     """Whether the customer wants to be reminded of the login before every opening."""
     made_at: datetime = Field(sa_column=instant())

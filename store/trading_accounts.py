@@ -257,8 +257,8 @@ async def store_settings(connection: Connection, account_id: str, settings: Acco
     cursor = await connection.execute(
         f"""UPDATE trading.accounts SET {sets} version = version + CASE WHEN {differs} THEN 1 ELSE 0 END
             WHERE account_id = %(account)s AND status <> 'closed'
-            RETURNING account_id, session_reminders, max_order_value, max_symbol_exposure,
-                max_open_positions, max_daily_loss, version""",  # noqa: S608  # names of the model's fields
+            RETURNING account_id, session_reminders, signal_order_value, mode, max_order_value,
+                max_symbol_exposure, max_open_positions, max_daily_loss, version""",  # noqa: S608  # names of the model's fields
         {**given, "account": account_id},
     )
     row = await cursor.fetchone()
@@ -304,7 +304,7 @@ async def list_of(
     """A page of the user's accounts, newest first, `limit + 1` rows."""
     cursor = await connection.execute(
         """SELECT account_id, broker, status, session_expires_at AS expires_at, connected_at, mode,
-                  blocked_by IS NOT NULL AS blocked, session_reminders, max_order_value,
+                  blocked_by IS NOT NULL AS blocked, session_reminders, signal_order_value, max_order_value,
                   max_symbol_exposure, max_open_positions, max_daily_loss, version
            FROM trading.accounts WHERE user_id = %(user)s
              AND (%(after)s::text IS NULL OR account_id < %(after)s)

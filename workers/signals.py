@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.market_data import House
+from activities.signal_orders import SignalOrdersActivities
 from activities.signal_runs import RunActivities
 from activities.signals import MarketActivities, SignalActivities
 from activities.watchlist import RoundActivities, WatchlistActivities
@@ -11,6 +12,7 @@ from models.contracts.queues import Queue
 from providers.indicators import TaLib
 from workers.parts import Parts
 from workers.pool import Pool, Served
+from workflows.signal_orders import SignalOrders
 from workflows.signal_runs import MarketData, SignalRun
 from workflows.signals import SignalLifecycle
 from workflows.watchlist import SignalRound, SignalWatch
@@ -41,6 +43,7 @@ def activities(parts: Parts) -> Sequence[Callable[..., Any]]:
         watchlist.note_bar,
         rounds.attend_schedule,
         rounds.house_session,
+        SignalOrdersActivities(parts.settings, parts.database, parts.client).prepare_orders,
     ]
 
 
@@ -50,7 +53,7 @@ POOL = Pool(
     queues=[
         Served(
             Queue.SIGNALS,
-            workflows=[SignalRun, SignalLifecycle, MarketData, SignalWatch, SignalRound],
+            workflows=[SignalRun, SignalLifecycle, MarketData, SignalWatch, SignalRound, SignalOrders],
             activities=activities,
             concurrent=WATCHES,
         )

@@ -6,13 +6,16 @@ from datetime import timedelta
 from decimal import Decimal
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
-from temporalio.workflow import ActivityCancellationType
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
+from temporalio.workflow import ActivityCancellationType, ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
-    from domain.signals import CLOSED, OPEN, Status
+    from domain.signals import CLOSED, OPEN, Action, Status
     from models.contracts.assertions import SignedAssertion
     from models.contracts.policies import BOOK, PRICE_NOW, WATCH
+    from models.contracts.workflow_ids import Kind, workflow_id
+    from models.messages.signal_orders import SignalOrdersInput
     from models.messages.signals import (
         CloseSignal,
         CreateDraft,
@@ -57,6 +60,7 @@ class SignalLifecycle:
         if not self._drafted:
             await self._draft()
         await self._until_published()
+        await self._prepare_orders()
         while self._at.status in OPEN:
             await self._watch()
             if self._at.status in OPEN and workflow.info().is_continue_as_new_suggested():
@@ -85,6 +89,20 @@ class SignalLifecycle:
             await workflow.wait_condition(lambda: self._at.status is not Status.DRAFT, timeout=left)
         except TimeoutError:
             await self._close(Status.EXPIRED, None)
+
+    async def _prepare_orders(self) -> None:
+        """Customers who want it have an order that waits for their yes: a process of its own, once."""
+        if self._at.status is not Status.PUBLISHED or self._signal.terms.action is Action.HOLD:
+            return
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                "SignalOrders",
+                SignalOrdersInput(signal_id=self._signal.signal_id),
+                id=workflow_id(Kind.SIGNAL_ORDERS, self._signal.signal_id),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                static_summary=f"Orders prepared for {self._signal.signal_id}",
+            )
 
     async def _watch(self) -> None:
         """One watch of the market: until something is seen, the signal is withdrawn, or its time is over."""

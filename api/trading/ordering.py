@@ -1,8 +1,5 @@
 """From a customer's wish to the command that starts an Order; the signals router uses it too."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from models.contracts.commands import Drive
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
@@ -10,14 +7,6 @@ from models.messages.trading import OrderInput, OrderTerms, Place, SignalOrigin
 from models.settings import settings
 from store import trading
 from store.database import Connection
-
-SIDES = {"buy": "BUY", "sell": "SELL", "exit": "SELL"}
-"""What an order does that answers a signal's action."""
-
-
-def side_of(signal: Mapping[str, Any]) -> str | None:
-    """The side of an order that answers the signal; None where there is nothing to order."""
-    return SIDES.get(signal["action"])
 
 
 def order_drive(
@@ -55,28 +44,6 @@ def order_drive(
         summary=f"{terms.side} {terms.quantity} {terms.exchange}:{terms.symbol}",
         details=f"Order `{order_id}` of account `{account_id}`",
         attributes={"CUSTOMER": user_id, "SYMBOL": terms.symbol, "REFERENCE": references},
-    )
-
-
-def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin: SignalOrigin) -> OrderTerms:
-    """The order that answers a signal: a day's limit order at the price that the signal named.
-
-    Raises:
-        ValueError: the signal says hold; there is nothing to order.
-    """
-    if action not in SIDES:
-        raise ValueError("a signal to hold has no order")
-    delivered = exchange in ("NSE", "BSE")
-    return OrderTerms.model_validate(
-        {
-            "exchange": exchange,
-            "symbol": symbol,
-            "side": SIDES[action],
-            "quantity": quantity,
-            "order_type": "LIMIT",
-            "price": origin.entry_price,
-            "product": "CNC" if delivered else "NRML",
-        }
     )
 
 

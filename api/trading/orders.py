@@ -13,13 +13,14 @@ from api.principal import CurrentUser, current_user, guard, own
 from api.problems import Problem
 from api.signals.reading import visible
 from api.trading import shapes
-from api.trading.ordering import order_drive, origin_of, side_of
+from api.trading.ordering import order_drive, origin_of
 from api.waiting import Wait, until
 from domain.trading import TERMINAL
 from models.contracts.commands import Drive
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.signal_orders import side_of
 from models.messages.trading import Cancel, Confirm, Decline
 from store import trading, trading_accounts
 

@@ -77,6 +77,9 @@ class SettingsBody(Body):
     """What is missing stays as it is. A limit of the customer's own may be below the firm's, never above."""
 
     session_reminders: Annotated[bool, Field(strict=True)] | None = None
+    signal_order_value: Annotated[int, Field(ge=0, le=DEFAULT_MAX_ORDER_VALUE, strict=True)] | None = None
+    """Paise. When a signal is published an order of at most so much waits for the customer's yes; 0: none."""
+    mode: Literal["confirm"] | None = None
     max_order_value: Annotated[int, Field(gt=0, le=DEFAULT_MAX_ORDER_VALUE, strict=True)] | None = None
     max_symbol_exposure: Annotated[int, Field(gt=0, le=DEFAULT_MAX_SYMBOL_EXPOSURE, strict=True)] | None = (
         None

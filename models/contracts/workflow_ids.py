@@ -25,6 +25,7 @@ class Kind(StrEnum):
     COURSE_EDIT = "course-edit"
     SIGNAL_RUN = "signal-run"
     SIGNAL = "signal"
+    SIGNAL_ORDERS = "signal-orders"
     MARKET_DATA = "market-data"
     WATCH = "watch"
     ORDER = "order"

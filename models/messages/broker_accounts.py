@@ -1,6 +1,7 @@
 """Messages of broker accounts: their logins and sessions, and the kill switch."""
 
 from datetime import date
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -44,6 +45,10 @@ class AccountSettings(BaseModel):
     """What the customer sets for the account; None leaves as it is. Limits in paise, at most the firm's."""
 
     session_reminders: bool | None = None
+    signal_order_value: int | None = None
+    """An order of at most so much is prepared when a signal is published; 0: none is."""
+    mode: Literal["confirm"] | None = None
+    """Back to asking before each order; only compliance flags an account `auto`."""
     max_order_value: int | None = None
     max_symbol_exposure: int | None = None
     max_open_positions: int | None = None
@@ -55,6 +60,8 @@ class SettingsStand(BaseModel):
 
     account_id: str
     session_reminders: bool
+    signal_order_value: int
+    mode: str
     max_order_value: int | None
     max_symbol_exposure: int | None
     max_open_positions: int | None

@@ -38,11 +38,35 @@ def lost_trigger(stage: Stage) -> None:
     _acted(stage, "timeout_after")
 
 
-def _acted(stage: Stage, fault: str = "") -> None:
+def prepared(stage: Stage) -> None:
+    """Who wants an order of each signal finds it there, once, and says yes."""
+    person = journeys.verified(stage)
+    journeys.subscribed(stage, person)
+    account = journeys.connected(stage, person)
+    stage.call("PUT", f"/trading/accounts/{account}", person, json={"signal_order_value": 3_000_00})
+    signal = published(stage)
+
+    def waiting(seen: dict[str, Any]) -> bool:
+        mine = [(each["status"], each["signal_id"]) for each in seen["items"]]
+        return mine == [("awaiting_confirmation", signal)]
+
+    until(stage, "/trading/orders", person, waiting, "an order waits for its customer's yes")
+    order = stage.call("GET", "/trading/orders", person)["items"][0]["order_id"]
+    stage.call("POST", f"/trading/orders/{order}/confirm", person, json={})
+    journeys.waits(stage, person, order, "filled")
+
+
+def published(stage: Stage) -> str:
+    """A signal on the share, which stands at its entry price."""
     stage.control("kite/market", symbol=SYMBOL, price=ENTRY, manual=False)
     analyst = stage.staff("analyst")
     signal = str(stage.call("POST", "/signals", analyst, expect=201, json=draft())["signal_id"])
     stage.call("POST", f"/signals/{signal}/publish", analyst, json={})
+    return signal
+
+
+def _acted(stage: Stage, fault: str = "") -> None:
+    signal = published(stage)
     person = journeys.verified(stage)
     account = journeys.connected(stage, person)
     if fault:
@@ -92,4 +116,4 @@ def until(stage: Stage, path: str, person: Person, holds: Any, what: str) -> Non
         sleep(0.1)
 
 
-journeys.JOURNEYS |= {journey.__name__: journey for journey in (elsewhere, kept, lost_trigger)}
+journeys.JOURNEYS |= {journey.__name__: journey for journey in (elsewhere, kept, lost_trigger, prepared)}

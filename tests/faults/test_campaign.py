@@ -27,7 +27,7 @@ LINES = (
     ("reviewed", "late"),
     ("course", "edits", "signals", "watched", "unpaid"),
     ("orders", "lost_order", "unsent_order", "day_end"),
-    ("elsewhere", "kept", "lost_trigger", "paper"),
+    ("elsewhere", "kept", "lost_trigger", "prepared", "paper"),
 )
 """Journeys side by side: those of one line meet the same pool, and wait for one another anyway."""
 
