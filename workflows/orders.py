@@ -19,8 +19,9 @@ with workflow.unsafe.imports_passed_through():
 CONFIRM_WITHIN = timedelta(hours=6)
 """How long an order of a strategy waits for the customer, where its signal does not end earlier."""
 
-LOOK_FOR_SESSION = timedelta(hours=1)
-"""An order that waits for a login hears of it; now and then it looks for itself, should the word be lost."""
+FIRST_LOOK, LONGEST_LOOK = timedelta(minutes=1), timedelta(hours=1)
+"""An order that waits for a login hears of it; should the word be lost, it looks for itself, each time after
+twice as long."""
 
 S = OrderStatus
 
@@ -36,6 +37,7 @@ class Order(OrderInDoubt):
     @workflow.init
     def __init__(self, order: OrderInput) -> None:
         super().__init__(order)
+        self._looks = 0
 
     @workflow.run
     async def run(self, order: OrderInput) -> OrderView:
@@ -129,11 +131,13 @@ class Order(OrderInDoubt):
         show(due=ends)
         self._wait("a session at the broker", f"the order expires at {ends}", "the customer: sign in", "")
         left = max(ends - workflow.now(), timedelta())
-        if await until(lambda: self._session_opened or self._at.cancel_wanted, min(left, LOOK_FOR_SESSION)):
-            return
-        if left <= LOOK_FOR_SESSION:
+        pause = min(FIRST_LOOK * 2**self._looks, LONGEST_LOOK)
+        if await until(lambda: self._session_opened or self._at.cancel_wanted, min(left, pause)):
+            self._looks = 0
+        elif left <= pause:
             await self._drop(S.EXPIRED, "no_session")
         else:
+            self._looks += 1
             self._session_opened = True  # or so it may be: sending finds out
 
     async def _broker_returns(self, submission: Submission) -> None:

@@ -43,6 +43,7 @@ class TradingSession:
         self._expires_at: datetime | None = None
         self._ends_at = session_end(workflow.now())
         self._renewed = False
+        self._opened = False
 
     @workflow.run
     async def run(self, session: SessionInput) -> None:
@@ -50,8 +51,8 @@ class TradingSession:
             self._tell()
             if await self._until_changed():
                 # Before the orders are woken: a login that comes meanwhile wakes them once more.
-                self._renewed = False
-                if self._status is Status.CONNECTED:
+                wakes, self._renewed, self._opened = self._opened, False, False
+                if wakes:
                     await self._wake_orders()
                 continue
             await self._expire()
@@ -75,6 +76,7 @@ class TradingSession:
         )
         self._status = begun.status
         self._renewed = True
+        self._opened = self._opened or begun.status is Status.CONNECTED
         return begun
 
     @workflow.update(name="complete")
@@ -101,6 +103,7 @@ class TradingSession:
                 raise refuse(outcome(error).code) from None
             granted = found
         self._status, self._expires_at = Status.CONNECTED, granted.expires_at
+        self._opened = True
         self._ends_at = workflow.now() + timedelta(seconds=granted.lives_seconds)
         self._renewed = True
         return LoginCompleted(

@@ -46,14 +46,19 @@ def prepared(stage: Stage) -> None:
     stage.call("PUT", f"/trading/accounts/{account}", person, json={"signal_order_value": 3_000_00})
     signal = published(stage)
 
-    def waiting(seen: dict[str, Any]) -> bool:
-        mine = [(each["status"], each["signal_id"]) for each in seen["items"]]
-        return mine == [("awaiting_confirmation", signal)]
+    def ready(seen: dict[str, Any]) -> list[str]:
+        return [
+            each["order_id"]
+            for each in seen["items"]
+            if (each["status"], each["signal_id"]) == ("awaiting_confirmation", signal)
+        ]
 
-    until(stage, "/trading/orders", person, waiting, "an order waits for its customer's yes")
-    order = stage.call("GET", "/trading/orders", person)["items"][0]["order_id"]
+    until(stage, "/trading/orders", person, ready, "an order waits for its customer's yes")
+    (order,) = ready(stage.call("GET", "/trading/orders", person))
     stage.call("POST", f"/trading/orders/{order}/confirm", person, json={})
     journeys.waits(stage, person, order, "filled")
+    # Other journeys publish signals too.
+    stage.call("PUT", f"/trading/accounts/{account}", person, json={"signal_order_value": 0})
 
 
 def published(stage: Stage) -> str:

@@ -219,7 +219,9 @@ class OrderLoad:
             time.sleep(0.2)
 
     def _ask(self, customer: Customer, method: str, path: str, **given: Any) -> Any:
-        """A call of the customer's, who signs in anew where the load takes longer than the token lives."""
+        """A call of the customer's, who signs in anew where the load takes longer than the token lives, and
+        asks again under the same key: the first call may have been heard."""
+        given["headers"] = {"Idempotency-Key": secrets.token_hex(8)}
         try:
             return self.stage.call(method, path, customer.person, **given)
         except BrokenPromise as failure:
