@@ -50,6 +50,7 @@ format: install-dev
 bench: install-dev
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.payments
+	$(BIN)/python -m bench.cycles
 	$(BIN)/python -m bench.reconciliation
 	$(BIN)/python -m bench.fanout
 	$(BIN)/python -m bench.orders

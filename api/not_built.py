@@ -14,7 +14,6 @@ POST /v1/kyc/digilocker/start
 GET /v1/kyc/digilocker/callback
 GET /v1/users/{id}/export
 POST /v1/users/{id}/erasure
-POST /v1/finance/periods/{period}/close
 POST /v1/graphql
 """
 
