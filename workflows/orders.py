@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 CONFIRM_WITHIN = timedelta(hours=6)
 """How long an order of a strategy waits for the customer, where its signal does not end earlier."""
 
-FIRST_LOOK, LONGEST_LOOK = timedelta(minutes=1), timedelta(hours=1)
+FIRST_LOOK, LONGEST_LOOK = timedelta(minutes=1), timedelta(hours=6)
 """An order that waits for a login hears of it; should the word be lost, it looks for itself, each time after
 twice as long."""
 

@@ -96,6 +96,7 @@ SHARED = {
     "/v1/signals/{signal_id}": "signal_id",
     "/v1/signals/runs/{run_id}": "run_id",
     "/v1/signals/watchlist/{watch_id}": "watch_id",
+    "/v1/compliance/accounts/{account_id}/mode": "account_id",
     "/v1/finance/refunds/{id}/": "refund_id",
     "/v1/finance/disputes/{dispute_id}": "dispute_id",
     "/v1/finance/breaks/{break_id}/": "break_id",
