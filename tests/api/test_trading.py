@@ -429,6 +429,10 @@ async def test_the_kill_switch_blocks_takes_back_and_flattens(desk: Desk) -> Non
 async def test_a_paper_account_trades_on_the_last_quotes(desk: Desk) -> None:
     """The same process on a broker of our own rows: nothing reaches Kite."""
     person, account_id, _ = await desk.trader()
+    async with desk.api.platform.database.transaction() as connection:
+        # What was heard of another test's market, at another hour.
+        await connection.execute("DELETE FROM trading.quotes")
+        await connection.execute("DELETE FROM trading.last_prices")
     first = await desk.place(person, account_id, quantity=1)
     await desk.reaches(person, first.json()["order_id"], "filled")
     paper = await desk.connect(person, "paper")

@@ -39,6 +39,8 @@ class PaperDesk:
 
     async def acted(self, quantity: int = 10) -> str:
         """A filled paper order at 880 on a signal: target 900, stop 860."""
+        # Another test's market may have been heard last, at another hour.
+        await self.floor.rows("DELETE FROM trading.last_prices RETURNING symbol")
         await self.market(880)
         now = datetime.now(UTC)
         origin = SignalOrigin(

@@ -29,7 +29,7 @@ from workflows.reconciliation import DailyReconciliation, Reconciliation, Reconc
 
 PROCESSES = [Reconciliation, ReconciliationBreak, DailyReconciliation]
 
-_days = iter(date(2031, 1, 6) + timedelta(days=7 * n) for n in range(500))
+_days = iter(date(2031, 1, 6) + timedelta(days=28 * n) for n in range(200))
 
 
 @dataclass

@@ -21,6 +21,9 @@ from providers.candles import HouseMarket
 from store import trading_accounts
 from tests.workflows.traders import Floor, Trader, floor_of, working
 
+pytestmark = pytest.mark.campaign
+"""It kills engines that other modules of its worker share."""
+
 SPAN = timedelta(minutes=30)
 TOKEN = 408065
 """INFY's."""
