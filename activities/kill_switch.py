@@ -153,8 +153,9 @@ class KillSwitchActivities(KillSwitchPort):
     @activity.defn(name="trading.flatten")
     async def flatten(self, command: Flatten) -> LiveOrders:
         """Market orders that close what the broker says is held, under ids that follow from switch, round and
-        position: once each, and none larger than ten slices of the exchange's freeze quantity. Not
-        `reachable`: nobody can say what is held, and nothing is sent on our own word alone."""
+        position: once each, and none larger than ten slices of the exchange's freeze quantity. All that this
+        switch has started are named, filled ones too: a worker may have died after them. Not `reachable`:
+        nobody can say what is held, and nothing is sent on our own word alone."""
         switch = command.switch
         async with beating():
             shown = await self._positions(switch)
@@ -169,7 +170,9 @@ class KillSwitchActivities(KillSwitchPort):
                       for part, quantity in enumerate(_parts(row, day), start=1)]  # fmt: skip
             for order in orders:
                 await self._start(order)
-        return LiveOrders(order_ids=[order.order_id for order in orders], held=len(held) - len(ours))
+            async with self._database.reading() as connection:
+                made = await trading_stops.closing_orders(connection, switch.kill_switch_id)
+        return LiveOrders(order_ids=made, held=len(held) - len(ours))
 
     async def _positions(self, switch: KillSwitchInput) -> Reading[dict[Place, int]] | None:
         """The broker's own positions; None while there is no session. What the customer made at the broker's

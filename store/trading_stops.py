@@ -152,6 +152,15 @@ async def closing(connection: Connection, kill_switch_id: str) -> list[str]:
     return [row["order_id"] for row in await cursor.fetchall()]
 
 
+async def closing_orders(connection: Connection, kill_switch_id: str) -> list[str]:
+    """Every order that closes a position for this switch, ended or not."""
+    cursor = await connection.execute(
+        "SELECT order_id FROM trading.orders WHERE flattens = %s ORDER BY made_at, order_id",
+        (kill_switch_id,),
+    )
+    return [row["order_id"] for row in await cursor.fetchall()]
+
+
 async def known_at_broker(connection: Connection, account_id: str, shown: Sequence[str]) -> set[str]:
     """Those of the broker's order ids under which an order of this account is held as sent."""
     cursor = await connection.execute(

@@ -157,8 +157,9 @@ class KillSwitch:
             started = await self._close_what_is_held(Flatten(switch=self._switch, round=number))
             if self._lifted:
                 return True
-            self._flattening += started.order_ids
-            if not started.order_ids:
+            new = [each for each in started.order_ids if each not in self._flattening]
+            self._flattening += new
+            if not new:
                 return started.held == 0
             if await self._closing_ends():
                 return True

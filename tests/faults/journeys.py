@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import exchange_calendars
+import httpx
 import pandas
 import psycopg
 from temporalio.client import Client
@@ -388,6 +389,9 @@ def again(ask: Callable[[], T]) -> T:
     while True:
         try:
             return ask()
+        except httpx.TransportError:
+            if monotonic() > deadline:
+                raise
         except BrokenPromise as failure:
             if monotonic() > deadline or not any(code in str(failure) for code in TRY_AGAIN):
                 raise

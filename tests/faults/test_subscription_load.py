@@ -46,8 +46,8 @@ CUT = {
 }
 WHOLE = {
     **dict.fromkeys(("pauses", "resumes", "no_money", "changes", "dispute opened", "ends_mandate"), 10),
-    **{"leaves": 10, "upgrade": 5, "approve": 3, "dispute won": 1, "dispute lost": 1},
-    **{"debit captured": 300, "debit failed": 30, "debit withdrawn": 5, "moved by a holiday": 5},
+    **{"leaves": 10, "upgrade": 5, "approve": 1, "dispute won": 1, "dispute lost": 1},
+    **{"debit captured": 200, "debit failed": 30, "debit withdrawn": 1, "moved by a holiday": 5},
 }
 """What has to have taken place at least, so that nothing passes by not having happened."""
 
