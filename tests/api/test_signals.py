@@ -150,7 +150,7 @@ async def test_a_strategy_finds_a_signal_in_real_candles(room: Newsroom) -> None
     assert opened.status_code == 201, opened.text
     assert opened.json()["expires_at"] == "2026-11-24T00:30:00Z"
 
-    run = (await room.post("/signals/runs", room.analyst, body)).json()
+    run = (await room.answered("/signals/runs", room.analyst, body)).json()
     assert (run["candle_source"], run["last_candle_at"][:10]) == ("replayed", "2013-02-28")
     assert run["candle_count"] > 400
     assert [test["bars"] for test in run["backtest"]] == [30, 90]
