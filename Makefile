@@ -23,7 +23,7 @@ test: install-dev
 	$(BIN)/pytest -m "not campaign" --numprocesses 2 --dist loadfile --timeout 150
 
 campaign: install-dev
-	$(BIN)/pytest -m campaign tests/faults --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m campaign --numprocesses 2 --dist loadfile
 
 lint: install-dev
 	$(BIN)/ruff check $(SOURCES) deploy

@@ -144,7 +144,7 @@ async def test_the_free_plan_sees_five_a_day_whichever_way(room: Newsroom) -> No
 async def test_a_strategy_finds_a_signal_in_real_candles(room: Newsroom) -> None:
     closed = await room.rows("UPDATE signals.market_sessions SET ended_at = now() RETURNING session_id")
     body = {"strategy": "trend", "exchange": "NSE", "symbol": "GOOG", "timeframe": "1d"}
-    answer = await room.post("/signals/runs", room.analyst, body)
+    answer = await room.answered("/signals/runs", room.analyst, body)
     assert (answer.status_code, answer.json()["code"]) == (409, "market_data_closed"), closed
     opened = await room.sign_in_house()
     assert opened.status_code == 201, opened.text

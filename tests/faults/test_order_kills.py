@@ -37,6 +37,7 @@ async def test_a_killed_worker_leaves_one_order(floor: Floor, crew: Crew, point:
     assert (await floor.position(trader))["quantity"] == 10
 
 
+@pytest.mark.campaign
 async def test_a_login_that_a_killed_worker_stored_wakes_what_waits(floor: Floor, crew: Crew) -> None:
     trader = await floor.trader()
     await lose_session(floor, trader)
@@ -52,6 +53,7 @@ async def test_a_login_that_a_killed_worker_stored_wakes_what_waits(floor: Floor
     assert len(await floor.placed(waits)) == 1
 
 
+@pytest.mark.campaign
 async def test_a_login_during_the_waking_of_another_wakes_once_more(floor: Floor, crew: Crew) -> None:
     trader = await floor.trader()
     rests = (await floor.place(trader, price=Decimal(1470)))["order_id"]

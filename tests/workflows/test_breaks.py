@@ -320,9 +320,12 @@ async def test_a_run_is_found_by_utr_settlement_payment_and_break(day: Settlemen
     [payment] = await day.town.rows(
         "SELECT payment_id FROM finance.payments WHERE gateway_payment_id = %s", one.id
     )
-    assert set(await shown(run_of(day, found), "TreumReference")) == {
-        found.break_id, one.id, payment["payment_id"], settled["utr"],
-    }  # fmt: skip
+    wanted = {found.break_id, one.id, payment["payment_id"], settled["utr"]}
+
+    async def findable() -> bool:
+        return set(await shown(run_of(day, found), "TreumReference")) == wanted
+
+    await eventually(findable, "the break's run to be findable")
 
 
 async def test_the_database_gives_a_break_the_id_that_the_rules_give_it(day: SettlementDay) -> None:

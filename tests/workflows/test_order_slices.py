@@ -183,7 +183,12 @@ async def test_what_the_close_cuts_off_does_not_leave_the_next_morning(by_hand: 
         ended = await by_hand.reaches(order_id, "expired", "cancelled")
     finally:
         await by_hand.clock()
-    assert (ended["status"], ended["reason_code"], ended["filled_quantity"]) == ("expired", "day_ended", LOT)
+    # By our own word, or where it was on its way already, by the exchange's.
+    assert (ended["status"], ended["reason_code"]) in (
+        ("expired", "day_ended"),
+        ("cancelled", "broker_refused_order"),
+    )
+    assert ended["filled_quantity"] == LOT
     assert [status for _, status, _ in await slices(by_hand, order_id)] == ["cancelled", "dropped", "dropped"]
     assert (await by_hand.position(trader))["quantity"] == LOT
     assert await at_broker(by_hand, order_id) == SLICES[:1]

@@ -293,6 +293,7 @@ async def test_an_unpaid_checkout_expires_after_three_days_and_the_buyer_is_told
     assert (await place.open(again)) is not None
 
 
+@pytest.mark.campaign
 async def test_money_that_comes_while_the_end_is_written_goes_back(place: Shop) -> None:
     one = await place.purchase()
     handle = await place.open(one)

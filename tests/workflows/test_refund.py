@@ -216,6 +216,7 @@ async def test_a_lost_answer_is_found_by_our_receipt(place: Shop) -> None:
     assert [effect["refund_id"] for effect in effects] == [row["gateway_refund_id"]]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("fault", "tries"), [("timeout_after", ["sent"]), ("timeout_before", ["void", "sent"])]
 )

@@ -121,6 +121,7 @@ async def test_a_false_word_of_a_failure_changes_nothing(place: Shop) -> None:
     assert await place.book(one.payment_id) == before
 
 
+@pytest.mark.campaign
 async def test_a_return_that_the_gateway_does_not_tell_for_days_reaches_a_person(place: Shop) -> None:
     one = await place.bought()
     refund_id, refunding = await place.refund(one, "finance", "usr_finance")

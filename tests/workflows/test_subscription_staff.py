@@ -180,6 +180,7 @@ async def test_a_cancel_does_not_take_the_question_away_and_money_that_was_taken
     assert (await place.row(one))["period"] == 1
 
 
+@pytest.mark.campaign
 async def test_a_gateway_that_cannot_be_read_for_six_days_is_not_asked_without_end(place: Town) -> None:
     one = await place.active()
     row = await place.row(one)
