@@ -1,5 +1,6 @@
 """Customers who pass KYC over HTTP: the API in this process, the sandbox's control interface, the pool."""
 
+import asyncio
 import base64
 import secrets
 from collections.abc import AsyncIterator
@@ -120,7 +121,11 @@ async def submission(
 
 async def hand_in(api: Api, who: Customer, body: dict[str, Any], *, again: bool = False) -> dict[str, Any]:
     path = f"/v1/users/{who.user_id}/kyc/resubmit" if again else "/v1/auth/verify-kyc"
-    answer = await api.post(path, json=body, headers=who.headers)
+    # Under one key, again while the command is pending: a client's way on a busy machine.
+    headers = {"Idempotency-Key": secrets.token_hex(8), **who.headers}
+    async with asyncio.timeout(60):
+        while (answer := await api.post(path, json=body, headers=headers)).status_code == 503:
+            await asyncio.sleep(0.2)
     assert answer.status_code == 202, answer.text
     return answer.json()
 
