@@ -36,7 +36,7 @@ from tests.faults import (  # noqa: F401  (add their journeys)
 )
 from tests.faults.journeys import JOURNEYS
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 READY_SECONDS = 240.0
 TOKEN_SECONDS = 600.0
 AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable")
