@@ -17,7 +17,8 @@ from domain.trading import (
     absence,
     counts_as_look,
 )
-from models.messages.trading import BrokerOrder, Finding, FindingKind, ResolveAttempt
+from models.messages.broker import BrokerOrder
+from models.messages.trading import Finding, FindingKind, ResolveAttempt
 from store import trading, trading_attempts, trading_legs
 from store.database import Database
 from store.trading import Stored

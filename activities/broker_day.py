@@ -22,6 +22,7 @@ from domain.broker_day import (
 )
 from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, trading_date
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import (
     Charge,
     CompareDay,
@@ -35,7 +36,6 @@ from models.messages.broker_days import (
     Executed,
     Holding,
 )
-from models.messages.trading import BrokerTrade
 from store import broker_breaks, broker_days
 from store.broker_days import Shown
 from store.database import Connection, Database

@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.pacing import Bucket, Gate
 from activities.paper import PaperAccount, exchanges_open
 from domain.errors import TreumError, Unavailable, Unknown
-from models.messages.trading import MarketQuote
+from models.messages.broker import MarketQuote
 from models.settings import Settings
 from providers.broker import Broker, Reading
 from providers.kite import Kite

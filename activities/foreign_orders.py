@@ -6,11 +6,10 @@ from datetime import timedelta
 import structlog
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.common import WorkflowIDConflictPolicy
 
 from activities.brokers import PAPER, Brokers, beating
+from activities.order_starting import start_order
 from activities.pacing import Bucket
 from domain.errors import Rejected, Unavailable
 from domain.market_calendar import INDIA_2026
@@ -18,8 +17,9 @@ from domain.trading import Exchange
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
+from models.messages.broker import BrokerOrder
 from models.messages.foreign_orders import AdoptOrders, ForeignOrdersInput, OrdersAdopted
-from models.messages.trading import BrokerEvent, BrokerOrder, OrderInput
+from models.messages.trading import BrokerEvent, OrderInput
 from store import trading
 from store.database import Database
 from workflows.ports.foreign_orders import ForeignOrdersPort
@@ -78,22 +78,10 @@ class ForeignOrderActivities(ForeignOrdersPort):
             terms=found.terms,
             adopts=found.broker_order_id,
         )
-        try:
-            await self._client.start_workflow(
-                "Order",
-                order,
-                id=workflow_id(Kind.ORDER, order.order_id),
-                task_queue=Queue.TRADING,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"Made elsewhere: {order.terms.side} {order.terms.symbol}",
-                task_timeout=timedelta(seconds=3),
-            )
-        except WorkflowAlreadyStartedError:
-            return None
-        except RPCError:
-            raise Unavailable("order_process_away") from None
-        return order.order_id
+        begun = await start_order(
+            self._client, order, f"Made elsewhere: {order.terms.side} {order.terms.symbol}"
+        )
+        return order.order_id if begun else None
 
 
 async def look_for_foreign_orders(

@@ -22,6 +22,7 @@ from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
 from activities.day_books import DayBooks, hint
+from activities.order_starting import TASK_TIMEOUT
 from activities.pacing import Bucket
 from domain.broker_accounts import KillSwitchStatus
 from domain.broker_day import ENDED, Place
@@ -241,7 +242,7 @@ class KillSwitchActivities(KillSwitchPort):
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=f"Closing {order.terms.exchange}:{order.terms.symbol} for a kill switch",
-            task_timeout=timedelta(seconds=3),
+            task_timeout=TASK_TIMEOUT,
         )
         try:
             await self._client.execute_update_with_start_workflow(

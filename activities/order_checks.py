@@ -10,14 +10,8 @@ from activities.pacing import Bucket
 from domain import pretrade
 from domain.market_calendar import INDIA, INDIA_2026, trading_date
 from domain.pretrade import Listing, Prices, Refusal, SignalBasis, Wish
-from models.messages.trading import (
-    Instrument,
-    MarginAnswer,
-    MarketQuote,
-    OrderTerms,
-    SignalOrigin,
-    SubmitOrder,
-)
+from models.messages.broker import Instrument, MarginAnswer, MarketQuote
+from models.messages.trading import OrderTerms, SignalOrigin, SubmitOrder
 from providers.broker import Reading
 from store import trading_market, trading_standing
 from store.database import Connection, Database
@@ -185,6 +179,7 @@ def _weigh(
         or pretrade.protection_refusal(wish, _kind(facts), quote.last_price, trading_date(now))
         or (Refusal.SIGNAL_CLOSED if facts.signal_closed else None)
         or (None if facts.entitled else Refusal.ENTITLEMENT_REQUIRED)
+        or (None if facts.confirmed else Refusal.CONFIRMATION_REQUIRED)
         or (pretrade.signal_refusal(basis, prices, now) if basis else None)
         or _limits(command, value, facts)
     )

@@ -11,7 +11,8 @@ from domain.market_calendar import INDIA_2026, trading_date
 from domain.order_day import last_day
 from domain.slices import ENDED, Leg, LegStatus, together
 from domain.trading import BrokerStatus, OrderStatus, status_of
-from models.messages.trading import BookReading, BrokerOrder, BrokerTrade, ReadOrder
+from models.messages.broker import BrokerOrder, BrokerTrade
+from models.messages.trading import BookReading, ReadOrder
 from providers.broker import Reading
 from store import trading, trading_legs, trading_positions
 from store.database import Connection, Database

@@ -9,7 +9,8 @@ from domain.errors import Rejected
 from domain.market_calendar import trading_date
 from domain.slices import LegStatus
 from domain.trading import AttemptStatus, BrokerStatus, OrderStatus
-from models.messages.trading import BrokerOrder, Finding, FindingKind, PersonDecision, SettleAttempt
+from models.messages.broker import BrokerOrder
+from models.messages.trading import Finding, FindingKind, PersonDecision, SettleAttempt
 from store import trading, trading_attempts, trading_ends, trading_legs
 from store.database import Connection, Database
 from store.trading import Stored

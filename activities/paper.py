@@ -7,15 +7,8 @@ from typing import Any
 from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.trading import BrokerStatus, Exchange, Side
-from models.messages.trading import (
-    BrokerOrder,
-    BrokerTrade,
-    Instrument,
-    MarginAnswer,
-    MarketQuote,
-    Modify,
-    OrderTerms,
-)
+from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer, MarketQuote
+from models.messages.trading import Modify, OrderTerms
 from providers.broker import Reading
 from store import paper_triggers, trading_paper
 from store.database import Connection, Database

@@ -11,8 +11,8 @@ from activities.paper_triggers import PaperTriggers
 from domain.market_calendar import trading_date
 from domain.positions import Position, Trade, fold
 from domain.trading import BrokerStatus, Product, Side
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import Charge, DayOrder, DayPosition, Executed, Holding
-from models.messages.trading import BrokerTrade
 from providers.broker import Reading
 from store import trading_paper
 from store.database import Database

@@ -1,20 +1,16 @@
 """Starts the order of each customer who wants one prepared when a signal is published."""
 
-from datetime import timedelta
+import asyncio
 from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from activities.brokers import beating
-from domain.errors import Unavailable
+from activities.order_starting import start_order
 from domain.signals import Action, quantity_for
+from domain.trading import DELIVERING
 from models.contracts.identifiers import Prefix, derived
-from models.contracts.queues import Queue
-from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.signal_orders import Prepared, PreparePage, signal_terms
 from models.messages.trading import OrderInput, SignalOrigin
 from models.settings import Settings
@@ -23,8 +19,7 @@ from store.database import Connection, Database
 from store.signal_orders import Follower
 from workflows.ports.signal_orders import SignalOrdersPort
 
-PAGE = 50
-DELIVERED = ("NSE", "BSE")
+PAGE, AT_ONCE = 50, 10
 
 
 class SignalOrdersActivities(SignalOrdersPort):
@@ -47,29 +42,23 @@ class SignalOrdersActivities(SignalOrdersPort):
                 found = await signal_orders.followers(
                     connection, signal, command.after, PAGE + 1, command.as_of
                 )
-                orders = [(each, await self._quantity(connection, signal, each)) for each in found[:PAGE]]
-            origin = SignalOrigin(**known)
-            made = [
-                await self._start(each, signal, origin, quantity) for each, quantity in orders if quantity
+                lots = {
+                    broker: await _lot(connection, broker, signal)
+                    for broker in {each.broker for each in found}
+                }
+            orders = [
+                self._order(each, signal, SignalOrigin(**known), quantity)
+                for each in found[:PAGE]
+                if (quantity := _quantity(each, signal, lots[each.broker]))
             ]
-        return Prepared(orders=len(made), after=found[PAGE - 1].account_id if len(found) > PAGE else None)
+            for first in range(0, len(orders), AT_ONCE):
+                await asyncio.gather(*(self._start(order) for order in orders[first : first + AT_ONCE]))
+        return Prepared(orders=len(orders), after=found[PAGE - 1].account_id if len(found) > PAGE else None)
 
-    async def _quantity(self, connection: Connection, signal: dict[str, Any], follower: Follower) -> int:
-        """What the customer's sum buys; of shares, only what is held can be sold."""
-        delivered = signal["exchange"] in DELIVERED
-        if signal["action"] != Action.BUY and delivered:
-            return max(follower.held, 0)
-        listed = await trading_market.last_listed(
-            connection, follower.broker, signal["exchange"], signal["symbol"]
-        )
-        if listed is None and not delivered:
-            return 0
-        return quantity_for(follower.value, signal["entry_price"], listed[0].lot if listed else 1)
-
-    async def _start(
+    def _order(
         self, follower: Follower, signal: dict[str, Any], origin: SignalOrigin, quantity: int
-    ) -> str:
-        order = OrderInput(
+    ) -> OrderInput:
+        return OrderInput(
             order_id=derived(Prefix.ORDER, "signal", origin.signal_id, follower.account_id),
             user_id=follower.user_id,
             account_id=follower.account_id,
@@ -79,20 +68,23 @@ class SignalOrdersActivities(SignalOrdersPort):
             prepared=True,
             assertion_public_key=self._settings.assertion_public_key,
         )
-        try:
-            await self._client.start_workflow(
-                "Order",
-                order,
-                id=workflow_id(Kind.ORDER, order.order_id),
-                task_queue=Queue.TRADING,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"{order.terms.side} {quantity} {signal['exchange']}:{signal['symbol']}",
-                static_details=f"Prepared for signal `{origin.signal_id}`",
-                task_timeout=timedelta(seconds=3),
-            )
-        except WorkflowAlreadyStartedError:
-            pass  # prepared and over
-        except RPCError:
-            raise Unavailable("order_process_away") from None
-        return order.order_id
+
+    async def _start(self, order: OrderInput) -> None:
+        terms = order.terms
+        summary = f"Prepared: {terms.side} {terms.quantity} {terms.exchange}:{terms.symbol}"
+        await start_order(self._client, order, summary)
+
+
+async def _lot(connection: Connection, broker: str, signal: dict[str, Any]) -> int:
+    """The instrument's lot; 0 for a contract that is on no list yet."""
+    listed = await trading_market.last_listed(connection, broker, signal["exchange"], signal["symbol"])
+    if listed is None:
+        return 1 if signal["exchange"] in DELIVERING else 0
+    return listed[0].lot
+
+
+def _quantity(follower: Follower, signal: dict[str, Any], lot: int) -> int:
+    """What the customer's sum buys; of shares, only what is held can be sold."""
+    if signal["action"] != Action.BUY and signal["exchange"] in DELIVERING:
+        return max(follower.held, 0)
+    return quantity_for(follower.value, signal["entry_price"], lot) if lot else 0

@@ -18,6 +18,7 @@ from domain.indicators import Idea, Indicators, Reading, Tested
 from domain.market_calendar import INDIA, trading_date
 from domain.watchlist import spanning
 from models.contracts.identifiers import Prefix, mint
+from models.messages.broker import Instrument
 from models.messages.signals import (
     Backtest,
     Candle,
@@ -29,7 +30,6 @@ from models.messages.signals import (
     SignalTerms,
     WatchedBar,
 )
-from models.messages.trading import Instrument
 from providers.candles import INTERVALS, HouseMarket
 from store import notes, signals, signals_market, signals_watchlist, trading_market
 from store.database import Connection, Database

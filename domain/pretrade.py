@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from domain.slices import MAX_SLICES, cut
-from domain.trading import Exchange, OrderType, Product, Side, Validity, drifted, stale
+from domain.trading import DELIVERING, Exchange, OrderType, Product, Side, Validity, drifted, stale
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Refusal(StrEnum):
     SIGNAL_ALREADY_ACTED = "signal_already_acted"
     SIGNAL_CLOSED = "signal_closed"
     ENTITLEMENT_REQUIRED = "entitlement_required"
+    CONFIRMATION_REQUIRED = "confirmation_required"
     PRICE_REQUIRED = "price_required"
     PRICE_NOT_ALLOWED = "price_not_allowed"
     TRIGGER_REQUIRED = "trigger_price_required"
@@ -205,7 +206,7 @@ def terms_refusal(wish: Wish) -> Refusal | None:
         return Refusal.MARKET_PROTECTION_REQUIRED
     if wish.exchange is Exchange.MCX and wish.validity is Validity.IOC:
         return Refusal.VALIDITY_NOT_ALLOWED
-    delivered = wish.exchange in (Exchange.NSE, Exchange.BSE)
+    delivered = wish.exchange in DELIVERING
     if wish.product is (Product.CARRY_FORWARD if delivered else Product.DELIVERY):
         return Refusal.PRODUCT_NOT_ALLOWED
     if wish.disclosed_quantity is not None and wish.disclosed_quantity > wish.quantity:

@@ -43,6 +43,10 @@ class Exchange(StrEnum):
     MCX = "MCX"
 
 
+DELIVERING = (Exchange.NSE, Exchange.BSE)
+"""Where shares are bought and delivered; the others trade contracts."""
+
+
 class BrokerName(StrEnum):
     KITE = "kite"
     PAPER = "paper"

@@ -15,6 +15,7 @@ from models import (
     signals,
     trading,
     trading_days,
+    trading_market,
     user_management,
 )
 
@@ -33,5 +34,6 @@ __all__ = [
     "signals",
     "trading",
     "trading_days",
+    "trading_market",
     "user_management",
 ]

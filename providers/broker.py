@@ -4,15 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from models.messages.trading import (
-    BrokerOrder,
-    BrokerTrade,
-    Instrument,
-    MarginAnswer,
-    MarketQuote,
-    Modify,
-    OrderTerms,
-)
+from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer, MarketQuote
+from models.messages.trading import Modify, OrderTerms
 
 T = TypeVar("T", covariant=True)
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import Charge, DayOrder, DayPosition, Executed, Holding
-from models.messages.trading import BrokerTrade
 from providers.broker import Reading
 
 

@@ -12,8 +12,8 @@ import requests
 from domain.market_calendar import INDIA
 from domain.signals import Timeframe
 from domain.trading import Exchange
+from models.messages.broker import Instrument
 from models.messages.signals import Candle, CandleSource
-from models.messages.trading import Instrument
 from providers.broker import Reading
 from providers.kite import Kite, listed, number
 

@@ -21,16 +21,8 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 from domain.errors import RateLimited, Rejected, TreumError, Unavailable, Unknown
 from domain.market_calendar import INDIA
 from domain.trading import CLIENT_DEADLINE, BrokerStatus, Side
-from models.messages.trading import (
-    BrokerOrder,
-    BrokerTrade,
-    Grant,
-    Instrument,
-    MarginAnswer,
-    MarketQuote,
-    Modify,
-    OrderTerms,
-)
+from models.messages.broker import BrokerOrder, BrokerTrade, Grant, Instrument, MarginAnswer, MarketQuote
+from models.messages.trading import Modify, OrderTerms
 from providers.broker import Reading
 from providers.transport import TracedSession
 

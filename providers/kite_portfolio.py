@@ -5,8 +5,8 @@ from decimal import ROUND_HALF_UP
 from typing import Any, TypeVar
 
 from domain.trading import BrokerStatus, Side
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import Charge, DayOrder, DayPosition, Executed, Holding
-from models.messages.trading import BrokerTrade
 from providers.broker import Reading
 from providers.kite import STATUSES, Kite, number, order_of, trade_of
 

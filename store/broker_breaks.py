@@ -17,8 +17,8 @@ from domain.broker_day import (
 from domain.errors import Rejected
 from domain.moves import moved
 from domain.trading import Side
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import DayBreak
-from models.messages.trading import BrokerTrade
 from store import broker_days, trading_positions
 from store.changes import touch
 from store.database import Connection

@@ -9,8 +9,8 @@ from domain.broker_day import DAY_NEXT, DayStatus, Execution, OurOrder, Ours, Pl
 from domain.market_calendar import INDIA
 from domain.moves import moved
 from domain.trading import OrderStatus, Product, Side
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import Charge, DayPosition, DueAccount, Executed, Holding
-from models.messages.trading import BrokerTrade
 from store import trading_positions
 from store.changes import touch
 from store.database import Connection

@@ -8,6 +8,7 @@ from psycopg.rows import class_row
 
 from store.changes import touch
 from store.database import Connection
+from store.entitlements import PLAN_HOLDS
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ async def followers(
     """The next accounts that want an order prepared and whose customer has a plan that shows the signal."""
     cursor = connection.cursor(row_factory=class_row(Follower))
     await cursor.execute(
-        """SELECT a.account_id, a.user_id, a.broker, a.mode, a.signal_order_value AS value,
+        f"""SELECT a.account_id, a.user_id, a.broker, a.mode, a.signal_order_value AS value,
                   coalesce((SELECT sum(p.quantity) FROM trading.positions p
                             WHERE p.account_id = a.account_id AND p.exchange = %(exchange)s
                               AND p.symbol = %(symbol)s AND p.product = 'CNC'), 0)::bigint AS held
@@ -36,10 +37,8 @@ async def followers(
            WHERE a.signal_order_value > 0 AND a.status <> 'closed' AND a.blocked_by IS NULL
              AND a.account_id > %(after)s
              AND EXISTS (SELECT FROM finance.entitlements e
-                         WHERE e.user_id = a.user_id AND e.plan_tier IS NOT NULL AND e.starts_at <= %(now)s
-                           AND (e.ends_at IS NULL OR e.ends_at > %(now)s)
-                           AND (e.revoked_at IS NULL OR e.revoked_at > %(now)s))
-           ORDER BY a.account_id LIMIT %(limit)s""",
+                         WHERE e.user_id = a.user_id AND {PLAN_HOLDS})
+           ORDER BY a.account_id LIMIT %(limit)s""",  # noqa: S608
         {
             "exchange": signal["exchange"],
             "symbol": signal["symbol"],

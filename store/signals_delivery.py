@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.signals import allowance_day
 from store.database import Connection
+from store.entitlements import PLAN_HOLDS
 
 CHUNK = 500
 """People served in one transaction: each holds a lock of its own until the end."""
@@ -71,7 +72,7 @@ async def standing_of(connection: Connection, sessions: Sequence[str], now: date
     """Tier by session, of those sessions that still hold: one read for all who listen. Staff have no
     allowance: they count as enterprise."""
     cursor = await connection.execute(
-        """SELECT s.session_id,
+        f"""SELECT s.session_id,
                   CASE WHEN EXISTS (
                            SELECT FROM user_management.user_roles r
                            WHERE r.user_id = s.user_id AND r.ended_at IS NULL
@@ -79,12 +80,10 @@ async def standing_of(connection: Connection, sessions: Sequence[str], now: date
                        THEN 'enterprise' ELSE coalesce(e.plan_tier, 'free') END AS tier
            FROM user_management.sessions s JOIN user_management.users u USING (user_id)
            LEFT JOIN LATERAL (
-               SELECT plan_tier FROM finance.entitlements
-               WHERE user_id = s.user_id AND plan_tier IS NOT NULL AND revoked_at IS NULL
-                 AND starts_at <= %(now)s AND (ends_at IS NULL OR ends_at > %(now)s)
+               SELECT plan_tier FROM finance.entitlements e WHERE e.user_id = s.user_id AND {PLAN_HOLDS}
                ORDER BY plan_tier = 'enterprise' DESC, plan_tier = 'premium' DESC LIMIT 1) e ON true
            WHERE s.session_id = ANY(%(sessions)s) AND s.ended_at IS NULL AND s.expires_at > %(now)s
-             AND u.deleted_at IS NULL""",
+             AND u.deleted_at IS NULL""",  # noqa: S608
         {"sessions": list(sessions), "now": now},
     )
     return {row["session_id"]: row["tier"] for row in await cursor.fetchall()}

@@ -8,7 +8,8 @@ from typing import Any
 from domain.errors import Rejected
 from domain.moves import begun, sources
 from domain.trading import FIRST, NEXT, TERMINAL, OrderStatus, Variety
-from models.messages.trading import BrokerOrder, OrderInput, OrderTerms
+from models.messages.broker import BrokerOrder
+from models.messages.trading import OrderInput, OrderTerms
 from store.changes import CHANNEL, touch
 from store.database import Connection
 from store.outbox import emit

@@ -31,6 +31,7 @@ class Account:
     access_token: bytes | None
     session_expires_at: datetime | None
     blocked_by: str | None
+    mode: str = "confirm"
 
     def blocks(self, flattens: str | None) -> bool:
         """Whether an order may not leave; one that serves the kill switch which blocks may."""
@@ -50,7 +51,7 @@ class Login:
 async def account_of(connection: Connection, account_id: str) -> Account | None:
     cursor = connection.cursor(row_factory=class_row(Account))
     await cursor.execute(
-        """SELECT account_id, user_id, broker, status, access_token, session_expires_at, blocked_by
+        """SELECT account_id, user_id, broker, status, access_token, session_expires_at, blocked_by, mode
            FROM trading.accounts WHERE account_id = %s""",
         (account_id,),
     )

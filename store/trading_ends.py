@@ -8,7 +8,7 @@ from domain.market_calendar import INDIA, INDIA_2026
 from domain.order_day import last_day
 from domain.slices import ENDED
 from domain.trading import Exchange
-from models.messages.trading import BrokerTrade
+from models.messages.broker import BrokerTrade
 from store import trading, trading_positions
 from store.database import Connection
 

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from models.messages.trading import Instrument, MarketQuote
+from models.messages.broker import Instrument, MarketQuote
 from store.database import Connection
 
 QUOTE_FRESH = timedelta(seconds=5)

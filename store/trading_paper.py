@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from models.messages.trading import Instrument, MarketQuote, OrderTerms
+from models.messages.broker import Instrument, MarketQuote
+from models.messages.trading import OrderTerms
 from store.database import Connection
 
 SOURCE = "kite"

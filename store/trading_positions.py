@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.positions import Position, Projection, Trade, project
 from domain.trading import Side
-from models.messages.trading import BrokerTrade
+from models.messages.broker import BrokerTrade
 from store.changes import touch
 from store.database import Connection
 

@@ -5,9 +5,11 @@ from datetime import date, datetime
 
 from domain.pretrade import Exposure, Limits, Standing
 from domain.trading import TERMINAL
-from models.messages.trading import Instrument, MarketQuote, SubmitOrder
+from models.messages.broker import Instrument, MarketQuote
+from models.messages.trading import SubmitOrder
 from store import trading_market
 from store.database import Connection
+from store.entitlements import PLAN_HOLDS
 from store.onboarding import kyc_of
 from store.trading_accounts import Account
 
@@ -54,6 +56,8 @@ class Facts:
     """The signal that the order answers was withdrawn, or has run its course."""
     entitled: bool = True
     """The customer may still answer it."""
+    confirmed: bool = True
+    """The customer said yes to the order, or the account is still flagged to need none."""
 
 
 async def facts_of(connection: Connection, command: SubmitOrder, account: Account, day: date) -> Facts:
@@ -78,6 +82,7 @@ async def facts_of(connection: Connection, command: SubmitOrder, account: Accoun
         quote=await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol),
         signal_closed=closed,
         entitled=entitled,
+        confirmed=not command.unasked or account.mode == "auto",
     )
 
 
@@ -87,17 +92,15 @@ async def _signal(connection: Connection, command: SubmitOrder) -> tuple[bool, b
     if command.origin is None:
         return False, True
     cursor = await connection.execute(
-        """SELECT s.closed_at IS NOT NULL AS closed,
+        f"""SELECT s.closed_at IS NOT NULL AS closed,
                   EXISTS (SELECT FROM signals.deliveries d
                           WHERE d.user_id = %(user)s AND d.signal_id = s.signal_id)
                OR EXISTS (SELECT FROM finance.entitlements e
-                          WHERE e.user_id = %(user)s AND e.plan_tier IS NOT NULL AND e.starts_at <= %(now)s
-                            AND (e.ends_at IS NULL OR e.ends_at > %(now)s)
-                            AND (e.revoked_at IS NULL OR e.revoked_at > %(now)s))
+                          WHERE e.user_id = %(user)s AND {PLAN_HOLDS})
                OR EXISTS (SELECT FROM user_management.user_roles r
                           WHERE r.user_id = %(user)s AND r.ended_at IS NULL
                             AND (r.expires_at IS NULL OR r.expires_at > %(now)s)) AS entitled
-           FROM signals.trading_signals s WHERE s.signal_id = %(signal)s""",
+           FROM signals.trading_signals s WHERE s.signal_id = %(signal)s""",  # noqa: S608
         {"user": command.user_id, "signal": command.origin.signal_id, "now": command.as_of},
     )
     row = await cursor.fetchone()

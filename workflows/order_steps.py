@@ -68,6 +68,7 @@ class OrderSteps:
             terms=self._order.terms,
             origin=self._order.origin,
             flattens=self._order.flattens,
+            unasked=self._order.prepared and self._order.confirmed,
             ready_at=self._at.ready_at,
             trading_day=self._at.trading_day,
             as_of=workflow.now(),

@@ -92,7 +92,8 @@ class SignalLifecycle:
 
     async def _prepare_orders(self) -> None:
         """Customers who want it have an order that waits for their yes: a process of its own, once."""
-        if self._at.status is not Status.PUBLISHED or self._signal.terms.action is Action.HOLD:
+        again = self._signal.progress is not None  # an earlier run of this signal has done it
+        if again or self._at.status is not Status.PUBLISHED or self._signal.terms.action is Action.HOLD:
             return
         with suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(

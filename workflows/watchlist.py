@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
         WatchInput,
         WatchView,
     )
+    from workflows.answering import caller_told
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.watchlist import RoundPort, WatchlistPort
@@ -47,8 +48,6 @@ with workflow.unsafe.imports_passed_through():
 
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 ROLE = "analyst"
-CALLER_LIFE = timedelta(minutes=1)
-"""How long a refused run stays for the update that made it."""
 SIDE_BY_SIDE = 2
 """Runs of a round under way at once. Each is a history call or two, of which the house has three a second;
 none reads a quote, so that the watch over published signals keeps its pace."""
@@ -71,9 +70,7 @@ class SignalWatch:
     async def run(self, given: WatchInput) -> str:
         if not await self._put_on():
             show(state="refused" if self._refused else "already_on_watch")
-            with suppress(TimeoutError):
-                await workflow.wait_condition(lambda: self._told, timeout=CALLER_LIFE)
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            await caller_told(lambda: self._told)
             return self._refused
         await self._attend()
         waiting(

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
+from domain.trading import DELIVERING
 from models.messages.trading import OrderTerms, SignalOrigin
 
 
@@ -48,7 +49,6 @@ def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin:
     """
     if action not in SIDES:
         raise ValueError("a signal to hold has no order")
-    delivered = exchange in ("NSE", "BSE")
     return OrderTerms.model_validate(
         {
             "exchange": exchange,
@@ -57,6 +57,6 @@ def signal_terms(exchange: str, symbol: str, action: str, quantity: int, origin:
             "quantity": quantity,
             "order_type": "LIMIT",
             "price": origin.entry_price,
-            "product": "CNC" if delivered else "NRML",
+            "product": "CNC" if exchange in DELIVERING else "NRML",
         }
     )

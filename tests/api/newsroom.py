@@ -225,3 +225,15 @@ async def hub_of(engines: EmbeddedEngines) -> AsyncIterator[str]:
         server.should_exit = True
         await serving
         listening.close()
+
+
+async def paper_account(room: Newsroom, customer: Person) -> str:
+    """The customer's account on paper, which needs no login."""
+    account = f"acc_{customer.user_id[4:]}"
+    await room.rows(
+        """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
+           VALUES (%s, %s, 'paper', 'connected', now()) RETURNING account_id""",
+        account,
+        customer.user_id,
+    )
+    return account

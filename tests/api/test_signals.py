@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from cli.embedded import EmbeddedEngines
-from tests.api.conftest import Api, Person, eventually
-from tests.api.newsroom import DRAFT, Newsroom, newsroom
+from tests.api.conftest import Api, eventually
+from tests.api.newsroom import DRAFT, Newsroom, newsroom, paper_account
 
 
 @pytest.fixture(scope="module")
@@ -260,17 +260,6 @@ async def test_every_published_signal_counts_in_the_figures(room: Newsroom) -> N
            WHERE published_at IS NOT NULL AND closed_at IS NOT NULL AND action IN ('buy', 'sell')"""
     )
     assert after["counted"] == counted[0]["n"]
-
-
-async def paper_account(room: Newsroom, customer: Person) -> str:
-    account = f"acc_{customer.user_id[4:]}"
-    await room.rows(
-        """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
-           VALUES (%s, %s, 'paper', 'connected', now()) RETURNING account_id""",
-        account,
-        customer.user_id,
-    )
-    return account
 
 
 async def test_a_no_is_recorded_once(room: Newsroom) -> None:

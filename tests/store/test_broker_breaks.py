@@ -12,7 +12,7 @@ from domain.broker_day import BreakKind, DayStatus, Difference, Resolution
 from domain.errors import Rejected
 from domain.trading import Side
 from models.contracts.identifiers import Prefix, mint
-from models.messages.trading import BrokerTrade
+from models.messages.broker import BrokerTrade
 from store import broker_breaks, broker_days, trading_positions
 from store.database import Connection, Database
 

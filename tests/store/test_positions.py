@@ -9,7 +9,7 @@ import pytest
 
 from cli.positions import rebuilt
 from domain.trading import Side
-from models.messages.trading import BrokerTrade
+from models.messages.broker import BrokerTrade
 from models.settings import Settings
 from store import trading_positions
 from store.database import Database

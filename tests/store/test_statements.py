@@ -6,8 +6,8 @@ from decimal import Decimal
 from domain.broker_day import DayStatus
 from domain.trading import Side
 from models.contracts.identifiers import Prefix, mint
+from models.messages.broker import BrokerTrade
 from models.messages.broker_days import Holding
-from models.messages.trading import BrokerTrade
 from store import broker_days, trading_positions, trading_statements
 from store.broker_days import Shown
 from store.database import Database

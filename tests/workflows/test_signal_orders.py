@@ -13,7 +13,7 @@ from models.contracts.queues import Queue
 from models.messages.signal_orders import SignalOrdersInput
 from store import signal_orders
 from tests.workflows.test_signal_lifecycle import drafted, publication, withdrawn
-from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
+from tests.workflows.traders import Floor, Trader, eventually, floor_of, lose_session, working
 from workers.parts import Parts, assemble
 from workers.pool import workers
 from workers.signals import POOL
@@ -60,6 +60,30 @@ async def flagged(floor: Floor, trader: Trader) -> None:
 
 async def prepared(floor: Floor, trader: Trader) -> list[dict[str, Any]]:
     return await floor.rows("SELECT * FROM trading.orders WHERE account_id = %s", trader.account_id)
+
+
+async def test_a_flag_that_is_taken_back_holds_what_has_not_left(floor: Floor, parts: Parts) -> None:
+    """The order waits for a session meanwhile: nobody ever said yes to it."""
+    trader = await follower(floor)
+    await flagged(floor, trader)
+    await lose_session(floor, trader)
+    handle, signal = await drafted(
+        parts, symbol="INFY", entry_price=Decimal(1500), target_price=Decimal(1600), stop_loss=Decimal(1400)
+    )
+    await handle.execute_update("publish", publication(parts, signal))
+    await eventually(lambda: prepared(floor, trader), "the order to be prepared")
+    (order,) = await prepared(floor, trader)
+    await floor.reaches(order["order_id"], "awaiting_session")
+    async with floor.database.transaction() as connection:
+        await signal_orders.set_mode(connection, trader.account_id, "confirm", None)
+    await floor.begin(trader.user_id, account_id=trader.account_id)
+    await floor.complete(trader.account_id, trader.broker_user)
+    ended = await floor.reaches(order["order_id"], "risk_rejected")
+    assert ended["reason_code"] == "confirmation_required"
+    assert await floor.sent(trader) == []
+    stop = "UPDATE trading.accounts SET signal_order_value = 0 WHERE account_id = %s RETURNING 1"
+    await floor.rows(stop, trader.account_id)
+    await withdrawn(parts, handle, signal)
 
 
 async def test_an_order_waits_for_each_customer_who_wants_it_and_leaves_unasked_only_where_flagged(
