@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,9 +10,7 @@ from redis.asyncio import Redis
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers
-from models.contracts.identifiers import Prefix, mint
-from models.messages.trading import SignalOrigin
-from tests.workflows.traders import Floor, Trader, eventually
+from tests.workflows.traders import Floor, Trader, eventually, signalled
 
 SYMBOL = "SBIN"
 """A share that no other test's signal orders hold."""
@@ -42,15 +39,7 @@ class PaperDesk:
         # Another test's market may have been heard last, at another hour.
         await self.floor.rows("DELETE FROM trading.last_prices RETURNING symbol")
         await self.market(880)
-        now = datetime.now(UTC)
-        origin = SignalOrigin(
-            signal_id=mint(Prefix.SIGNAL),
-            entry_price=Decimal(880),
-            published_at=now,
-            expires_at=now + timedelta(hours=1),
-            target_price=Decimal(900),
-            stop_price=Decimal(860),
-        )
+        origin = signalled(880, 900, 860)
         answer = await self.floor.place(
             self.trader, symbol=SYMBOL, price=Decimal(880), quantity=quantity, origin=origin
         )

@@ -69,6 +69,24 @@ class SettlementDay:
             )
         return found
 
+    async def lost_dispute(self, gateway_payment_id: str) -> dict[str, Any]:
+        """A dispute of ₹2,000 that the book has as lost; the gateway has only opened it."""
+        opened = await self.town.control(
+            "/razorpay/dispute",
+            payment_id=gateway_payment_id,
+            phase="created",
+            amount=2_000_00,
+            now=self.at(13).isoformat(),
+        )
+        await self.town.rows(
+            """INSERT INTO finance.disputes (dispute_id, payment_id, user_id, status, phase, reason_code,
+                   amount, lost, currency, approvals_due, opened_at, ended_at, updated_at)
+               SELECT %s, payment_id, user_id, 'lost', 'chargeback', 'chargeback', 200000, 200000, 'INR', 1,
+                      %s, %s, %s FROM finance.payments WHERE gateway_payment_id = %s RETURNING dispute_id""",
+            opened["id"], self.at(13), self.at(14), self.at(14), gateway_payment_id,
+        )  # fmt: skip
+        return opened
+
     async def settle(self, lag_days: int = 0) -> dict[str, Any]:
         return await self.town.control(
             "/razorpay/settle", date=self.date.isoformat(), now=self.at(18).isoformat(), lag_days=lag_days

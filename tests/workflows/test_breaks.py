@@ -250,16 +250,7 @@ async def test_a_missing_payment_that_comes_after_all(
 
 async def test_a_lost_dispute_is_deducted_as_the_book_expects(day: SettlementDay) -> None:
     one, _ = await day.paid(5_000_00), await day.paid(9_000_00)
-    opened = await day.town.control(
-        "/razorpay/dispute", payment_id=one.id, phase="created", amount=2_000_00, now=day.at(13).isoformat()
-    )
-    await day.town.rows(
-        """INSERT INTO finance.disputes (dispute_id, payment_id, user_id, status, phase, reason_code, amount,
-               lost, currency, approvals_due, opened_at, ended_at, updated_at)
-           SELECT %s, payment_id, user_id, 'lost', 'chargeback', 'chargeback', 200000, 200000, 'INR', 1, %s,
-                  %s, %s FROM finance.payments WHERE gateway_payment_id = %s RETURNING dispute_id""",
-        opened["id"], day.at(13), day.at(14), day.at(14), one.id,
-    )  # fmt: skip
+    await day.lost_dispute(one.id)
     await day.town.control("/razorpay/dispute", payment_id=one.id, phase="lost", now=day.at(14).isoformat())
     settled = await day.settle()
     compared = await day.reconcile()

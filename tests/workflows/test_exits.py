@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +10,8 @@ import pytest
 from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
-from models.contracts.identifiers import Prefix, mint
-from models.messages.trading import SignalOrigin
 from tests.workflows.test_broker_day import at_the_broker
-from tests.workflows.traders import Floor, Trader, eventually, floor_of, working
+from tests.workflows.traders import Floor, Trader, eventually, floor_of, signalled, working
 
 TRIGGERS = "/kite/gtt/triggers"
 
@@ -43,15 +41,7 @@ async def market(floor: Floor) -> AsyncIterator[None]:
 
 async def acted(floor: Floor, trader: Trader) -> str:
     """A filled order of ten TCS at 3,100 on a signal: target 3,200, stop 3,000."""
-    now = datetime.now(UTC)
-    origin = SignalOrigin(
-        signal_id=mint(Prefix.SIGNAL),
-        entry_price=Decimal(3100),
-        published_at=now,
-        expires_at=now + timedelta(hours=1),
-        target_price=Decimal(3200),
-        stop_price=Decimal(3000),
-    )
+    origin = signalled(3100, 3200, 3000)
     answer = await floor.place(trader, symbol="TCS", price=Decimal(3100), origin=origin)
     await floor.reaches(answer["order_id"], "filled")
     return str(answer["order_id"])
@@ -159,15 +149,7 @@ async def test_what_the_broker_refuses_is_told_and_tried_again(floor: Floor) -> 
     """The level was passed before the trigger could stand."""
     trader = await floor.trader()
     await floor.market("TCS", manual=True)
-    now = datetime.now(UTC)
-    origin = SignalOrigin(
-        signal_id=mint(Prefix.SIGNAL),
-        entry_price=Decimal(3100),
-        published_at=now,
-        expires_at=now + timedelta(hours=1),
-        target_price=Decimal(3110),
-        stop_price=Decimal(3000),
-    )
+    origin = signalled(3100, 3110, 3000)
     answer = await floor.place(trader, symbol="TCS", price=Decimal(3100), origin=origin)
     row = await floor.reaches(answer["order_id"], "open")
     await floor.control("/kite/fill", order_id=row["broker_order_id"], quantity=10, price=3110)
@@ -253,15 +235,7 @@ async def test_a_fired_order_whose_end_nobody_read_on_its_day_waits_for_a_person
 async def test_what_an_order_has_filled_has_its_stop_while_the_rest_still_waits(floor: Floor) -> None:
     trader = await floor.trader()
     await floor.market("TCS", manual=True)
-    now = datetime.now(UTC)
-    origin = SignalOrigin(
-        signal_id=mint(Prefix.SIGNAL),
-        entry_price=Decimal(3100),
-        published_at=now,
-        expires_at=now + timedelta(hours=1),
-        target_price=Decimal(3200),
-        stop_price=Decimal(3000),
-    )
+    origin = signalled(3100, 3200, 3000)
     answer = await floor.place(trader, symbol="TCS", price=Decimal(3100), origin=origin)
     order = await floor.reaches(answer["order_id"], "open")
     await floor.control("/kite/fill", order_id=order["broker_order_id"], quantity=4, price=3100)

@@ -17,7 +17,7 @@ from domain.trading import Exchange, OrderType, Product, Side
 from models.contracts.identifiers import Prefix, mint
 from models.messages.trading import OrderTerms, SignalOrigin, SubmitOrder
 from store import notes
-from tests.workflows.traders import Floor, floor_of, working
+from tests.workflows.traders import Floor, floor_of, signalled, working
 from workers.parts import assemble
 
 FUTURE = {
@@ -179,13 +179,7 @@ async def test_what_the_day_allows_and_no_more(floor: Floor) -> None:
 
 async def test_a_signal_is_acted_on_once_an_account(floor: Floor) -> None:
     trader = await floor.trader()
-    now = datetime.now(UTC)
-    origin = SignalOrigin(
-        signal_id=mint(Prefix.SIGNAL),
-        entry_price=Decimal(1500),
-        published_at=now,
-        expires_at=now + timedelta(hours=1),
-    )
+    origin = signalled(1500)
     first = await floor.place(trader, origin=origin)
     await floor.reaches(first["order_id"], "filled")
     again = await floor.place(trader, origin=origin)

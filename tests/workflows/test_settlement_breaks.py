@@ -229,16 +229,7 @@ async def test_a_lost_dispute_that_is_never_deducted_is_missing_too(
     day: SettlementDay, resolution: str, kind: str | None
 ) -> None:
     one, _ = await day.paid(5_000_00), await day.paid(9_000_00)
-    opened = await day.town.control(
-        "/razorpay/dispute", payment_id=one.id, phase="created", amount=2_000_00, now=day.at(13).isoformat()
-    )
-    await day.town.rows(
-        """INSERT INTO finance.disputes (dispute_id, payment_id, user_id, status, phase, reason_code, amount,
-               lost, currency, approvals_due, opened_at, ended_at, updated_at)
-           SELECT %s, payment_id, user_id, 'lost', 'chargeback', 'chargeback', 200000, 200000, 'INR', 1, %s,
-                  %s, %s FROM finance.payments WHERE gateway_payment_id = %s RETURNING dispute_id""",
-        opened["id"], day.at(13), day.at(14), day.at(14), one.id,
-    )  # fmt: skip
+    opened = await day.lost_dispute(one.id)
     await day.settle()
     await day.reconcile()
     late = _later(day, DEBITS_DUE[-1][1])

@@ -230,6 +230,19 @@ class Floor:
         ]
 
 
+def signalled(entry: int, target: int | None = None, stop: int | None = None) -> SignalOrigin:
+    """A signal that an order may answer for an hour; prices in rupees."""
+    now = datetime.now(UTC)
+    return SignalOrigin(
+        signal_id=mint(Prefix.SIGNAL),
+        entry_price=Decimal(entry),
+        published_at=now,
+        expires_at=now + timedelta(hours=1),
+        target_price=Decimal(target) if target else None,
+        stop_price=Decimal(stop) if stop else None,
+    )
+
+
 async def lose_session(floor: Floor, trader: Trader) -> None:
     """As the broker's word about a dead token leaves the record."""
     async with floor.database.transaction() as connection:
