@@ -176,7 +176,7 @@ class DebitActivities(DebitsPort):
         )
         result = _judged(collect, found)
         if result.status is DebitStatus.ABSENT:
-            result.status = await self._missing(collect.debit.payment_id)
+            result = await self._missing(collect, result)
         if result.status is DebitStatus.PENDING:
             asked = needs_approval(collect.debit.amount, collect.mandate.method)
             await self._show(collect, PaymentStatus.ACTION_REQUIRED if asked else PaymentStatus.CREATED)
@@ -184,7 +184,13 @@ class DebitActivities(DebitsPort):
 
     @activity.defn(name="subscriptions.unsure")
     async def unsure(self, collect: Collect) -> None:
-        """Repeatable by the payment's id."""
+        """Repeatable by the payment's id. Raises Rejected `gateway_payment_taken`: what a person names is
+        another payment's."""
+        if collect.gateway_payment_id:
+            async with self._database.reading() as connection:
+                owner = await payments.by_gateway_payment(connection, collect.gateway_payment_id)
+            if owner not in (None, collect.debit.payment_id):
+                raise Rejected("gateway_payment_taken")
         await self._show(collect, PaymentStatus.UNKNOWN)
 
     @activity.defn(name="subscriptions.late")
@@ -257,23 +263,20 @@ class DebitActivities(DebitsPort):
                 )
         return None
 
-    async def _missing(self, payment_id: str) -> DebitStatus:
+    async def _missing(self, collect: Collect, absent: DebitResult) -> DebitResult:
         """What is known of a debit that the gateway does not have: its row is `sending` before the socket.
 
         Raises:
             Unavailable: its sender lives, and may yet send.
         """
         async with self._database.transaction() as connection:
-            if not await subscriptions.sender_gone(connection, payment_id):
+            if not await subscriptions.sender_gone(connection, collect.debit.payment_id):
                 raise Unavailable("debit_on_its_way")
-            row = await subscriptions.debit_of(connection, payment_id)
-        match row["state"] if row else None:
-            case "noticed":
-                return DebitStatus.UNSENT
-            case "withdrawn":
-                return DebitStatus.WITHDRAWN
-            case _:
-                return DebitStatus.ABSENT
+            row = await subscriptions.debit_of(connection, collect.debit.payment_id)
+        if row is not None and row["state"] == "withdrawn":
+            return _withdrawn(collect, row["failure_code"])
+        unsent = row is not None and row["state"] == "noticed"
+        return absent.model_copy(update={"status": DebitStatus.UNSENT}) if unsent else absent
 
     async def _not_ours(self, connection: Connection, collect: Collect) -> DebitResult:
         row = await subscriptions.debit_of(connection, collect.debit.payment_id)

@@ -130,6 +130,15 @@ async def paid_by_another(
     return await cursor.fetchone() is not None
 
 
+async def by_gateway_payment(connection: Connection, gateway_payment_id: str) -> str | None:
+    """Our payment that the gateway knows by this id."""
+    cursor = await connection.execute(
+        "SELECT payment_id FROM finance.payments WHERE gateway_payment_id = %s", (gateway_payment_id,)
+    )
+    row = await cursor.fetchone()
+    return row["payment_id"] if row else None
+
+
 async def hold_turnover(connection: Connection, user_id: str) -> None:
     """Keeps the person's other payments from being counted until this transaction ends."""
     await connection.execute(
@@ -140,14 +149,21 @@ async def hold_turnover(connection: Connection, user_id: str) -> None:
 async def turnover(
     connection: Connection, user_id: str, day_start: datetime, month_start: datetime, besides: str
 ) -> Turnover:
-    """What the person paid since the start of the Indian day and month, the payment `besides` left out."""
+    """What the person paid since the start of the Indian day and month, the payment `besides` left out. A
+    debit that has left counts before anybody knows what became of it."""
     cursor = await connection.execute(
-        """SELECT coalesce(sum(amount) FILTER (WHERE coalesce(captured_at, updated_at) >= %(day)s), 0)::bigint
-                      AS day,
+        """WITH taken AS (
+               SELECT payment_id, amount, coalesce(captured_at, updated_at) AS at FROM finance.payments
+               WHERE user_id = %(user)s AND status = ANY(%(counted)s)
+               UNION ALL
+               SELECT d.payment_id, d.amount, coalesce(d.sent_at, d.due_at)
+               FROM finance.debits d JOIN finance.user_subscriptions s USING (subscription_id)
+               WHERE s.user_id = %(user)s AND d.state IN ('sending', 'sent')
+                 AND NOT EXISTS (SELECT FROM finance.payments p
+                                 WHERE p.payment_id = d.payment_id AND p.status = ANY(%(counted)s)))
+           SELECT coalesce(sum(amount) FILTER (WHERE at >= %(day)s), 0)::bigint AS day,
                   coalesce(sum(amount), 0)::bigint AS month
-           FROM finance.payments
-           WHERE user_id = %(user)s AND payment_id <> %(besides)s AND status = ANY(%(counted)s)
-             AND coalesce(captured_at, updated_at) >= %(month)s""",
+           FROM taken WHERE payment_id <> %(besides)s AND at >= %(month)s""",
         {
             "user": user_id,
             "day": day_start,

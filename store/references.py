@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.billing_calendar import UNATTENDED_LIMIT
 from domain.gst import SAC_COACHING, state_of
 from domain.payments import Purpose
 from domain.subscriptions import UNPAID
@@ -11,10 +12,6 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from store.database import Connection
 from store.identity_profiles import profile
 from store.vault import PersonForgotten, Vault
-
-UNATTENDED_LIMIT = 15_000_00
-"""Paise that a mandate may debit without the customer (RBI e-mandate framework, 21 April 2026): what a new
-mandate is registered for at least, so that a small change of price needs no new one."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,12 @@ from itertools import chain, repeat
 from typing import TypeGuard
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -26,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
         SettleDebit,
         SubscriptionInput,
     )
-    from workflows.failures import outcome
+    from workflows.failures import outcome, refuse
     from workflows.ports.subscriptions import DebitsPort
     from workflows.visible import show, waiting
 
@@ -222,13 +227,25 @@ class Collection:
             note_id=told.note_id,
         )
 
-    async def _hint(self, pause: timedelta) -> None:
-        """Until a webhook speaks of the debit or a person settles it, at most so long."""
-        seen = self._hints()
+    async def check(self, decision: SettleDebit) -> None:
+        """Refuses a payment of the gateway's that cannot be this debit's."""
+        told = decision.gateway_payment_id
+        if told and self.seen is not None and self.seen.id != told:
+            raise refuse("gateway_payment_differs")
         try:
-            await workflow.wait_condition(
-                lambda: self._hints() != seen or self.settled is not None, timeout=pause
+            await workflow.execute_local_activity_method(
+                DebitsPort.unsure,
+                self._about.model_copy(update={"gateway_payment_id": told}),
+                **BOOK.local(),
             )
+        except ApplicationError as error:  # as a local activity fails
+            raise refuse(outcome(error).code) from None
+
+    async def _hint(self, pause: timedelta) -> None:
+        """Until a webhook speaks of the debit or a person settles it, at most so long; one that spoke during
+        the last look counts."""
+        try:
+            await workflow.wait_condition(lambda: self.overtaken or self.settled is not None, timeout=pause)
         except TimeoutError:
             return
 

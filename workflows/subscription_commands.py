@@ -130,7 +130,8 @@ class SubscriptionCommands:
     @workflow.update
     async def settle(self, decision: SettleDebit) -> SubscriptionView:
         """Finance says what the gateway's support says of a debit that nobody could read."""
-        collecting = self._asking(decision)
+        await self._asking(decision).check(decision)
+        collecting = self._asking(decision)  # the bank may have spoken meanwhile
         collecting.settled = Settled(decision, self._signed(decision).subject)
         await workflow.wait_condition(lambda: self._collecting is not collecting)
         return self._state.view(workflow.now())

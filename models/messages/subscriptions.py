@@ -144,6 +144,8 @@ class Collect(BaseModel):
     debit: Debit
     mandate: Mandate
     terms: PlanTerms
+    gateway_payment_id: str | None = None
+    """What a person says that the gateway has taken."""
     as_of: AwareDatetime
 
 

@@ -126,6 +126,8 @@ async def test_a_debit_that_the_bank_leaves_open_is_in_the_end_settled_by_financ
     assert await refusal(settle(place, one, said, role="support")) == "role_required"
     assert await refusal(settle(place, one, said, subject=one.user_id)) == "own_case"
     assert await refusal(settle(place, one, said, note_id=None)) == "evidence_required"
+    another = await refusal(settle(place, one, said, gateway_payment_id="pay_another"))
+    assert another == "gateway_payment_differs"
     answer = await settle(place, one, said)
     assert (answer["status"], (await place.row(one))["period"]) == ("active", 2)
     assert (await payment(place, debit))["status"] == "captured"
@@ -197,6 +199,11 @@ async def test_a_gateway_that_cannot_be_read_for_six_days_is_not_asked_without_e
         assert (await payment(place, debit))["status"] == "unknown"
         said = DebitSettlement.CAPTURED
         assert await refusal(settle(place, one, said)) == "gateway_payment_required"
+        [first] = await place.rows(
+            "SELECT gateway_payment_id FROM finance.payments WHERE payment_id = %s", row["payment_id"]
+        )
+        mistyped = await refusal(settle(place, one, said, gateway_payment_id=first["gateway_payment_id"]))
+        assert mistyped == "gateway_payment_taken"
     finally:
         await place.http.post("/_control/faults/heal", json={"target": "razorpay"})
     # Once it can be read again it says, twice, that it has no such debit: it goes out anew after a notice.
