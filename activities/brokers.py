@@ -14,13 +14,13 @@ from redis.asyncio import Redis
 from temporalio import activity
 
 from activities.pacing import Bucket, Gate
-from activities.paper import PaperAccount, exchanges_open
+from activities.paper import PaperAccount, heard
 from domain.errors import TreumError, Unavailable, Unknown
 from models.messages.broker import MarketQuote
 from models.settings import Settings
 from providers.broker import Broker, Reading
 from providers.kite import Kite
-from store import broker_health, paper_triggers, trading_accounts
+from store import broker_health, trading_accounts
 from store.database import Connection, Database
 from store.trading_accounts import Account
 from store.vault import Vault
@@ -149,8 +149,7 @@ class Brokers:
         answer = await self.call(session, Bucket.QUOTE, session.broker.quote(exchange, symbol))
         if answer.value is not None and session.account.broker != PAPER:
             last = {(exchange, symbol): answer.value.last_price}
-            async with self._database.transaction() as connection:
-                await paper_triggers.note(connection, last, answer.at, exchanges_open(answer.at))
+            await heard(self._database, last, answer.at)
         return answer
 
     async def noted(self, session: Session, call: Coroutine[Any, Any, Reading[T]]) -> Reading[T]:

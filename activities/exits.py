@@ -39,6 +39,8 @@ from workflows.ports.exits import ExitPort
 X = ExitStatus
 NO_SESSION_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 3600.0
+ADOPTED_SECONDS = 1.0
+"""How soon a fired order that has ended is looked for in our book."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,11 @@ class ExitActivities(ExitPort):
         wanted = _wanted(row)
         if row["blocked"] or row["closed"] or wanted <= 0:
             return await self._nothing_to_keep(row)
-        if _fired_unread(row):
-            return _paused(row, exits.TRY_AGAIN.total_seconds())
+        if row["broker_order_id"] and not row["fired_ended"]:
+            # What it fired may have sold already what our book still holds: until whoever follows that order
+            # has it to its end, or a person has ended it.
+            unread = row["status"] == X.UNPROTECTED and row["reason_code"] == exits.FIRED_UNREAD
+            return _paused(row, exits.TRY_AGAIN.total_seconds() if unread else ADOPTED_SECONDS)
         counter = await self._counter(command)
         if counter is None:
             return _paused(row, NO_SESSION_SECONDS)
@@ -356,13 +361,6 @@ def _held(row: dict[str, Any]) -> int:
 def _wanted(row: dict[str, Any]) -> int:
     """How much the trigger is to close: what the order has filled by now, as far as it is still held."""
     return min(_held(row), int(row["entered"]))
-
-
-def _fired_unread(row: dict[str, Any]) -> bool:
-    """Whether what it fired may have sold already what is held by our book: until a person has ended that
-    order, or whoever followed it has."""
-    unread = row["status"] == X.UNPROTECTED and row["reason_code"] == exits.FIRED_UNREAD
-    return unread and not row["fired_ended"]
 
 
 def _is(trigger: BrokerTrigger, row: dict[str, Any], pair: tuple[exits.Leg, exits.Leg]) -> bool:

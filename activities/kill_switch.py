@@ -130,7 +130,7 @@ class KillSwitchActivities(KillSwitchPort):
             for order in await self._foreign(session, day):
                 with suppress(Rejected):  # it ended meanwhile: the next reading says so
                     cancelling = session.broker.cancel(order.variety, order.broker_order_id)
-                    await self._brokers.call(session, Bucket.ORDER, cancelling)
+                    await self._brokers.call(session, Bucket.READ, cancelling)
             standing = (await self._brokers.call(session, Bucket.READ, day.triggers())).value
             left = [order.broker_order_id for order in await self._foreign(session, day)]
         except Rejected as refused:

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 
 from activities.pacing import Bucket, Gate
-from activities.paper import exchanges_open
+from activities.paper import heard
 from domain.errors import Rejected
 from models.settings import Settings
 from providers.broker import Reading
 from providers.candles import HouseMarket, Name
 from providers.kite import Kite
-from store import paper_triggers, signals_market
+from store import signals_market
 from store.database import Database
 from store.vault import Vault
 
@@ -64,8 +64,7 @@ class House:
     async def prices(self, names: Sequence[Name]) -> Reading[dict[Name, Decimal]]:
         """Last prices by one call; they are the paper broker's market too."""
         reading = await self.call(Bucket.QUOTE, lambda market: market.prices(names))
-        async with self._database.transaction() as connection:
-            await paper_triggers.note(connection, reading.value, reading.at, exchanges_open(reading.at))
+        await heard(self._database, reading.value, reading.at)
         return reading
 
     async def _newest(self) -> tuple[str, str] | None:

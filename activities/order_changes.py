@@ -12,7 +12,7 @@ from domain.slices import ENDED, LegStatus
 from domain.trading import MAX_MODIFICATIONS, OrderStatus
 from models.messages.trading import CancelAtBroker, ModifyAtBroker, OrderTerms, Recorded, SubmitOrder
 from store import trading, trading_accounts, trading_legs, trading_standing
-from store.database import Database
+from store.database import Connection, Database
 
 
 class OrderChanges:
@@ -46,7 +46,7 @@ class OrderChanges:
         """
         async with self._database.reading() as connection:
             terms, filled, times = await trading.terms_of(connection, command.order_id)
-            before = await trading_standing.reserved(connection, command.order_id)
+            before = await self._worth(connection, command.order_id, terms)
         if times >= MAX_MODIFICATIONS:
             raise Rejected("modifications_spent")
         if command.legs > 1 and command.change.quantity is not None:
@@ -66,6 +66,13 @@ class OrderChanges:
         async with self._database.transaction() as connection:
             await trading.modified(connection, command.order_id, terms, value, _now())
         return await self._version(command.order_id)
+
+    async def _worth(self, connection: Connection, order_id: str, terms: OrderTerms) -> int:
+        """What the order stands for now: by its own price where it has one, since an earlier try of this
+        change may have reserved more."""
+        if terms.price:
+            return pretrade.order_value(wish_of(terms), terms.price)
+        return await trading_standing.reserved(connection, order_id)
 
     async def _weighed(
         self, command: ModifyAtBroker, session: Session, terms: OrderTerms, filled: int, before: int

@@ -1,8 +1,13 @@
 """A broker made of our own rows, for a customer who wants to try: the same protocol, no money."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import psycopg
+from psycopg_pool import PoolTimeout
 
 from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, trading_date
@@ -103,6 +108,14 @@ class PaperAccount:
         over = INDIA_2026.is_over(Exchange.MCX, today, now)
         await trading_paper.lapse(connection, self.account_id, today.isoformat(), over)
         return now
+
+
+async def heard(database: Database, prices: Mapping[tuple[Any, str], Decimal], at: datetime) -> None:
+    """The real market's prices, as anybody's session has read them, are the paper broker's too. Who read them
+    is not held up by a note that could not be written: the next reading brings it."""
+    with suppress(psycopg.Error, PoolTimeout):
+        async with database.transaction() as connection:
+            await paper_triggers.note(connection, prices, at, exchanges_open(at))
 
 
 def exchanges_open(now: datetime) -> list[str]:

@@ -318,14 +318,16 @@ async def list_of(
     after: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """A page of the user's orders, newest first, `limit + 1` rows."""
+    """A page of the user's orders, newest first, `limit + 1` rows. Ids of prepared and adopted orders follow
+    from what they answer, not from when they were made."""
     cursor = await connection.execute(
         """SELECT * FROM trading.orders WHERE user_id = %(user)s
-             AND (%(after)s::text IS NULL OR order_id < %(after)s)
+             AND (%(after)s::text IS NULL OR (made_at, order_id) <
+                  (SELECT made_at, order_id FROM trading.orders WHERE order_id = %(after)s))
              AND (%(status)s::text IS NULL OR status = %(status)s)
              AND (%(start)s::timestamptz IS NULL OR made_at >= %(start)s)
              AND (%(end)s::timestamptz IS NULL OR made_at < %(end)s)
-           ORDER BY order_id DESC LIMIT %(limit)s""",
+           ORDER BY made_at DESC, order_id DESC LIMIT %(limit)s""",
         {
             "user": user_id,
             "after": after,

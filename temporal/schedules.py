@@ -73,7 +73,13 @@ async def ensure_schedules(client: Client, settings: Settings) -> None:
 
 
 def _replacing(schedule: Schedule) -> Callable[[ScheduleUpdateInput], ScheduleUpdate]:
-    return lambda _: ScheduleUpdate(schedule=schedule)
+    """As it stands here; whether it rests, and who has paused it and why, is not ours to change."""
+
+    def update(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        schedule.state = found.description.schedule.state
+        return ScheduleUpdate(schedule=schedule)
+
+    return update
 
 
 def _schedule(

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
@@ -33,9 +33,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.broker_days import BrokerDayPort
+    from workflows.scheduling import due_at
     from workflows.visible import show, waiting, working
 
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 PAGE = 200
 """Accounts begun by one run of the round."""
 LOOK_AGAIN = timedelta(seconds=20)
@@ -52,7 +52,7 @@ class BrokerDays:
 
     @workflow.run
     async def run(self, given: BrokerDaysInput) -> str:
-        due = workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
+        due = due_at()
         day = given.day or trading_date(due)
         if not INDIA_2026.is_trading_day(day):
             show(state="no_trading_day")

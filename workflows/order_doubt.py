@@ -102,12 +102,12 @@ class OrderInDoubt(OrderMoves):
             finding = await self._steps.settle(stated)
         except ActivityError as error:
             self._contradiction = outcome(error).code
-        else:
-            self._at.filled_quantity = stated.filled_quantity or 0
-            self._at.average_price = stated.average_price or self._at.average_price
-            self._reach(finding.status or self._at.status, finding.reason_code, finding.version)
+            return
         finally:
             self._resolution = None
+        self._at.filled_quantity = stated.filled_quantity or 0
+        self._at.average_price = stated.average_price or self._at.average_price
+        self._reach(finding.status or self._at.status, finding.reason_code, finding.version)
 
     async def _person_speaks(self, what: str) -> None:
         """Waits for a member of staff, or for word from the broker."""

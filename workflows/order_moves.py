@@ -81,6 +81,9 @@ class OrderMoves(OrderCommands):
         if status is not self._at.status or self._at.since is None:
             self._at.since = workflow.now()
             self._at.quiet_readings = 0
+        if status is not S.NEEDS_PERSON and self._resolution is not None:
+            # Said of what has been found out meanwhile: it holds for nothing that comes later.
+            self._resolution, self._contradiction = None, "not_awaiting_person"
         self._at.status, self._at.reason_code = status, reason
         self._at.version = max(version, self._at.version)
         if self._over:

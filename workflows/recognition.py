@@ -4,7 +4,6 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
@@ -20,12 +19,11 @@ with workflow.unsafe.imports_passed_through():
         RecognitionInput,
     )
     from workflows.ports.recognition import RecognitionPort
+    from workflows.scheduling import due_at
     from workflows.visible import show, working
 
 ANSWER_WITHIN = timedelta(seconds=2)
 """How long the caller's update waits for the day before it is answered `running`."""
-
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 @workflow.defn(name="RevenueRecognition")
@@ -68,7 +66,7 @@ class DailyRevenue:
 
     @workflow.run
     async def run(self, _: DailyRevenueInput) -> str:
-        due = workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
+        due = due_at()
         day = ist_date(due) - timedelta(days=1)
         with suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
@@ -33,6 +33,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.reconciliation import ReconciliationPort
+    from workflows.scheduling import due_at
     from workflows.visible import show, waiting, working
 
 ANSWER_WITHIN = timedelta(seconds=2)
@@ -41,8 +42,6 @@ AT_ONCE = 50
 """Break processes that are started side by side."""
 TOLD_A_RUN = 2000
 """Break processes that one run hears of at most: then it goes on in a new one, before its history is long."""
-
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 @workflow.defn(name="Reconciliation")
@@ -244,7 +243,7 @@ class DailyReconciliation:
 
     @workflow.run
     async def run(self, given: DailyInput) -> str:
-        due = workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
+        due = due_at()
         day = ist_date(due) - timedelta(days=1)
         with suppress(WorkflowAlreadyStartedError):
             await workflow.start_child_workflow(

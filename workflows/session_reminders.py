@@ -1,16 +1,14 @@
 """Before the opening: customers whose session at the broker is missing and missed are written to."""
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 
 with workflow.unsafe.imports_passed_through():
     from domain.market_calendar import INDIA_2026, trading_date
     from models.contracts.policies import COMPUTE
     from models.messages.broker_days import RemindersInput, RemindSessions
     from workflows.ports.broker_days import ReminderPort
+    from workflows.scheduling import due_at
     from workflows.visible import show, working
-
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 
 
 @workflow.defn(name="SessionReminders")
@@ -19,7 +17,7 @@ class SessionReminders:
 
     @workflow.run
     async def run(self, given: RemindersInput) -> str:
-        due = workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
+        due = due_at()
         day = given.day or trading_date(due)
         if not INDIA_2026.is_trading_day(day):
             show(state="no_trading_day")

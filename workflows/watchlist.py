@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -43,10 +43,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
     from workflows.ports.watchlist import RoundPort, WatchlistPort
+    from workflows.scheduling import due_at
     from workflows.signal_runs import SignalRun
     from workflows.visible import show, waiting, working
 
-SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 ROLE = "analyst"
 SIDE_BY_SIDE = 2
 """Runs of a round under way at once. Each is a history call or two, of which the house has three a second;
@@ -151,7 +151,7 @@ class SignalRound:
 
     @workflow.init
     def __init__(self, given: RoundInput) -> None:
-        due = given.due or workflow.info().typed_search_attributes.get(SCHEDULED_AT) or workflow.now()
+        due = given.due or due_at()
         self._given = given
         self._due = due
         self._bars: dict[Exchange, Bar] = {}

@@ -14,7 +14,7 @@ from cli.embedded import EmbeddedEngines
 from domain.trading import AttemptStatus, tag_of
 from models.contracts.assertions import LIFETIME, Assertion, sign
 from models.contracts.workflow_ids import Kind, workflow_id
-from models.messages.trading import OrderTerms
+from models.messages.trading import BrokerEvent, OrderTerms
 from store import trading_attempts
 from tests.workflows.test_order_slices import FUTURE, rich, slices
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, lose_session, working
@@ -127,6 +127,29 @@ async def unread(floor: Floor, trader: Trader, order_id: str) -> AsyncIterator[N
         yield
     finally:
         await floor.clock()
+
+
+async def test_a_word_given_while_the_book_is_read_holds_for_nothing_that_comes_later(floor: Floor) -> None:
+    """A postback has the book read; what it shows goes before what was said of it meanwhile."""
+    trader = await floor.trader()
+    async with silent_sender(floor, trader) as order_id, assemble(floor.settings) as parts:
+        brokers = Brokers(floor.settings, parts.database, parts.vault, parts.redis)
+        session = await brokers.session(trader.account_id)
+        assert session is not None
+        await session.broker.place(TERMS, tag_of(order_id, 1, 1))
+        await floor.fault("GET /kite/orders", "slow", seconds=1.0)
+        await floor.handle(order_id).signal("broker_event", BrokerEvent(event_number=1))
+        await eventually(lambda: reading(floor, order_id), "the look to begin")
+        assert await said(floor, order_id, "absent") == "not_awaiting_person"
+    await floor.reaches(order_id, "filled")
+    assert len(await floor.placed(order_id)) == 1
+
+
+async def reading(floor: Floor, order_id: str) -> bool:
+    """Whether the run looks into the book just now."""
+    described = await floor.handle(order_id).describe()
+    pending = described.raw_description.pending_activities
+    return any(each.activity_type.name == "trading.resolve_attempt" for each in pending)
 
 
 async def test_an_order_whose_end_was_not_read_on_its_day_ends_by_a_persons_word(floor: Floor) -> None:

@@ -87,3 +87,13 @@ async def test_the_schedule_is_before_the_opening(floor: Floor) -> None:
     await ensure_schedules(floor.client, floor.settings)
     described = await floor.client.get_schedule_handle(REMINDERS).describe()
     assert described.schedule.policy.catchup_window == timedelta(minutes=30)
+
+
+async def test_what_a_person_has_paused_a_start_of_the_platform_leaves_paused(floor: Floor) -> None:
+    await ensure_schedules(floor.client, floor.settings)
+    handle = floor.client.get_schedule_handle(REMINDERS)
+    await handle.pause(note="the broker's maintenance")
+    await ensure_schedules(floor.client, floor.settings)
+    state = (await handle.describe()).schedule.state
+    assert (state.paused, state.note) == (True, "the broker's maintenance")
+    await handle.unpause()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from cli.embedded import EmbeddedEngines
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.messages.signal_orders import SignalOrdersInput
-from store import signal_orders
+from store import signal_orders, trading
 from tests.workflows.test_signal_lifecycle import drafted, publication, withdrawn
 from tests.workflows.traders import Floor, Trader, eventually, floor_of, lose_session, working
 from workers.parts import Parts, assemble
@@ -125,4 +126,14 @@ async def test_an_order_waits_for_each_customer_who_wants_it_and_leaves_unasked_
     assert confirmed.refused is None, confirmed
     await floor.reaches(waits["order_id"], "filled")
     assert len(await floor.placed(waits["order_id"])) == 1
+
+    newest = (await floor.place(asked, quantity=1))["order_id"]
+    async with floor.database.reading() as connection:
+        listed = partial(
+            trading.list_of, connection, asked.user_id, status=None, start=None, end=None, limit=1
+        )
+        first = await listed(after=None)
+        second = await listed(after=newest)
+    assert [row["order_id"] for row in first] == [newest, waits["order_id"]], "one more tells of a next page"
+    assert [row["order_id"] for row in second] == [waits["order_id"]]
     await withdrawn(parts, handle, signal)
