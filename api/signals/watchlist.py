@@ -46,7 +46,8 @@ async def put_on(
 ) -> JSONResponse:
     """From the next bar on the strategy runs by itself; what it finds are drafts of the caller's, who alone
     can publish them. What the caller has on watch already is answered as it is; 409 `already_on_watch` where
-    it is another analyst's, `watchlist_full` where no more of its timeframe could run while a bar is fresh."""
+    it is another analyst's, `watchlist_full` where no more of its timeframe could run while a bar is
+    fresh."""
 
     def drive(watch_id: str) -> Drive:
         begun = WatchInput(
