@@ -53,6 +53,7 @@ async def test_a_late_order_is_found_before_another_is_sent(floor: Floor) -> Non
     assert len(await floor.placed(answer["order_id"])) == 1
 
 
+@pytest.mark.campaign
 async def test_a_5xx_is_an_unknown_outcome_not_a_refusal(floor: Floor) -> None:
     trader = await floor.trader()
     await floor.fault(ORDERS, "error_5xx")

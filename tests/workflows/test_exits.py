@@ -135,7 +135,9 @@ async def test_a_position_that_is_closed_otherwise_takes_its_trigger_back(floor:
     assert len(dropped) == 1
 
 
-@pytest.mark.parametrize("fault", ["timeout_after", "timeout_before"])
+@pytest.mark.parametrize(
+    "fault", ["timeout_after", pytest.param("timeout_before", marks=pytest.mark.campaign)]
+)
 async def test_a_lost_answer_is_resolved_by_the_brokers_own_book(floor: Floor, fault: str) -> None:
     trader = await floor.trader()
     await floor.fault(TRIGGERS, fault, seconds=0.1)

@@ -94,6 +94,7 @@ async def test_a_slice_whose_answer_is_lost_is_found_by_its_own_tag(floor: Floor
     assert [tuple(row.values()) for row in attempts] == [(1, 1, "sent"), (2, 1, "sent"), (3, 1, "sent")]
 
 
+@pytest.mark.campaign
 async def test_a_slice_that_never_left_is_sent_anew_on_proof_of_absence(by_hand: Floor) -> None:
     """Meanwhile the first slice trades, and its fills are in the book."""
     trader = await rich(by_hand)
