@@ -10,6 +10,7 @@ from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from models.contracts.sealing import KeyRing
 from models.settings import Settings
+from temporal.asking_again import AskingAgain
 from temporal.codec import EncryptionCodec
 
 
@@ -38,6 +39,6 @@ async def connect(settings: Settings, *, sdk_metrics_port: int = 0) -> Client:
         settings.temporal,
         namespace=settings.namespace,
         data_converter=data_converter(settings),
-        interceptors=[TracingInterceptor()],
+        interceptors=[TracingInterceptor(), AskingAgain()],
         runtime=runtime,
     )

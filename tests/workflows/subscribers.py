@@ -12,7 +12,6 @@ import httpx
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing._timeskipping import TimeSkipper
 from temporalio.worker import Worker
 
@@ -197,18 +196,7 @@ class Town:
         return one
 
     async def command(self, one: Subscriber, name: str, **argument: Any) -> dict[str, Any]:
-        """An update as the command envelope drives it: again under its id where the run was just changing."""
-        update_id = secrets.token_hex(8)
-
-        async def drive() -> dict[str, Any] | None:
-            try:
-                return await one.handle.execute_update(name, argument, id=update_id)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                    raise
-                return None
-
-        answer: dict[str, Any] = await eventually(drive, f"{name} to be taken")
+        answer: dict[str, Any] = await one.handle.execute_update(name, argument)
         return answer
 
     async def row(self, one: Subscriber) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
@@ -157,7 +156,8 @@ async def test_only_the_analysts_own_word_for_this_run_publishes(
 async def test_a_publication_accepted_by_a_lost_worker_happens_once(parts: Parts) -> None:
     async with serving(parts):
         handle, signal = await drafted(parts)
-    asked = asyncio.create_task(until_taken(handle, publication(parts, signal)))
+    update = handle.execute_update("publish", publication(parts, signal), id="the-same-update")
+    asked = asyncio.create_task(update)
     async with serving(parts):
         first = await asyncio.wait_for(asked, DEADLINE_SECONDS)
     async with serving(parts):
@@ -168,17 +168,6 @@ async def test_a_publication_accepted_by_a_lost_worker_happens_once(parts: Parts
     found = await row(parts, signal)
     assert (found["status"], found["withdrawal_note"] is not None) == ("withdrawn", True)
     assert found["kept_until"] >= found["published_at"] + timedelta(days=5 * 365)
-
-
-async def until_taken(handle: WorkflowHandle, publish: Publish) -> Any:
-    """Asked again under its id, as the command envelope does, where a worker leaves with the task in hand."""
-    while True:
-        try:
-            return await handle.execute_update("publish", publish, id="the-same-update")
-        except RPCError as error:
-            if error.status is not RPCStatusCode.FAILED_PRECONDITION:
-                raise
-        await asyncio.sleep(0.1)
 
 
 async def test_a_publication_and_a_withdrawal_do_not_cross(parts: Parts) -> None:
