@@ -6,8 +6,8 @@ A run of a subscription is one billing cycle, from one payment until the next: n
 the wait between. One subscriber each pays by card, UPI and bank mandate every month; one approves a yearly
 debit above ₹15,000; of one the bank refuses a debit once, which takes a run of its own. The virtual clock's
 own events are left out: there are none where time passes by itself. Prints how many cycles there were and
-what their histories cost; exits 1 where a run costs more events than `--limit`, or than that and `A_MESSAGE`
-for each command or webhook that it took (an approval is told by one).
+what their histories cost; exits 1 where a run costs more events than `--limit`, the webhook that tells of an
+approval among them.
 """
 
 import argparse
@@ -31,10 +31,6 @@ A_MONTH, HOLIDAYS = timedelta(days=31), timedelta(days=5)
 AFTER_A_REFUSAL = timedelta(days=40)
 TO_APPROVE = timedelta(days=365, hours=1)
 METHODS = {"card": "card, monthly", "upi": "UPI, monthly", "emandate": "bank mandate, monthly"}
-
-
-A_MESSAGE = 15
-"""Events that a command or a webhook may add to its cycle: taken, looked into, answered."""
 MESSAGES = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
@@ -149,15 +145,9 @@ def main() -> int:
 
 
 def judged(runs: list[Run], limit: int) -> int:
-    """The exit code; says each figure with its limit."""
-    quiet = max((run.events for run in runs if not run.messages), default=0)
-    most = max((run.events - A_MESSAGE * run.messages for run in runs), default=0)
-    return told(
-        {
-            f"events of a cycle without a message: {quiet}, at most {limit}": 0 < quiet <= limit,
-            f"of any, less {A_MESSAGE} a message: {most}, at most {limit}": most <= limit,
-        }
-    )
+    """The exit code; says the figure with its limit."""
+    most = max((run.events for run in runs), default=0)
+    return told({f"events of a cycle: {most}, at most {limit}": 0 < most <= limit})
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
     refunds = RefundActivities(parts.database, parts.vault, supplier)
     disputes = DisputeActivities(parts.database)
     subscriptions = SubscriptionActivities(parts.database, parts.vault, supplier)
-    days = _reconciliation(parts)
+    debits, days = _debits(parts), _reconciliation(parts)
     return [
         payments.open_payment,
         payments.advance,
@@ -62,8 +62,8 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
         subscriptions.renew,
         subscriptions.miss,
         subscriptions.tell,
-        _debits(parts).withdraw,
-        _debits(parts).unsure,
+        debits.withdraw,
+        debits.unsure,
         days.begin,
         days.compare,
         days.tell,
@@ -73,12 +73,19 @@ def _books(parts: Parts) -> Sequence[Callable[..., Any]]:
 
 
 def _checkouts(parts: Parts) -> Sequence[Callable[..., Any]]:
-    """Calls to the gateway that a customer waits for: on the processes' own queue the server hands them over
-    with the task that asked for them (eager start), which saves a poll each."""
+    """Calls to the gateway that a customer waits for, a glance at a debit too: on the processes' own queue
+    the server hands them over with the task that asked for them (eager start), which saves a poll each."""
     gateway = Razorpay(parts.settings)
     payments = GatewayActivities(parts.database, parts.vault, gateway)
     refunds = RefundGatewayActivities(parts.database, gateway)
-    return [payments.create_order, payments.read_order, payments.capture, refunds.send, refunds.find]
+    return [
+        payments.create_order,
+        payments.read_order,
+        payments.capture,
+        refunds.send,
+        refunds.find,
+        _debits(parts).look,
+    ]
 
 
 def _gateway(parts: Parts) -> Sequence[Callable[..., Any]]:

@@ -1,12 +1,13 @@
 """What the gateway says of an order of ours, read by whoever was given a hint."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from domain.payments import counts
-    from models.contracts.policies import GLANCE, LOOK, READ_PROVIDER, Step
+    from models.contracts.policies import LOOK, READ_PROVIDER, Step
     from models.messages.billing import GatewayPayment, OrderAnswer, ReadOrder
+    from workflows.glancing import glanced
     from workflows.ports.billing import GatewayPort
 
 
@@ -30,14 +31,10 @@ async def look_at_order(payment_id: str, gateway_order_id: str) -> GatewayPaymen
 
 async def _read(payment_id: str, gateway_order_id: str, patience: Step) -> OrderAnswer:
     order = ReadOrder(payment_id=payment_id, gateway_order_id=gateway_order_id)
-    try:
-        return await workflow.execute_local_activity_method(GatewayPort.read_order, order, **GLANCE.local())
-    except FailureError as error:
-        if is_cancelled_exception(error):
-            raise
-    return await workflow.execute_activity_method(
-        GatewayPort.read_order, order, summary=f"read {gateway_order_id}", **patience.options()
+    answer: OrderAnswer = await glanced(
+        GatewayPort.read_order, order, patience, summary=f"read {gateway_order_id}"
     )
+    return answer
 
 
 def _counted(answer: OrderAnswer) -> GatewayPayment | None:

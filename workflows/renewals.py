@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
         SubscriptionInput,
     )
     from workflows.failures import outcome, refuse
+    from workflows.glancing import glanced
     from workflows.ports.subscriptions import DebitsPort
     from workflows.visible import show, waiting
 
@@ -253,8 +254,9 @@ class Collection:
         """What the gateway has of the debit; None where it gave no answer, which says nothing."""
         self._about.as_of, self._heard = workflow.now(), self._hints()
         try:
-            result = await workflow.execute_activity_method(
-                DebitsPort.look, self._about, task_queue=Queue.RAZORPAY, **LOOK.options()
+            order = self._about.debit.gateway_order_id
+            result: DebitResult = await glanced(
+                DebitsPort.look, self._about, LOOK, summary=f"read {order}", queue=Queue.RAZORPAY
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
