@@ -118,7 +118,7 @@ def connect_broker(stage: Stage, customer: Person) -> str:
     step_up(stage, customer)
     begun = stage.call("POST", "/trading/exchanges/connect", customer, expect=201, json={"broker": "kite"})
     api_key = stage.sandbox.get("/_control/credentials").json()["kite"]["api_key"]
-    login = stage.control("kite/login", api_key=api_key, user_id=f"ZD{customer.pan[5:9]}", name=customer.name)
+    login = stage.control("kite/login", api_key=api_key, user_id=customer.broker_user, name=customer.name)
     state = begun["login_url"].split("state%3D")[-1].split("&")[0]
     connected = stage.call(
         "POST",

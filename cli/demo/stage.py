@@ -41,6 +41,12 @@ class Person:
     """The last time step whose code was used."""
     pan: str = ""
 
+    @property
+    def broker_user(self) -> str:
+        """The client id at the broker: two letters and four digits, as the broker's are; by the PAN, which
+        no two people share."""
+        return self.pan[:2] + self.pan[5:9]
+
 
 @dataclass
 class Stage:

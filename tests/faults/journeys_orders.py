@@ -19,7 +19,7 @@ def elsewhere(stage: Stage) -> None:
         "exchange": "NSE", "tradingsymbol": "NIFTYBEES", "transaction_type": "BUY", "quantity": 3,
         "order_type": "LIMIT", "price": 280, "product": "CNC",
     }  # fmt: skip
-    stage.control("kite/order", user_id=f"ZD{person.pan[5:9]}", **wanted)
+    stage.control("kite/order", user_id=person.broker_user, **wanted)
 
     def held(seen: dict[str, Any]) -> bool:
         mine = [each for each in seen["items"] if each["account_id"] == account]
