@@ -217,8 +217,11 @@ class SubscriptionState(BaseModel):
             self.replaced = [*self.replaced, self.mandate]
 
     def renew(self, period: int, payment_id: str, paid_at: datetime, now: datetime) -> None:
-        """The debit for `period` went through."""
-        terms, begun = self.renewal_terms(), paid_at if self.lapsed else (self.period_end or paid_at)
+        """The debit for `period` went through. A period that would be over before it was paid, as after a
+        long outage of ours, starts when it is paid: several are never debited in a row to catch up."""
+        terms, owed_from = self.renewal_terms(), self.period_end or paid_at
+        self.lapsed = self.lapsed or calendar.boundary(owed_from, terms.cycle, 1) <= paid_at
+        begun = paid_at if self.lapsed else owed_from
         if self.lapsed or terms.cycle is not self.terms().cycle:
             self.anchor_at, self.anchor_period = begun, period
         self.plan, self.next_plan, self.lapsed = terms, None, False

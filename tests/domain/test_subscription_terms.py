@@ -136,3 +136,22 @@ def test_what_costs_more_a_month_takes_a_checkout(
 
 def test_a_trial_ends_at_the_same_time_of_day() -> None:
     assert calendar.trial_end(at("2027-02-20T18:45"), 14) == at("2027-03-06T18:45")
+
+
+@pytest.mark.parametrize(
+    ("paid_at", "start", "end"),
+    [
+        ("2027-02-03T10:00", "2027-01-31T10:00", "2027-02-28T10:00"),
+        ("2027-02-28T09:59", "2027-01-31T10:00", "2027-02-28T10:00"),
+        ("2027-02-28T10:00", "2027-02-28T10:00", "2027-03-28T10:00"),
+        ("2027-07-12T14:36", "2027-07-12T14:36", "2027-08-12T14:36"),
+    ],
+)
+def test_periods_that_nobody_could_pay_for_are_not_caught_up(paid_at: str, start: str, end: str) -> None:
+    state = SubscriptionState(subscription_id="sub_1", user_id="usr_1", plan=plan(9_999_00, Cycle.MONTHLY))
+    begun = at("2026-12-31T10:00")
+    mandate = Mandate(token_id="token", gateway_customer_id="cust", method="card", since=begun)
+    state.begin("pay_0", begun, mandate, begun)
+    assert state.period_end == at("2027-01-31T10:00")
+    state.renew(2, "pay_1", at(paid_at), at(paid_at))
+    assert (state.period_start, state.period_end, state.lapsed) == (at(start), at(end), False)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.billing_calendar import UNATTENDED_LIMIT, is_bank_day, ist_date, needs_approval
 from domain.gst import split
@@ -96,14 +96,26 @@ async def live(place: Town, life: Life, days: float) -> None:
         asked_at = row["next_debit_at"]
         approves = asked_at is not None and needs_approval(row["amount"], life.method)
         stop = min(wanted, end, *([asked_at + timedelta(hours=2)] if approves and asked_at > now else []))
-        with suppress(RPCError):
-            await place.forward(life.one, stop - now)
+        await pass_time(place, life, stop)
         now = stop
         if (await place.row(life.one))["status"] == "awaiting_approval":
             await approve(place, life, now)
         elif stop == wanted:
             await do_something(place, life, now)
     await hear_webhooks(place, life)
+
+
+async def pass_time(place: Town, life: Life, until: datetime) -> None:
+    """To that moment, or to the subscription's end. Time that is still passing after a lost answer is waited
+    for: what is done next is done at that moment, and not on the way to it."""
+    while (left := until - await place.now(life.one)) > timedelta():
+        try:
+            if not await place.forward(life.one, left):
+                return
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return
+            life.story.append(f"time stood still: {error}")
 
 
 async def hear_webhooks(place: Town, life: Life) -> None:
