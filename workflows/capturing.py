@@ -14,16 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.monitoring import Settlement
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, GatewayPort
+    from workflows.uncertainty import AGAIN, LOOKS, SURELY_OVER
     from workflows.visible import show, waiting, working
-
-AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
-"""Between attempts that surely changed nothing; after the last, a person is told."""
-LOOKS = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)] + [
-    timedelta(days=1)
-] * 5
-"""Between looks for a capture of unknown outcome; after the last, a person is asked."""
-SURELY_OVER = timedelta(seconds=30)
-"""A capture still unseen this long after it began, its deadline being 12 s, did not happen."""
 
 
 @dataclass

@@ -30,14 +30,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import outcome, refuse
     from workflows.ports.billing import BillingPort
     from workflows.ports.disputes import DisputeGatewayPort, DisputePort
+    from workflows.uncertainty import SURELY_OVER
     from workflows.visible import show, waiting, working
 
 FIRST_LOOK = timedelta(seconds=5)
 LAST_LOOK = timedelta(hours=12)
 FOREIGN_AFTER = timedelta(days=30)
 """No payment of ours is booked later than that: the gateway account has another user."""
-SURELY_OVER = timedelta(seconds=30)
-"""An acceptance still unseen this long after it began, its deadline being 12 s, did not happen."""
 ANSWER_WITHIN = timedelta(seconds=2)
 OUTCOMES = {
     DisputeStatus.LOST: Dispute.LOST,

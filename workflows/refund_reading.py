@@ -11,11 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from models.contracts.policies import LOOK
     from models.messages.billing import FindRefund, FoundRefund
     from workflows.ports.billing import RefundGatewayPort
+    from workflows.uncertainty import DAY, LOOKS
     from workflows.visible import show, waiting
-
-DAY = timedelta(days=1)
-LOOKS = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(hours=1)] + [DAY] * 5
-"""Between looks that said too little; after the last a person is told, and there is one a day."""
 
 
 @dataclass

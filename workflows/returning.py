@@ -14,12 +14,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import outcome
     from workflows.ports.billing import BillingPort, RefundGatewayPort
     from workflows.refund_reading import RefundReading
+    from workflows.uncertainty import AGAIN, SURELY_OVER
     from workflows.visible import waiting
-
-SURELY_OVER = timedelta(seconds=30)
-"""A refund still unseen this long after it began, its deadline being 12 s, did not happen."""
-SEND_AGAIN = [timedelta(seconds=1), timedelta(minutes=5), timedelta(hours=1)] + [timedelta(days=1)] * 5
-"""Between attempts that surely changed nothing; after the last, a person pays by bank."""
 
 DISPUTE_LOOK = timedelta(hours=12)
 
@@ -39,7 +35,7 @@ class Returning(RefundReading):
     async def send(self) -> GatewayRefund | None:
         """Gives the money back, once; None where the gateway refuses for good, or where a lost dispute has
         given it back (`forfeited`)."""
-        for pause in SEND_AGAIN:
+        for pause in AGAIN:
             failure, begun = None, workflow.now()
             while failure is None:
                 self.attempt += 1

@@ -33,6 +33,7 @@ MAIN_PATHS = (
 SLACK = 0.6
 NOT_ALWAYS = ("Rescreening",)
 """Runs by a schedule of its own."""
+pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ async def test_a_call_that_never_happened_is_sent_again_only_on_proof_of_absence
     assert attempts[0]["looks"] == 2
 
 
+@pytest.mark.campaign
 async def test_a_late_order_is_found_before_another_is_sent(floor: Floor) -> None:
     """The broker takes the order after our client has given up: the search still waits for it."""
     trader = await floor.trader()

@@ -6,14 +6,11 @@ import pytest
 
 from tests.workflows.traders import Crew, Floor, eventually, lose_session
 
-PLACING = (
-    "trading.submit:before",
-    "trading.place:before",
-    "trading.place:after_send",
-    "trading.submit:after",
-)
-"""The step that cannot be taken back: not begun, `sending` without a byte out, answered, recorded."""
+PLACING = ("trading.place:before", "trading.place:after_send")
+"""The step that cannot be taken back: `sending` without a byte out, and answered with nobody to read it."""
 AROUND = (
+    "trading.submit:before",
+    "trading.submit:after",
     "trading.admit:before",
     "trading.admit:after",
     "trading.submit:after_send",
