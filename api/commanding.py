@@ -118,7 +118,7 @@ class Commander:
                 action=f"run.{driven.update or 'start'}",
                 subjects=[driven.workflow_id, business_id, *about, *([str(customer)] if customer else [])],
                 run=driven.workflow_id,
-                detail={"roles": sorted(staff.roles), "type": driven.workflow_type},
+                detail={"roles": sorted(staff.roles), "type": driven.workflow_type, **_note(driven)},
                 now=datetime.now(UTC),
             )
 
@@ -129,6 +129,12 @@ class Commander:
         async with self._platform.database.reading() as connection:
             if not await idempotency.first_or_same(connection, self.actor, route, key, body):
                 raise key_reused()
+
+
+def _note(driven: Drive) -> dict[str, str]:
+    """What the member of staff wrote, by the note's id."""
+    note_id = (driven.argument or {}).get("note_id")
+    return {"note_id": str(note_id)} if note_id else {}
 
 
 Commanding = Annotated[Commander, Depends()]

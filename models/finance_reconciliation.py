@@ -3,7 +3,8 @@
 from datetime import date as Day
 from datetime import datetime
 
-from sqlalchemy import Date, Text
+from sqlalchemy import Column, Date, Text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import BigInteger, Field, SQLModel
 
 from models.platform import instant
@@ -121,7 +122,8 @@ class BreakRow(SQLModel, table=True):
     """Of that, GST on a fee."""
     status: str = Field(sa_type=Text)
     resolution: str | None = Field(default=None, sa_type=Text)
-    note_id: str | None = Field(default=None, sa_type=Text)
+    note_ids: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    """What each person wrote who decided, in turn."""
     first_by: str | None = Field(default=None, sa_type=Text)
     second_by: str | None = Field(default=None, sa_type=Text)
     opened_at: datetime = Field(sa_column=instant())
@@ -141,7 +143,7 @@ class BreakRow(SQLModel, table=True):
     claim: str | None = Field(default=None, sa_type=Text)
     claim_resolution: str | None = Field(default=None, sa_type=Text)
     """Where a claim went that was given up: `paid_outside` to the bank."""
-    claim_note_id: str | None = Field(default=None, sa_type=Text)
+    claim_note_ids: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     claim_first_by: str | None = Field(default=None, sa_type=Text)
     claim_second_by: str | None = Field(default=None, sa_type=Text)
     claim_line: str | None = Field(default=None, sa_type=Text)

@@ -139,7 +139,7 @@ async def decide(
     row = await find(connection, break_id, lock=True)
     if row is None:
         raise Rejected("break_unknown")
-    if note_id in (row["note_id"], row["claim_note_id"]):
+    if note_id in (*row["note_ids"], *row["claim_note_ids"]):
         return row
     if row["status"] == BreakStatus.RESOLVED:
         if row["claim"] != Claim.OPEN or resolution is Resolution.CLAIM_GATEWAY:
@@ -156,8 +156,8 @@ async def decide(
     to = BreakStatus.RESOLVED if done else BreakStatus.AWAITING_SECOND
     moved(BREAK_NEXT, BreakStatus(row["status"]), to)
     await connection.execute(
-        """UPDATE finance.breaks SET status = %(status)s, resolution = %(resolution)s, note_id = %(note)s,
-               first_by = coalesce(first_by, %(subject)s),
+        """UPDATE finance.breaks SET status = %(status)s, resolution = %(resolution)s,
+               note_ids = note_ids || %(note)s::text, first_by = coalesce(first_by, %(subject)s),
                second_by = CASE WHEN %(first)s THEN NULL ELSE %(subject)s END,
                resolved_at = CASE WHEN %(done)s THEN %(now)s::timestamptz END,
                ended = %(ended)s, booked = CASE WHEN %(done)s THEN difference ELSE 0 END, claim = %(claim)s,
@@ -207,7 +207,8 @@ async def _give_up(
     done = not (first and needs_second(row["difference"]))
     await connection.execute(
         """UPDATE finance.breaks SET claim = %(claim)s, claim_resolution = %(resolution)s,
-               claim_note_id = %(note)s, claim_first_by = coalesce(claim_first_by, %(subject)s),
+               claim_note_ids = claim_note_ids || %(note)s::text,
+               claim_first_by = coalesce(claim_first_by, %(subject)s),
                claim_second_by = CASE WHEN %(first)s THEN NULL ELSE %(subject)s END, version = version + 1
            WHERE break_id = %(id)s""",
         {

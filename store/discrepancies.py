@@ -124,7 +124,7 @@ RETURNING break_id, date
 CHANGED = """
 UPDATE finance.breaks b SET status = 'open', expected = w.expected, found = w.found,
     difference = w.difference, difference_tax = w.difference_tax, settlement_id = w.settlement_id,
-    utr = w.utr, resolution = NULL, note_id = NULL, first_by = NULL, seen_date = %(day)s,
+    utr = w.utr, resolution = NULL, first_by = NULL, seen_date = %(day)s,
     seen_reading = %(reading)s, version = version + 1
 FROM wanted w
 WHERE b.date = %(day)s AND b.status <> 'resolved' AND (b.kind, b.about) = (w.kind, w.about)

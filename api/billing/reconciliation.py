@@ -225,13 +225,22 @@ async def _day(connection: Connection, platform: Platform, day: date) -> dict[st
 async def _breaks(
     connection: Connection, platform: Platform, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Breaks as answered, each with what was written at its last decision and at that about its claim."""
-    noted = [note_id for row in rows for note_id in (row["note_id"], row["claim_note_id"])]
+    """Breaks as answered, each with what was written at its decisions and at those about its claim: the last
+    one's words, and everyone's in turn."""
+    noted = [note_id for row in rows for note_id in (*row["note_ids"], *row["claim_note_ids"])]
     texts = await notes.texts(connection, platform.vault, noted)
     return [
-        {**_break(row), "note": texts.get(row["note_id"]), "claim_note": texts.get(row["claim_note_id"])}
+        {
+            **_break(row),
+            **_written("note", [texts[each] for each in row["note_ids"] if each in texts]),
+            **_written("claim_note", [texts[each] for each in row["claim_note_ids"] if each in texts]),
+        }
         for row in rows
     ]
+
+
+def _written(name: str, texts: list[str]) -> dict[str, Any]:
+    return {name: texts[-1] if texts else None, f"{name}s": texts}
 
 
 def _break(row: dict[str, Any]) -> dict[str, Any]:

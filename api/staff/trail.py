@@ -10,7 +10,7 @@ from api.pages import Page, cut
 from api.platform import PlatformDep
 from api.principal import Principal, require_role
 from api.problems import FieldError, Problem
-from store import audit
+from store import audit, notes
 
 router = APIRouter()
 
@@ -27,6 +27,8 @@ class Entry(BaseModel):
     subjects: list[str]
     run: str | None
     detail: dict[str, Any]
+    note: str | None = None
+    """What was written at it; shown to compliance, and to those of a role of the writer's."""
     hash: str
 
 
@@ -62,5 +64,15 @@ async def trail(
                 subjects=[subject],
                 now=datetime.now(UTC),
             )
-    shown, cursor = cut(rows, query, "number")
-    return Trail(items=[Entry.model_validate(row) for row in shown], next_cursor=cursor)
+        shown, cursor = cut(rows, query, "number")
+        readable = {row["number"]: _readable(row["detail"], reader) for row in shown}
+        texts = await notes.texts(connection, platform.vault, readable.values())
+    items = [Entry.model_validate(row | {"note": texts.get(readable[row["number"]])}) for row in shown]
+    return Trail(items=items, next_cursor=cursor)
+
+
+def _readable(detail: dict[str, Any], reader: Principal) -> str | None:
+    """The note's id, where the reader may know it: what compliance writes is for compliance alone."""
+    writers, mine = set(detail.get("roles", ())), set(reader.roles)
+    shared = bool(writers & mine) and "compliance" not in writers
+    return detail.get("note_id") if shared or "compliance" in mine else None

@@ -83,6 +83,10 @@ async def test_a_flagged_payment_is_reviewed_and_released_over_http(till: Counte
     }
     again = await till.api.post(action, json={}, headers={**officer.headers, **key()})
     assert again.status_code == 409
+    for who, note in ((officer, "the customer called"), (await till.api.staff("support"), None)):
+        trail = await till.api.get("/v1/audit", params={"subject": run}, headers=who.headers)
+        told = [each["note"] for each in trail.json()["items"] if each["action"] == "run.release"]
+        assert told[-1] == note
 
 
 async def test_a_declined_customer_is_told_nothing_but_that(till: Counter) -> None:

@@ -149,3 +149,7 @@ async def test_what_was_written_at_a_decision_is_read_with_the_break(
             "wrong_fee": ("the gateway's word about wrong_fee", None),
             "missing_line": (None, "the gateway's word about missing_line"),
         }
+        assert {item["kind"]: (len(item["notes"]), len(item["claim_notes"])) for item in seen} == {
+            "wrong_fee": (1, 0),
+            "missing_line": (0, 1),
+        }

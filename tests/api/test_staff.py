@@ -124,7 +124,9 @@ async def test_a_complaint_is_resolved_under_the_name_of_who_asked(place: House)
     assert entries[-1]["actor"] == place.staff["support"].user_id
     assert entries[-1]["run"] == run
     assert place.stranger.user_id in entries[-1]["subjects"]
-    assert "Sent today" not in str(entries)
+    # The trail itself holds no word of it: who may read it reads the note beside.
+    assert "Sent today" not in str([each["detail"] for each in entries])
+    assert entries[-1]["note"] == "Sent today."
 
 
 async def test_what_staff_command_by_other_calls_stands_in_the_trail_too(place: House) -> None:

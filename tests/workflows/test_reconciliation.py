@@ -9,6 +9,7 @@ from cli.embedded import EmbeddedEngines
 from domain.billing_calendar import ist_date
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.reconciliation import Compared
+from store import breaks
 from temporal.schedules import RECONCILIATION, ensure_schedules
 from tests.workflows.settlements import SettlementDay, decide, run_of, served
 from tests.workflows.subscribers import Town, eventually, refusal, town
@@ -96,6 +97,11 @@ async def test_above_fifty_thousand_two_people_decide(day: SettlementDay) -> Non
     assert "gateway_claims" not in await day.book()
     assert (await decide(day, found, "claim_gateway", "usr_two"))["status"] == "resolved"
     assert (await day.book())["gateway_claims"] == 60_000_00
+    async with day.town.database.reading() as connection:
+        kept = await breaks.find(connection, found.break_id)
+    assert kept is not None
+    # What each of the two wrote.
+    assert len(set(kept["note_ids"])) == 2
 
 
 async def test_only_the_apis_signature_for_this_run_and_finance_decides(day: SettlementDay) -> None:
