@@ -1,5 +1,7 @@
 """One API process: uvicorn on uvloop. Its own access log is off; the edge logs without personal data."""
 
+import gc
+
 import uvicorn
 
 from api.app import create_app
@@ -11,8 +13,11 @@ def main() -> None:
     """Serves until told to stop, then finishes what is under way (at most 10 s)."""
     own = settings()
     configure("api", own)
+    app = create_app(own)
+    gc.collect()
+    gc.freeze()  # as the workers do (`workers.run`)
     uvicorn.run(
-        create_app(own),
+        app,
         host=own.host,
         port=own.api_port,
         loop="uvloop",

@@ -12,6 +12,7 @@ pool shares this process, and the steps inside of it are timed.
 
 import argparse
 import asyncio
+import gc
 import os
 import secrets
 import statistics
@@ -97,6 +98,9 @@ async def measure(engines: EmbeddedEngines, runs: int, clock: Timed) -> tuple[li
             await ours(floor, traders[turn % ACCOUNTS], clock)
             await direct(clients[turn % ACCOUNTS])
         clock.forget()
+        # As the API and the workers do when they start: this process stands for both.
+        gc.collect()
+        gc.freeze()
         sides: tuple[list[float], list[float]] = ([], [])
         for turn in range(runs):
             sides[0].append(await ours(floor, traders[turn % ACCOUNTS], clock))
