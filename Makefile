@@ -20,10 +20,10 @@ demo: install
 	$(BIN)/treum demo
 
 test: install-dev
-	$(BIN)/pytest -m "not campaign" --numprocesses 2 --dist loadfile --timeout 150
+	$(BIN)/pytest -m "not campaign" --numprocesses 2 --dist loadfile --timeout 150 -rfER
 
 campaign: install-dev
-	$(BIN)/pytest -m campaign --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m campaign --numprocesses 2 --dist loadfile -rfER
 
 lint: install-dev
 	$(BIN)/ruff check $(SOURCES) deploy

@@ -16,6 +16,17 @@ from models.settings import Settings, settings
 if TYPE_CHECKING:
     from tests.faults.whole import Whole
 
+BY_THE_CLOCK = frozenset({"api", "cli", "journeys", "relay", "sandbox", "temporal", "workflows"})
+"""Folders whose tests wait for real servers, and so for the machine that they share with another test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One that fails by the clock is played once more, and told as a rerun. What judges kills, faults and
+    loads never is: an order that is doubled in one of ten runs is doubled."""
+    for item in items:
+        if item.path.parent.name in BY_THE_CLOCK:
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=1))
+
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[EmbeddedEngines]:

@@ -190,7 +190,8 @@ async def test_what_the_close_cuts_off_does_not_leave_the_next_morning(by_hand: 
         ("cancelled", "broker_refused_order"),
     )
     assert ended["filled_quantity"] == LOT
-    assert [status for _, status, _ in await slices(by_hand, order_id)] == ["cancelled", "dropped", "dropped"]
+    left = {"day_ended": "dropped", "broker_refused_order": "refused"}[ended["reason_code"]]
+    assert [status for _, status, _ in await slices(by_hand, order_id)] == ["cancelled", left, "dropped"]
     assert (await by_hand.position(trader))["quantity"] == LOT
     assert await at_broker(by_hand, order_id) == SLICES[:1]
 
