@@ -29,6 +29,7 @@ async def test_an_answer_that_is_lost_is_found_by_its_tag(floor: Floor) -> None:
     assert attempts == [{"attempt": 1, "status": "sent"}]
 
 
+@pytest.mark.campaign
 async def test_a_call_that_never_happened_is_sent_again_only_on_proof_of_absence(floor: Floor) -> None:
     trader = await floor.trader()
     await floor.fault(ORDERS, "timeout_before", seconds=0.1)

@@ -6,9 +6,10 @@ import pytest
 
 from tests.workflows.traders import Crew, Floor, eventually, lose_session
 
-PLACING = ("trading.place:before", "trading.place:after_send")
-"""The step that cannot be taken back: `sending` without a byte out, and answered with nobody to read it."""
+PLACING = ("trading.place:after_send",)
+"""The step that cannot be taken back, answered with nobody to read it."""
 AROUND = (
+    "trading.place:before",
     "trading.submit:before",
     "trading.submit:after",
     "trading.admit:before",

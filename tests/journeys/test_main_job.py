@@ -26,6 +26,9 @@ from temporal.codec import EncryptionCodec
 from tests.journeys.conftest import ROOT, MainJob
 from tests.journeys.needles import needles, seen
 
+# `make demo` plays the main job too: here it is played to be searched.
+pytestmark = pytest.mark.campaign
+
 ALLOWED: set[tuple[str, str]] = set()
 """Places, each with what may be read there in the clear: none."""
 

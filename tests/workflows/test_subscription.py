@@ -176,6 +176,7 @@ async def test_a_lost_answer_is_looked_up_and_never_sent_again(place: Town) -> N
     assert [debit["state"] for debit in await place.debits(one)] == ["captured"]
 
 
+@pytest.mark.campaign
 async def test_a_debit_that_never_arrived_goes_again_after_a_fresh_notice(place: Town) -> None:
     one = await place.active()
     await place.control(
