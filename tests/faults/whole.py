@@ -43,11 +43,32 @@ AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable"
 """Codes that tell a client to send the same request again."""
 
 
+class Patient(httpx.Client):
+    """Of the outside world, which may be killed too: what surely never arrived, or only reads, is sent again."""
+
+    def send(self, request: httpx.Request, **given: Any) -> httpx.Response:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return super().send(request, **given)
+            except httpx.TransportError as error:
+                again = isinstance(error, httpx.ConnectError) or request.method == "GET"
+                if not again or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+
 class Clients(Stage):
     """The platform's clients: each asks again with the same key until it is answered."""
 
     signed: dict[str, tuple[Person, float]]
     desk: threading.Lock
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sandbox = Patient(
+            base_url=self.sandbox.base_url, timeout=self.sandbox.timeout, headers=self.sandbox.headers
+        )
 
     def call(
         self,
