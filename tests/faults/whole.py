@@ -44,7 +44,7 @@ AGAIN = ("command_pending", "idempotency_in_progress", "temporarily_unavailable"
 
 
 class Patient(httpx.Client):
-    """Of the outside world, which may be killed too: what surely never arrived, or only reads, is sent again."""
+    """Of the outside world, which may be killed too: what never arrived, or only reads, is sent again."""
 
     def send(self, request: httpx.Request, **given: Any) -> httpx.Response:
         deadline = time.monotonic() + PATIENCE_SECONDS
