@@ -68,7 +68,6 @@ class OrderRecord:
                     command.order_id,
                     command.status,
                     reason=command.reason_code,
-                    confirmed=command.status is OrderStatus.QUEUED,
                     now=command.as_of,
                 )
         return Recorded(version=stored.version)

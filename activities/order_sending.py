@@ -46,7 +46,7 @@ class OrderSending:
         Unknown where the order may have reached the broker and no answer came; the attempt's row says so.
         """
         try:
-            session = await self._brokers.session(command.account_id)
+            session = await self._session(command)
         except Unavailable as down:
             return await self._broker_down(command, down)
         if session is None:
@@ -82,6 +82,23 @@ class OrderSending:
         async with self._senders:
             submission = await self._send(command, session, verdict, slices, judged)
         return submission.model_copy(update={"legs": len(slices) or 1, "trading_day": day})
+
+    async def _session(self, command: SubmitOrder) -> Session | None:
+        """The account's session, read while the customer's yes is written down."""
+        if not command.said_yes:
+            return await self._brokers.session(command.account_id)
+        writing = asyncio.ensure_future(self._write_yes(command))
+        try:
+            return await self._brokers.session(command.account_id)
+        finally:
+            await writing
+
+    async def _write_yes(self, command: SubmitOrder) -> None:
+        """The customer's recorded yes, at the moment that it was given; once."""
+        async with self._database.transaction() as connection:
+            await trading.advance(
+                connection, command.order_id, OrderStatus.QUEUED, confirmed=True, now=command.as_of
+            )
 
     async def _planned(self, command: SubmitOrder) -> list[Leg]:
         """The slices as they were written down when the first was sent."""

@@ -17,7 +17,7 @@ from models.contracts.commands import Request as CommandRequest
 from models.contracts.identifiers import uuid7
 from store import audit, idempotency
 from store.database import Connection
-from temporal.commands import InProgress, KeyReused, Pending
+from temporal.commands import InProgress, KeyReused, Pending, Sight
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 255
@@ -42,6 +42,7 @@ class Commander:
         key_required: bool = False,
         key_ignored: bool = False,
         about: Sequence[str] = (),
+        sight: Sight | None = None,
     ) -> JSONResponse:
         """The answer of the command, new or repeated.
 
@@ -50,6 +51,7 @@ class Commander:
         is then not compared across keys). `alongside`: rows written in the promise's transaction.
         `status`: of a success, or how to tell it from the body. `key_ignored`: calls below /auth have none.
         `about`: persons and objects that a member of staff's command concerns, for the audit trail.
+        `sight`: sees the answer in the record, where that is sooner than the process's own.
 
         Raises:
             Problem: the refusal of the process, or of the key.
@@ -68,7 +70,7 @@ class Commander:
             lasting=natural_key is not None,
         )
         try:
-            outcome = await self._platform.envelope.run(asked, minted_id, drive, alongside)
+            outcome = await self._platform.envelope.run(asked, minted_id, drive, alongside, sight)
         except KeyReused:
             raise key_reused() from None
         except InProgress:

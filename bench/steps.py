@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 from activities.brokers import Brokers
 from activities.order_checks import MarketChecks
-from activities.order_record import OrderRecord
 from activities.order_sending import OrderSending
 from activities.pacing import Gate
 from providers.kite import KiteAccount
@@ -19,8 +18,8 @@ from store.commands import Commands
 
 STEPS: tuple[tuple[str, object, str], ...] = (
     ("the promise written", Commands, "promise"),
-    ("the yes recorded (local activity)", OrderRecord, "record"),
     ("submit, all of it", OrderSending, "submit"),
+    ("  the yes recorded", OrderSending, "_write_yes"),
     ("  session", Brokers, "session"),
     ("  checks", MarketChecks, "judge"),
     ("    our facts", trading_standing, "facts_of"),
@@ -34,7 +33,6 @@ STEPS: tuple[tuple[str, object, str], ...] = (
 )
 OUTSIDE = (
     "the promise written",
-    "the yes recorded (local activity)",
     "submit, all of it",
     "the answer stored",
 )

@@ -135,9 +135,10 @@ async def advance(
                                    ELSE confirmed_at END,
                changed_at = %(now)s, version = version + 1
            WHERE order_id = %(order)s AND status = ANY(%(before)s)
-             AND (status, coalesce(reason_code, ''), coalesce(broker_order_id, ''))
-                 IS DISTINCT FROM
-                 (%(status)s, coalesce(%(reason)s, ''), coalesce(%(broker)s, broker_order_id, ''))
+             AND ((status, coalesce(reason_code, ''), coalesce(broker_order_id, ''))
+                  IS DISTINCT FROM
+                  (%(status)s, coalesce(%(reason)s, ''), coalesce(%(broker)s, broker_order_id, ''))
+                  OR %(confirmed)s AND confirmed_at IS NULL)
            RETURNING *"""
         ),
         {

@@ -6,7 +6,7 @@ driven again, by a repeat or by the sweeper, until its answer is stored.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -57,6 +57,10 @@ class Pending(Exception):
     """The command is kept and will be driven, but no answer came in time (503 with Retry-After)."""
 
 
+Sight = Callable[[str], Awaitable[Answer]]
+"""Sees in the record, by the business id, what the process is about to answer; it may wait for ever."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     business_id: str
@@ -78,11 +82,13 @@ class Envelope:
         business_id: str,
         drive: Callable[[str], Drive],
         alongside: Alongside | None = None,
+        sight: Sight | None = None,
     ) -> Outcome:
         """Makes or finds the promise and drives it to its answer.
 
         `business_id` is the id to mint if the promise is new; `drive` builds the start or update from it;
-        `alongside` writes rows (personal data, sealed) in the promise's transaction, once.
+        `alongside` writes rows (personal data, sealed) in the promise's transaction, once; the process or
+        `sight` answers, whichever is first.
 
         Raises:
             KeyReused, InProgress, Pending.
@@ -94,13 +100,13 @@ class Envelope:
             return Outcome(promise.business_id, promise.answer, replayed=True)
         if not promise.mine:
             raise InProgress
-        return Outcome(promise.business_id, await self.fulfil(promise), replayed=False)
+        return Outcome(promise.business_id, await self.fulfil(promise, sight), replayed=False)
 
-    async def fulfil(self, promise: Promise) -> Answer:
+    async def fulfil(self, promise: Promise, sight: Sight | None = None) -> Answer:
         """Drives a promise whose lease the caller holds, and stores the answer. Raises Pending."""
         try:
             async with asyncio.timeout(self._deadline.total_seconds()):
-                answer = await self._drive(promise)
+                answer = await (self._seen(promise, sight) if sight else self._drive(promise))
         except (TimeoutError, RPCError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             log.warning("command_pending", command=promise.command_id, error=type(error).__name__)
             await self._commands.release(promise.command_id)
@@ -118,6 +124,21 @@ class Envelope:
         except Pending:
             return False
         return True
+
+    async def _seen(self, promise: Promise, sight: Sight) -> Answer:
+        """The answer of the process, or what the record shows of it, if that is first."""
+        seeing = asyncio.ensure_future(sight(promise.business_id))
+        driving = asyncio.ensure_future(self._drive(promise))
+        try:
+            await asyncio.wait((driving, seeing), return_when=asyncio.FIRST_COMPLETED)
+            if not driving.done() and seeing.exception() is None:
+                return seeing.result()
+            return await driving
+        finally:
+            for task in (driving, seeing):
+                # Consumed either way, or asyncio would complain of it later.
+                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+                task.cancel()
 
     async def _drive(self, promise: Promise) -> Answer:
         drive = promise.drive

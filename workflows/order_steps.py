@@ -69,6 +69,7 @@ class OrderSteps:
             origin=self._order.origin,
             flattens=self._order.flattens,
             unasked=self._order.prepared and self._order.confirmed,
+            said_yes=self._at.yes_unwritten,
             ready_at=self._at.ready_at,
             trading_day=self._at.trading_day,
             as_of=workflow.now(),

@@ -82,7 +82,9 @@ class Order(OrderInDoubt):
         elif self._declined:
             await self._record(S.CANCELLED, "declined")
         else:
-            await self._record(S.QUEUED)
+            # The step that sends it writes the yes down: a round less for a customer who waits.
+            self._at.yes_unwritten = True
+            self._reach(S.QUEUED, None, self._at.version)
 
     async def _bring_to_broker(self) -> None:
         """One round of one slice: wait for what is missing, send, and find out what became of it."""
@@ -98,6 +100,7 @@ class Order(OrderInDoubt):
         if submission is None:
             await self._find_out()
             return
+        self._at.yes_unwritten = False
         self._at.legs = max(self._at.legs, submission.legs)
         self._at.trading_day = self._at.trading_day or submission.trading_day
         match submission.kind:

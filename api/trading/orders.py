@@ -1,5 +1,6 @@
 """Orders: placing, confirming, changing, taking back, reading."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -14,6 +15,7 @@ from api.problems import Problem
 from api.signals.reading import visible
 from api.trading import shapes
 from api.trading.ordering import order_drive, origin_of
+from api.trading.sight import at_broker
 from api.waiting import Wait, until
 from domain.trading import TERMINAL
 from models.contracts.commands import Drive
@@ -63,7 +65,8 @@ async def place(
     def drive(order_id: str) -> Drive:
         return order_drive(order_id, principal.user_id, body.account_id, terms, origin=origin)
 
-    return await commander.run(mint(Prefix.ORDER), drive, key_required=True)
+    sight = partial(at_broker, platform.changes, platform.database)
+    return await commander.run(mint(Prefix.ORDER), drive, key_required=True, sight=sight)
 
 
 @router.get("/orders")
@@ -98,11 +101,18 @@ async def order(order_id: str, principal: CurrentUser, wait: Wait, platform: Pla
 
 
 @router.post("/orders/{order_id}/confirm")
-async def confirm(order_id: Owned, principal: CurrentUser, commander: Commanding) -> JSONResponse:
+async def confirm(
+    order_id: Owned, principal: CurrentUser, commander: Commanding, platform: PlatformDep
+) -> JSONResponse:
     """The customer's recorded yes to an order that a strategy made."""
     argument = Confirm(user_id=principal.user_id).model_dump(mode="json")
-    drive = _update(order_id, "confirm", argument)
-    return await commander.run(order_id, lambda _: drive, natural_key=f"confirm:{order_id}", status=200)
+    drive, sight = (
+        _update(order_id, "confirm", argument),
+        partial(at_broker, platform.changes, platform.database),
+    )
+    return await commander.run(
+        order_id, lambda _: drive, natural_key=f"confirm:{order_id}", status=200, sight=sight
+    )
 
 
 @router.post("/orders/{order_id}/decline")

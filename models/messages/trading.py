@@ -77,6 +77,8 @@ class OrderProgress(BaseModel):
     average_price: Decimal = Decimal(0)
     version: int = 0
     confirmed: bool = False
+    yes_unwritten: bool = False
+    """The customer has said yes, and the step that sends the order is to write it down first."""
     cancel_wanted: bool = False
     since: AwareDatetime | None = None
     """When the present state was reached."""
@@ -216,6 +218,8 @@ class SubmitOrder(BaseModel):
     flattens: str | None = None
     unasked: bool = False
     """Nobody said yes to it: it leaves only while its account is flagged `auto`."""
+    said_yes: bool = False
+    """The customer has just said yes: that is written down before anything else."""
     ready_at: AwareDatetime | None = None
     trading_day: date | None = None
     """The one day on which it may leave; None: the day that it was ready on."""

@@ -36,6 +36,19 @@ async def test_a_killed_worker_leaves_one_order(floor: Floor, crew: Crew, point:
 
 
 @pytest.mark.campaign
+async def test_a_yes_that_nobody_had_written_down_is_written_once(floor: Floor, crew: Crew) -> None:
+    """The step that sends the order writes the customer's yes; its worker dies before it has begun."""
+    trader, deaths = await floor.trader(), crew.deaths
+    order_id = (await floor.place(trader, confirmed=False))["order_id"]
+    crew.arm("trading.submit:before")
+    await floor.update(order_id, "confirm", user_id=trader.user_id)
+    row = await floor.reaches(order_id, "filled")
+    await eventually(crew.died_after(deaths), "the worker to die")
+    assert row["confirmed_at"] is not None
+    assert len(await floor.placed(order_id)) == 1
+
+
+@pytest.mark.campaign
 async def test_a_login_that_a_killed_worker_stored_wakes_what_waits(floor: Floor, crew: Crew) -> None:
     trader = await floor.trader()
     await lose_session(floor, trader)

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from cli.embedded import EmbeddedEngines
-from models.contracts.commands import Drive, Request
+from models.contracts.commands import Answer, Drive, Request
 from store.database import Database
 from store.vault import Vault
 from temporal.client import connect
@@ -58,6 +58,31 @@ async def test_a_repeat_reads_the_stored_answer(envelope: Envelope, queue: str) 
     again = await envelope.run(request, "cnt_2" + request.key, adding(queue, 5))
     assert first.answer.body == {"total": 5}
     assert (again.answer, again.business_id, again.replayed) == (first.answer, first.business_id, True)
+
+
+async def test_what_the_record_shows_is_answered_before_the_process_says_it(envelope: Envelope) -> None:
+    request = Request("usr_1", "POST /v1/count", secrets.token_hex(4), b"{}")
+
+    async def sight(business_id: str) -> Answer:
+        return Answer(body={"seen": business_id})
+
+    unserved = adding("nobody-serves-this", 5)
+    first = await envelope.run(request, "cnt_1" + request.key, unserved, sight=sight)
+    again = await envelope.run(request, "cnt_2" + request.key, unserved)
+    assert first.answer.body == {"seen": "cnt_1" + request.key}
+    assert (again.answer, again.replayed) == (first.answer, True)
+
+
+async def test_a_record_that_cannot_be_read_leaves_the_answer_to_the_process(
+    envelope: Envelope, queue: str
+) -> None:
+    request = Request("usr_1", "POST /v1/count", secrets.token_hex(4), b"{}")
+
+    async def sight(_: str) -> Answer:
+        raise OSError("the record is away")
+
+    outcome = await envelope.run(request, "cnt_1" + request.key, adding(queue, 5), sight=sight)
+    assert outcome.answer.body == {"total": 5}
 
 
 async def test_another_body_under_the_key_is_refused(envelope: Envelope, queue: str) -> None:

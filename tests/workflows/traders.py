@@ -10,14 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 from temporalio.client import WorkflowHandle
 
+from api.changes import Changes
 from api.trading.accounts import session_drive
 from api.trading.ordering import order_drive
+from api.trading.sight import at_broker
 from cli.embedded import EmbeddedEngines
 from models.contracts.commands import Answer, Drive, Request
 from models.contracts.identifiers import Prefix, mint
@@ -59,6 +62,7 @@ class Floor:
         self.vault: Vault = parts.vault
         self.client = parts.client
         self.http = http
+        self.changes = Changes(parts.settings.postgres)
         commands = Commands(parts.database, parts.vault)
         self._envelope = Envelope(parts.client, commands, timedelta(seconds=20))
 
@@ -80,10 +84,14 @@ class Floor:
     async def run(self, drive: Drive, business_id: str, actor: str = "test") -> Answer:
         """One command through the envelope; driven again while it is pending, as the sweeper would."""
         request = Request(actor, drive.workflow_type, secrets.token_hex(8))
+        # As the API does for the two commands that send an order.
+        sees = drive.update in ("place", "confirm")
+        sight = partial(at_broker, self.changes, self.database) if sees else None
         async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
                 try:
-                    return (await self._envelope.run(request, business_id, lambda _: drive)).answer
+                    ran = await self._envelope.run(request, business_id, lambda _: drive, sight=sight)
+                    return ran.answer
                 except Pending:
                     await asyncio.sleep(0.1)
 
@@ -267,8 +275,10 @@ async def floor_of(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
         headers = {"X-Sandbox-Control": "1"}
         async with httpx.AsyncClient(base_url=engines.settings.sandbox, headers=headers, timeout=30) as http:
             floor = Floor(parts, http)
+            listening = asyncio.create_task(floor.changes.run())
             await floor.clock()
             yield floor
+            listening.cancel()
 
 
 @asynccontextmanager
