@@ -16,13 +16,12 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateStage,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers, Session, beating
 from activities.day_books import DayBooks, hint
-from activities.order_starting import TASK_TIMEOUT
+from activities.order_starting import run_of
 from activities.pacing import Bucket
 from domain.broker_accounts import KillSwitchStatus
 from domain.broker_day import ENDED, Place
@@ -32,7 +31,6 @@ from domain.positions import closing_orders
 from domain.pretrade import freeze_quantity
 from domain.trading import OrderType, Product, Side
 from models.contracts.identifiers import Prefix, mint
-from models.contracts.queues import Queue
 from models.contracts.reports import sign
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker_accounts import (
@@ -234,15 +232,9 @@ class KillSwitchActivities(KillSwitchPort):
 
     async def _start(self, order: OrderInput) -> None:
         """Under one update id, so that a repeat gets the first answer, after the run has ended too."""
+        summary = f"Closing {order.terms.exchange}:{order.terms.symbol} for a kill switch"
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            "Order",
-            order,
-            id=workflow_id(Kind.ORDER, order.order_id),
-            task_queue=Queue.TRADING,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"Closing {order.terms.exchange}:{order.terms.symbol} for a kill switch",
-            task_timeout=TASK_TIMEOUT,
+            "Order", order, **run_of(order, summary)
         )
         try:
             await self._client.execute_update_with_start_workflow(

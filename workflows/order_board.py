@@ -14,15 +14,7 @@ with workflow.unsafe.imports_passed_through():
 
 def view_of(order: OrderInput, at: OrderProgress) -> OrderView:
     """The answer of every command."""
-    return OrderView(
-        order_id=order.order_id,
-        status=at.status,
-        reason_code=at.reason_code,
-        broker_order_id=at.broker_order_id,
-        filled_quantity=at.filled_quantity,
-        average_price=str(at.average_price),
-        version=at.version,
-    )
+    return OrderView.of(order.order_id, at)
 
 
 def exits_of(order: OrderInput, at: OrderProgress) -> ExitInput | None:

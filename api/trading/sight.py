@@ -22,13 +22,4 @@ async def at_broker(changes: Changes, database: Database, order_id: str) -> Answ
                 stored = await trading.read(connection, order_id)
             if stored is None or stored.broker_order_id is None:
                 continue
-            view = OrderView(
-                order_id=order_id,
-                status=stored.status,
-                reason_code=stored.reason_code,
-                broker_order_id=stored.broker_order_id,
-                filled_quantity=stored.filled_quantity,
-                average_price=str(stored.average_price),
-                version=stored.version,
-            )
-            return Answer(body=view.model_dump(mode="json"))
+            return Answer(body=OrderView.of(order_id, stored).model_dump(mode="json"))

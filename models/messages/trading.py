@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -175,6 +176,12 @@ class OrderView(BaseModel):
     filled_quantity: int = 0
     average_price: str = "0"
     version: int = 0
+
+    @classmethod
+    def of(cls, order_id: str, at: Any) -> "OrderView":
+        """From whoever knows where the order stands under these names: its process, or the record."""
+        known = {name: getattr(at, name) for name in cls.model_fields if name != "order_id"}
+        return cls(order_id=order_id, **known | {"average_price": str(at.average_price)})
 
 
 class BrokerEvent(BaseModel):

@@ -49,6 +49,27 @@ async def test_a_yes_that_nobody_had_written_down_is_written_once(floor: Floor, 
 
 
 @pytest.mark.campaign
+@pytest.mark.parametrize(("command", "argument"), [("modify", {"price": "1401"}), ("cancel", {})])
+async def test_what_the_record_answered_may_be_changed_before_its_process_has_heard(
+    floor: Floor, crew: Crew, command: str, argument: dict[str, str]
+) -> None:
+    """The broker has it, the record says so to the customer, and the worker dies before the process knows."""
+    trader, deaths = await floor.trader(), crew.deaths
+    crew.arm("trading.submit:after")
+    placed = await floor.place(trader, price=Decimal(1400))
+    assert placed["broker_order_id"] is not None
+    changed = await floor.update(placed["order_id"], command, **argument)
+    assert changed.refused is None
+    await eventually(crew.died_after(deaths), "the worker to die")
+    if command == "modify":
+        await floor.reaches(placed["order_id"], "open")
+        assert (await floor.order(placed["order_id"]))["price"] == Decimal(1401)
+    else:
+        assert (await floor.reaches(placed["order_id"], "cancelled"))["filled_quantity"] == 0
+    assert len(await floor.placed(placed["order_id"])) == 1
+
+
+@pytest.mark.campaign
 async def test_a_login_that_a_killed_worker_stored_wakes_what_waits(floor: Floor, crew: Crew) -> None:
     trader = await floor.trader()
     await lose_session(floor, trader)
