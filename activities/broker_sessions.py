@@ -26,7 +26,7 @@ from models.messages.broker_accounts import (
     WaitingOrders,
 )
 from models.messages.trading import Recorded, SessionOpened
-from store import trading, trading_accounts
+from store import broker_days, trading, trading_accounts
 from store.database import Database
 from store.onboarding import kyc_of, legal_name
 from store.vault import Vault
@@ -196,19 +196,21 @@ class SessionActivities(SessionPort):
             except RPCError as error:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
-        await self._wake_day(account_id)
+        await self._wake_days(account_id)
         return WaitingOrders(order_ids=orders)
 
-    async def _wake_day(self, account_id: str) -> None:
-        """The comparison of the day, if one waits for a session."""
-        day = trading_date(self._brokers.clock("kite").now() or datetime.now(UTC))
-        process = workflow_id(Kind.BROKER_DAY, account_id, day.isoformat())
-        try:
-            handle: WorkflowHandle = self._client.get_workflow_handle(process)
-            await handle.signal("session_opened", SessionOpened(account_id=account_id))
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+    async def _wake_days(self, account_id: str) -> None:
+        """The comparisons of days that wait for a session, and today's, which may be about to."""
+        async with self._database.reading() as connection:
+            days = set(await broker_days.waiting(connection, account_id))
+        for day in days | {trading_date(self._brokers.clock("kite").now() or datetime.now(UTC))}:
+            process = workflow_id(Kind.BROKER_DAY, account_id, day.isoformat())
+            try:
+                handle: WorkflowHandle = self._client.get_workflow_handle(process)
+                await handle.signal("session_opened", SessionOpened(account_id=account_id))
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def _end_at_broker(self, account_id: str) -> None:
         async with self._database.reading() as connection:

@@ -45,6 +45,15 @@ async def due(connection: Connection, day: date, after: str | None, limit: int) 
     return [DueAccount(**row) for row in await cursor.fetchall()]
 
 
+async def waiting(connection: Connection, account_id: str) -> list[date]:
+    """The account's days that nobody could read yet for want of a session."""
+    cursor = await connection.execute(
+        "SELECT day FROM trading.broker_days WHERE account_id = %s AND status = %s",
+        (account_id, DayStatus.WAITING),
+    )
+    return [row["day"] for row in await cursor.fetchall()]
+
+
 async def matters(connection: Connection, account_id: str, day: date) -> bool:
     """Whether the record has anything of that day to hold against the broker's book: held at its end, traded
     or sent on it."""

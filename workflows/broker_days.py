@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import WorkflowIDReusePolicy
@@ -134,17 +134,18 @@ class BrokerDay:
         """Two looks make a difference; without a session it waits until the broker shows the day no more."""
         final = False
         while True:
+            # Before the look: a session that opens during it is not waited for.
+            self._session_opened = False
             compared = await self._look(final=final)
             if compared.status is not None or compared.reason_code == "day_over":
                 break
             if compared.reason_code is None:
                 final = True
-                await self._pause("both books to come to rest", workflow.now() + LOOK_AGAIN, "nobody has to")
+                await self._rest()
                 continue
             if workflow.now() >= self._until:
                 return await self._look(final=True, give_up=True)
-            self._session_opened = False
-            await self._pause("the customer to sign in", self._until, "the customer")
+            await self._session()
         if compared.reason_code == "day_over":
             return await self._look(final=True, give_up=True)
         return compared
@@ -161,15 +162,25 @@ class BrokerDay:
             BrokerDayPort.compare_day, command, task_queue=Queue.KITE, **READ_BROKER.options()
         )
 
-    async def _pause(self, awaited: str, until: datetime, who: str) -> None:
+    async def _rest(self) -> None:
         waiting(
-            awaited,
+            "both books to come to rest",
             since=workflow.now(),
-            otherwise="the day is compared as it then stands; one that nobody could read waits for a person",
-            who=who,
-            link="POST /v1/trading/exchanges/connect" if who != "nobody has to" else "",
+            otherwise="they are compared as they then stand",
+            who="nobody has to",
+            link="",
         )
-        left = min(until - workflow.now(), TRY_AGAIN)
+        await workflow.sleep(LOOK_AGAIN)
+
+    async def _session(self) -> None:
+        waiting(
+            "the customer to sign in",
+            since=workflow.now(),
+            otherwise="the day, once the broker no longer shows it, waits for a person",
+            who="the customer",
+            link="POST /v1/trading/exchanges/connect",
+        )
+        left = min(self._until - workflow.now(), TRY_AGAIN)
         with suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._session_opened, timeout=max(left, timedelta()))
 

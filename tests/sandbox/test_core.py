@@ -135,14 +135,14 @@ def test_sigkill_loses_nothing_committed(tmp_path: Path, hooks_server: Receiver)
     own.control("POST", "/faults", {"target": "irp", "match": "never", "fault": "slow", "times": 1})
     numbers = [f"A/{n}" for n in range(20)]
     for number in numbers:
-        own.http.post(INVOICE, json=invoice(number))
+        own.http.post(INVOICE, json=invoice(number, "23/11/2026"))
     before = own.journal("irp")
     own.kill()
     own.restart()
     assert own.control("GET", "/credentials") == own.credentials
     assert own.journal("irp") == before
     assert own.http.get("/health").headers["date"] == "Mon, 23 Nov 2026 10:00:00 GMT"
-    answers = [own.http.post(INVOICE, json=invoice(number)).json() for number in numbers]
+    answers = [own.http.post(INVOICE, json=invoice(number, "23/11/2026")).json() for number in numbers]
     assert {answer["ErrorDetails"][0]["ErrorCode"] for answer in answers} == {"2150"}
     own.stop()
 

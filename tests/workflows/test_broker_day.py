@@ -13,7 +13,8 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing._timeskipping import TimeSkipper
 
 from cli.embedded import EmbeddedEngines
-from domain.market_calendar import trading_date
+from domain.market_calendar import INDIA_2026, trading_date
+from domain.trading import Exchange
 from models.contracts.assertions import Assertion, sign
 from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
@@ -297,7 +298,8 @@ async def test_a_day_that_nobody_signed_in_for_is_unread_and_a_person_is_asked(f
     trader = await floor.trader()
     await filled(floor, trader, product="MIS")
     await lose_session(floor, trader)
-    today = trading_date(datetime.now(UTC))
+    # The process waits by its own clock: a trading day that is not over, whatever day this is played on.
+    today = trading_date(INDIA_2026.next_open(Exchange.NSE, datetime.now(UTC)))
     handle = await began(floor, trader, today)
 
     async def waits() -> list[dict[str, Any]]:
