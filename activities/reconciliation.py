@@ -1,7 +1,7 @@
 """What the reconciliation processes do to the world: read the report, compare, book, decide."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from temporalio import activity
@@ -22,8 +22,8 @@ from models.messages.reconciliation import (
     Told,
 )
 from providers.razorpay_reports import REPORT_PAGE, RazorpayReports
-from store import breaks, discrepancies, reconciliation, settlement_report
-from store.database import Database
+from store import breaks, discrepancies, payouts, reconciliation, settlement_report
+from store.database import Connection, Database
 from workflows.ports.reconciliation import ReconciliationPort
 
 TOLD = 200
@@ -100,21 +100,17 @@ class ReconciliationActivities(ReconciliationPort):
     async def compare(self, compare: Compare) -> Compared:
         """One transaction; each settlement carries what is booked of it, so a repeat books nothing more."""
         day, as_of = compare.day, compare.day.as_of
-        due = self._due(day, compare.settled_until)
         async with beating(), self._database.transaction() as connection:
+            await reconciliation.alone(connection)
             row = await reconciliation.compared(connection, day.date, day.reading)
             if row is None:
                 if not await settlement_report.complete(connection, day.date, day.reading, compare.lines):
                     raise Rejected("report_incomplete")
-                await discrepancies.match(connection, day.date, day.reading)
-                await discrepancies.weigh(connection, day.date, due)
-                await reconciliation.book(connection, day.date, as_of)
-                await discrepancies.settle_claims(connection, day.date, day.reading, as_of)
-                await discrepancies.find(connection, day.date, day.reading, as_of)
+                await self._compare(connection, day, compare.settled_until)
                 row = await reconciliation.finish(
                     connection, day.date, day.reading, compare.settled_until, as_of
                 )
-            settlements = await reconciliation.settlements(connection, day.date)
+            settlements = await payouts.listing(connection, day.date)
         return Compared(
             date=day.date,
             status=row["status"],
@@ -125,6 +121,16 @@ class ReconciliationActivities(ReconciliationPort):
             version=row["version"],
             references=_references(settlements),
         )
+
+    async def _compare(self, connection: Connection, day: Day, settled_until: datetime | None) -> None:
+        reading = discrepancies.Reading(day.date, day.reading)
+        due = self._due(day.date, settled_until, day.as_of)
+        await discrepancies.match(connection, day.date, day.reading)
+        await discrepancies.settle_claims(connection, day.date, day.reading, day.as_of)
+        await discrepancies.judge(connection, day.date, due, reading, day.as_of)
+        for other in await payouts.misjudged(connection, day.date):
+            due = self._due(other["date"], other["settled_until"], day.as_of)
+            await discrepancies.judge_again(connection, other["date"], due, reading, day.as_of)
 
     @activity.defn(name="reconciliation.tell")
     async def tell(self, tell: Tell) -> Told:
@@ -150,16 +156,16 @@ class ReconciliationActivities(ReconciliationPort):
             row = {**row, "status": BreakStatus.AWAITING_SECOND}
         return Resolved.model_validate({**row, "resolution": row["claim_resolution"] or row["resolution"]})
 
-    def _due(self, day: Day, settled_until: datetime | None) -> discrepancies.Due:
+    def _due(self, day: date, settled_until: datetime | None, as_of: datetime) -> discrepancies.Due:
         """What this day's settlement was to bring.
 
         Without a lag the gateway settles on the day itself, what was captured by then; else whole days.
         """
-        first, last = capture_days(day.date, self._lag_days)
+        first, last = capture_days(day, self._lag_days)
         until: datetime | None = ist_midnight(last + timedelta(days=1)) - timedelta(microseconds=1)
         if self._lag_days == 0:
-            first, until = day.date, settled_until
-        elif day.date >= ist_date(day.as_of) and settled_until is None:
+            first, until = day, settled_until
+        elif day >= ist_date(as_of) and settled_until is None:
             # The day is not over, and the gateway may yet settle.
             until = None
         return discrepancies.Due(ist_midnight(first), until, same_day=self._lag_days == 0)

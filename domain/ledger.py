@@ -119,6 +119,11 @@ def credit(account: Account, amount: int) -> tuple[Line, ...]:
     return (Line(account=account, credit=amount),) if amount else ()
 
 
+def side(account: Account, amount: int) -> tuple[Line, ...]:
+    """A debit of a positive amount, a credit of a negative one, nothing for zero."""
+    return debit(account, amount) if amount > 0 else credit(account, -amount)
+
+
 def capture_entry(payment_id: str, day: date, price: Split, references: tuple[str, ...] = ()) -> Entry:
     """Money taken: clearing against deferred revenue and output tax."""
     return Entry(

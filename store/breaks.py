@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.billing_calendar import ist_date
 from domain.errors import Rejected
-from domain.ledger import Account, Entry
+from domain.ledger import Account, Entry, side
 from domain.moves import moved
 from domain.reconciliation import (
     BREAK_NEXT,
@@ -21,7 +21,6 @@ from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
-from store.reconciliation import side
 
 
 async def find(connection: Connection, break_id: str, *, lock: bool = False) -> dict[str, Any] | None:

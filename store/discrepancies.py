@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from domain.billing_calendar import ist_midnight
-from domain.ledger import Account, Entry
+from domain.ledger import Account, Entry, side
 from domain.reconciliation import DayStatus, debit_days, residuals
-from store import ledger, reconciliation
+from store import ledger, payouts, reconciliation
 from store.changes import touch
 from store.database import Connection
 
@@ -115,7 +115,7 @@ WHERE (booked, booked_tax) <> (0, 0) AND kind <> 'missing_line' AND NOT EXISTS (
 """  # noqa: S608
 
 MENDED = """
-UPDATE finance.breaks SET status = 'resolved', ended = 'mended', resolved_at = %(now)s, seen_date = %(day)s,
+UPDATE finance.breaks SET status = 'resolved', ended = 'mended', resolved_at = %(now)s, seen_date = %(seen)s,
     seen_reading = %(reading)s, version = version + 1
 WHERE break_id = ANY(%(ids)s) AND status <> 'resolved'
 RETURNING break_id, date
@@ -124,7 +124,7 @@ RETURNING break_id, date
 CHANGED = """
 UPDATE finance.breaks b SET status = 'open', expected = w.expected, found = w.found,
     difference = w.difference, difference_tax = w.difference_tax, settlement_id = w.settlement_id,
-    utr = w.utr, resolution = NULL, first_by = NULL, seen_date = %(day)s,
+    utr = w.utr, resolution = NULL, first_by = NULL, seen_date = %(seen)s,
     seen_reading = %(reading)s, version = version + 1
 FROM wanted w
 WHERE b.date = %(day)s AND b.status <> 'resolved' AND (b.kind, b.about) = (w.kind, w.about)
@@ -142,7 +142,7 @@ WITH opened AS (
     SELECT 'brk_' || left(encode(sha256(convert_to(%(day)s::date || ':' || kind || ':' || reference, 'UTF8')),
                                  'hex'), 32),
            %(day)s, kind, reference, about, payment_id, settlement_id, utr, expected, found, difference,
-           difference_tax, 'open', %(now)s, %(day)s, %(reading)s, 1
+           difference_tax, 'open', %(now)s, %(seen)s, %(reading)s, 1
     FROM (SELECT *, about || CASE breaks WHEN 0 THEN '' ELSE '~' || breaks + 1 END AS reference
           FROM wanted WHERE (difference, difference_tax) <> (0, 0)) w
     ON CONFLICT DO NOTHING
@@ -208,9 +208,9 @@ async def match(connection: Connection, day: date, reading: int) -> None:
         await reconciliation.merge(connection, day, reading)
 
 
-async def weigh(connection: Connection, day: date, due: Due) -> None:
+async def _weigh(connection: Connection, day: date, due: Due) -> None:
     """Finds what of the day's lines differs or is missing, and what of its payouts that leaves unexplained.
-    `match` goes before, `reconciliation.book` and `find` after, in one transaction."""
+    `match` goes before, `payouts.book` and `_find` after."""
     cursor = await connection.execute(
         """SELECT date, coalesce(settled_until, date::timestamp AT TIME ZONE 'Asia/Kolkata') AS settled_until
            FROM finance.reconciliations WHERE date < %s AND finished_at IS NOT NULL
@@ -227,7 +227,7 @@ async def weigh(connection: Connection, day: date, due: Due) -> None:
         values["late_since"] = before["settled_until"]
         values["late_until"] = ist_midnight(before["date"] + timedelta(days=1))
     await connection.execute(COMPARED, values)
-    gaps = await reconciliation.paid_out(connection, day)
+    gaps = await payouts.gaps(connection, day)
     cursor = await connection.execute(
         """SELECT settlement_id, hidden >= 0 AS credits, sum(hidden)::bigint AS amount FROM differing
            GROUP BY settlement_id, hidden >= 0"""
@@ -240,12 +240,46 @@ async def weigh(connection: Connection, day: date, due: Due) -> None:
         else:
             own[row["settlement_id"]] = own.get(row["settlement_id"], 0) + row["amount"]
     left = residuals(gaps, own, {*missing, sum(missing)})
-    await reconciliation.keep_residuals(connection, day, left)
+    await payouts.keep_residuals(connection, day, left)
 
 
-async def find(connection: Connection, day: date, reading: int, now: datetime) -> None:
-    """Brings the day's breaks to what the reading shows: opens, changes and mends. `weigh` goes before."""
-    values = {"day": day, "reading": reading, "now": now, "topic": reconciliation.TOPIC}
+@dataclass(frozen=True)
+class Reading:
+    """By whose report breaks are opened, changed or mended: it tells their processes."""
+
+    date: date
+    number: int
+
+
+async def judge(connection: Connection, day: date, due: Due, reading: Reading, now: datetime) -> None:
+    """Weighs the day's lines and payouts, books them, and brings its breaks to what they show."""
+    await _weigh(connection, day, due)
+    await payouts.book(connection, day, now)
+    await _find(connection, day, reading, now)
+    await connection.execute("DROP TABLE differing, paid, wanted")
+
+
+async def judge_again(connection: Connection, day: date, due: Due, reading: Reading, now: datetime) -> None:
+    """Judges a day of which nothing was read anew: another day's reading has changed what its payouts are
+    measured by."""
+    # As a reading of its own would: nobody decides a break that is about to change.
+    await connection.execute(
+        "UPDATE finance.reconciliations SET status = %s WHERE date = %s", (DayStatus.RUNNING, day)
+    )
+    await connection.execute(
+        "SELECT FROM finance.breaks WHERE date = %s AND status <> 'resolved' ORDER BY break_id FOR UPDATE",
+        (day,),
+    )
+    await judge(connection, day, due, reading, now)
+    await reconciliation.settle_status(connection, day, DayStatus.RUNNING)
+
+
+async def _find(connection: Connection, day: date, reading: Reading, now: datetime) -> None:
+    """Opens, changes and mends the day's breaks. `_weigh` goes before."""
+    values = {
+        "day": day, "seen": reading.date, "reading": reading.number, "now": now,
+        "topic": reconciliation.TOPIC,
+    }  # fmt: skip
     await connection.execute(WANTED, values)
     rows = await (await connection.execute(ARRIVED, values)).fetchall()
     rows += await (
@@ -293,8 +327,8 @@ async def settle_claims(connection: Connection, day: date, reading: int, now: da
             business_key=f"claim:{row['break_id']}:{row['version'] + 1}",
             date=day,
             lines=(
-                *reconciliation.side(Account.GATEWAY_CLEARING, amount),
-                *reconciliation.side(Account.GATEWAY_CLAIMS, -amount),
+                *side(Account.GATEWAY_CLEARING, amount),
+                *side(Account.GATEWAY_CLAIMS, -amount),
             ),
             references=(row["break_id"], row["entity_id"]),
         )

@@ -8,10 +8,8 @@ from datetime import date, datetime
 from typing import Any
 
 from domain.gst import RATES, rate_on
-from domain.ledger import Account, Entry, Line
 from domain.moves import moved
 from domain.reconciliation import DAY_NEXT, DayStatus, list_price
-from store import ledger
 from store.changes import touch
 from store.database import Connection
 
@@ -137,6 +135,12 @@ WHERE date = %(day)s AND matches LIKE 'brk_%%' AND verdict <> 'gone' AND EXISTS 
 """
 
 
+async def alone(connection: Connection) -> None:
+    """One day is compared at a time: days share settlements, breaks and claims, and each sees what the other
+    has booked. Held until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('reconciliation', 0))")
+
+
 async def compared(connection: Connection, day: date, reading: int) -> dict[str, Any] | None:
     """The day as it stands, where this reading of it was compared already."""
     cursor = await connection.execute(
@@ -160,104 +164,6 @@ async def merge(connection: Connection, day: date, reading: int) -> None:
     if again:
         await connection.execute(GONE, values)
     await connection.execute(ONE_PAYS, values)
-
-
-async def paid_out(connection: Connection, day: date) -> dict[str, int]:
-    """What the day's payouts are beyond the lines of the report, by settlement, in paise; `book` goes after.
-
-    A settlement that the gateway's list names on no day paid nothing. One that it names on another day is
-    judged there, with its lines of every day.
-    """
-    await connection.execute(
-        """CREATE TEMPORARY TABLE paid ON COMMIT DROP AS
-           SELECT settlement_id, max(utr) AS utr, sum(credit - debit)::bigint AS bank,
-                  sum(expected_fee - expected_tax)::bigint AS fee, sum(expected_tax)::bigint AS tax
-           FROM finance.settlement_lines WHERE date = %s GROUP BY settlement_id""",
-        (day,),
-    )
-    await connection.execute(
-        """INSERT INTO finance.settlements AS s (settlement_id, date, utr)
-           SELECT settlement_id, %s, utr FROM paid
-           ON CONFLICT (settlement_id, date) DO UPDATE SET utr = coalesce(s.utr, excluded.utr)""",
-        (day,),
-    )
-    cursor = await connection.execute(
-        """SELECT s.settlement_id,
-                  (coalesce(s.amount, 0) - coalesce(l.bank, 0) - coalesce(o.bank, 0))::bigint AS gap
-           FROM finance.settlements s LEFT JOIN paid l USING (settlement_id)
-           LEFT JOIN LATERAL (
-               SELECT sum(booked_bank - residual) AS bank, bool_or(amount IS NOT NULL) AS named
-               FROM finance.settlements o WHERE o.settlement_id = s.settlement_id AND o.date <> s.date) o
-               ON true
-           WHERE s.date = %s AND (s.amount IS NOT NULL OR o.named IS NOT TRUE)""",
-        (day,),
-    )
-    return {row["settlement_id"]: row["gap"] for row in await cursor.fetchall()}
-
-
-async def keep_residuals(connection: Connection, day: date, residuals: dict[str, int]) -> None:
-    """Stores what no line's break explains of each payout of the day; zero for those that are not named."""
-    await connection.execute(
-        """UPDATE finance.settlements s SET residual = coalesce(r.amount, 0)
-           FROM finance.settlements t LEFT JOIN unnest(%(ids)s::text[], %(amounts)s::bigint[])
-               AS r (settlement_id, amount) USING (settlement_id)
-           WHERE s.date = %(day)s AND (s.settlement_id, s.date) = (t.settlement_id, t.date)
-             AND s.residual <> coalesce(r.amount, 0)""",
-        {"day": day, "ids": list(residuals), "amounts": list(residuals.values())},
-    )
-
-
-async def book(connection: Connection, day: date, now: datetime) -> None:
-    """Books each settlement of the day as far as it is not booked: bank, fees, input GST, clearing.
-
-    One entry a settlement, day and booking: ``settlement:{id}:{date}``, then ``settlement:{id}:{date}:2`` and
-    so on; nothing is posted where nothing changed since. The gateway's fees are an expense net of their GST,
-    which is input tax. Clearing is credited with what reached the bank and with the fee that was agreed: what
-    is left of a line, or of the payout itself, is its difference.
-    """
-    cursor = await connection.execute(
-        """SELECT * FROM (
-               SELECT s.settlement_id, s.utr, s.bookings,
-                      coalesce(l.bank, 0) + s.residual - s.booked_bank AS bank,
-                      coalesce(l.fee, 0) - s.booked_fee AS fee, coalesce(l.tax, 0) - s.booked_tax AS tax
-               FROM finance.settlements s LEFT JOIN paid l USING (settlement_id) WHERE s.date = %(day)s) due
-           WHERE (bank, fee, tax) <> (0, 0, 0) ORDER BY settlement_id""",
-        {"day": day},
-    )
-    for row in await cursor.fetchall():
-        lines = (
-            *side(Account.BANK, row["bank"]),
-            *side(Account.GATEWAY_FEES, row["fee"]),
-            *side(Account.INPUT_GST, row["tax"]),
-            *side(Account.GATEWAY_CLEARING, -(row["bank"] + row["fee"] + row["tax"])),
-        )
-        number = f":{row['bookings'] + 1}" if row["bookings"] else ""
-        references = tuple(part for part in (row["settlement_id"], row["utr"]) if part)
-        key = f"settlement:{row['settlement_id']}:{day.isoformat()}{number}"
-        await ledger.post(
-            connection, Entry(business_key=key, date=day, lines=lines, references=references), now
-        )
-        await connection.execute(
-            """INSERT INTO finance.settlement_bookings
-                   (settlement_id, date, number, booked_on, bank, fee, tax)
-               SELECT %(settlement_id)s, %(day)s, %(bookings)s + 1, date, %(bank)s, %(fee)s, %(tax)s
-               FROM finance.journal_entries WHERE business_key = %(key)s""",
-            {**row, "day": day, "key": key},
-        )
-        await connection.execute(
-            """UPDATE finance.settlements SET booked_bank = booked_bank + %(bank)s,
-                   booked_fee = booked_fee + %(fee)s, booked_tax = booked_tax + %(tax)s,
-                   bookings = bookings + 1
-               WHERE settlement_id = %(settlement_id)s AND date = %(day)s""",
-            {**row, "day": day},
-        )
-
-
-def side(account: Account, amount: int) -> tuple[Line, ...]:
-    """A debit of a positive amount, a credit of a negative one, nothing for zero."""
-    if amount == 0:
-        return ()
-    return (Line(account=account, debit=max(amount, 0), credit=max(-amount, 0)),)
 
 
 async def finish(
@@ -316,18 +222,6 @@ async def view(connection: Connection, day: date) -> dict[str, Any] | None:
         (day,),
     )
     return await cursor.fetchone()
-
-
-async def settlements(connection: Connection, day: date) -> list[dict[str, Any]]:
-    """What was paid to the bank: by the gateway's word (`amount`), by the lines of its report (`lines`).
-    `residual` is what of the difference no break of a line explains: it is a break of its own."""
-    cursor = await connection.execute(
-        """SELECT settlement_id, utr, amount, made_at, booked_bank - residual AS lines, booked_fee AS fees,
-                  booked_tax AS tax, amount - (booked_bank - residual) AS unexplained, residual
-           FROM finance.settlements WHERE date = %s ORDER BY made_at NULLS LAST, settlement_id""",
-        (day,),
-    )
-    return await cursor.fetchall()
 
 
 async def totals(connection: Connection, day: date) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from models.contracts.identifiers import Prefix, mint
 from models.contracts.queues import Queue
 from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.reconciliation import BreakInput, Found, Reconcile, ReconciliationInput, Resolve
-from store import breaks, notes, reconciliation
+from store import breaks, notes, payouts, reconciliation
 from store.database import Connection
 
 router = APIRouter(prefix="/v1/finance", tags=["finance"])
@@ -90,7 +90,7 @@ async def pdf(_: Finance, date: Annotated[date, Path()], platform: PlatformDep) 
         found = await breaks.of_day(connection, date, PRINTED + 1)
         more = max(0, await breaks.count(connection, date) - PRINTED)
         shown = await _breaks(connection, platform, found[:PRINTED])
-        settlements = await reconciliation.settlements(connection, date)
+        settlements = await payouts.listing(connection, date)
         totals = await reconciliation.totals(connection, date)
     supplier = platform.settings.supplier_name
     content = await run_in_threadpool(as_pdf, supplier, day, settlements, totals, shown, more)
@@ -217,7 +217,7 @@ async def _day(connection: Connection, platform: Platform, day: date) -> dict[st
     if row is None:
         return None
     found = await _breaks(connection, platform, await breaks.of_day(connection, day, SHOWN))
-    settlements = await reconciliation.settlements(connection, day)
+    settlements = await payouts.listing(connection, day)
     shown = {name: row[name] for name in DAY}
     return to_jsonable_python({**shown, "settlements": settlements, "breaks": found})
 

@@ -114,6 +114,17 @@ class SettlementDay:
         )  # fmt: skip
         return str(refund["id"])
 
+    async def listed_a_day_late(self) -> tuple["SettlementDay", dict[str, Any]]:
+        """Two payments in a settlement that the gateway lists on the day after that of its lines; that day,
+        and the settlement."""
+        paid = [await self.paid(), await self.paid(5_000_00)]
+        settled = await self.settle(lag_days=1)
+        following = self.after((date.fromisoformat(settled["settled_on"]) - self.date).days)
+        for each in paid:
+            taken = await following.plant("missing_line", payment_id=each.id)
+            await self.town.control("/razorpay/line", date=self.date.isoformat(), line=taken["before"])
+        return following, settled
+
     async def reconcile(self) -> Compared:
         given = ReconciliationInput(
             date=self.date, assertion_public_key=self.town.settings.assertion_public_key

@@ -1,5 +1,6 @@
 """What a report may say wrongly besides amounts: tax, fees of refunds, payouts, what is held or left out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -154,6 +155,62 @@ async def test_a_payout_without_lines_and_lines_without_a_payout_are_breaks(day:
         settled["settlement_id"]: ("wrong_amount", -net), "setl_NobodyKnows000": ("wrong_amount", net),
     }  # fmt: skip
     assert (await day.book())["bank"] == settled["amount"]
+
+
+@pytest.mark.parametrize("lines_first", [True, False])
+async def test_a_settlement_listed_on_one_day_with_its_lines_on_another_is_booked_once(
+    day: SettlementDay, lines_first: bool
+) -> None:
+    following, settled = await day.listed_a_day_late()
+    first, second = (day, following) if lines_first else (following, day)
+    alone = await first.reconcile()
+    wrong = settled["amount"] if lines_first else -settled["amount"]
+    assert (alone.status, kinds(alone)) == ("open", [("wrong_amount", wrong)])
+    assert (await second.reconcile()).status == "balanced"
+    # Nothing of the first was read again: the second day's reading mends it, tells its break, and books.
+    assert await run_of(first, alone.breaks[0]).result() == "resolved"
+    days = await day.town.rows(
+        "SELECT status, reading FROM finance.reconciliations WHERE date = ANY(%s)", [day.date, following.date]
+    )
+    assert [tuple(row.values()) for row in days] == [("balanced", 1), ("balanced", 1)]
+    books = [await day.book(), await following.book()]
+    assert sum(book.get("bank", 0) for book in books) == settled["amount"]
+    assert sum(book.get("gateway_clearing", 0) for book in books) == -6_999_00
+    assert books[1] == {}
+    for again in (first, second):
+        assert (await again.reconcile()).status == "balanced"
+    assert [await day.book(), await following.book()] == books
+
+
+@pytest.mark.parametrize("lines_first", [True, False])
+async def test_what_was_decided_before_the_other_day_was_read_comes_back_as_a_break(
+    day: SettlementDay, lines_first: bool
+) -> None:
+    following, settled = await day.listed_a_day_late()
+    first, second = (day, following) if lines_first else (following, day)
+    [found] = (await first.reconcile()).breaks
+    await decide(first, found, "accept")
+    assert (await second.reconcile()).status == "balanced"
+    [back] = await day.town.rows(
+        "SELECT * FROM finance.breaks WHERE date = %s AND status = 'open'", first.date
+    )
+    assert (back["reference"], back["difference"]) == (f"{settled['settlement_id']}~2", -found.difference)
+    [again] = (await first.reconcile()).breaks
+    await decide(first, again, "accept")
+    books = [await day.book(), await following.book()]
+    assert sum(book.get("bank", 0) for book in books) == settled["amount"]
+    assert sum(book.get("reconciliation_suspense", 0) for book in books) == 0
+
+
+async def test_two_days_that_share_a_settlement_are_compared_at_once(day: SettlementDay) -> None:
+    following, settled = await day.listed_a_day_late()
+    await asyncio.gather(day.reconcile(), following.reconcile())
+    rows = await day.town.rows(
+        "SELECT status FROM finance.reconciliations WHERE date = ANY(%s)", [day.date, following.date]
+    )
+    assert [row["status"] for row in rows] == ["balanced", "balanced"]
+    books = [await day.book(), await following.book()]
+    assert sum(book.get("bank", 0) for book in books) == settled["amount"]
 
 
 async def test_a_line_on_hold_is_booked_nowhere_until_it_is_settled(day: SettlementDay) -> None:

@@ -67,3 +67,14 @@ async def test_every_account_follows_from_the_records_whatever_is_decided(place:
         assert returns["ties"]["input"] == {"gst": 0}
         credit += sum(returns["gstr3b"]["4a5"].values())
     assert credit == book["input_gst"]
+
+
+async def test_the_book_follows_a_settlement_that_is_listed_and_told_on_two_days(place: Town) -> None:
+    for lines_first in (True, False):
+        day = SettlementDay(place)
+        SettlementDay(place)
+        await day.begin()
+        following, _ = await day.listed_a_day_late()
+        for each in (day, following) if lines_first else (following, day):
+            await each.reconcile()
+            assert await found(place) == {}, (lines_first, each.date)
