@@ -127,12 +127,13 @@ class Brokers:
         return self._clocks.setdefault(broker, BrokerClock())
 
     async def call(
-        self, session: Session, bucket: Bucket, call: Coroutine[Any, Any, Reading[T]]
+        self, session: Session, bucket: Bucket, call: Coroutine[Any, Any, Reading[T]], calls: int = 1
     ) -> Reading[T]:
-        """Passes the gate, makes the call, hears its time, and notes whether the broker answers."""
+        """Passes the gate, makes the call, hears its time, and notes whether the broker answers. `calls`: how
+        many of the broker's it is."""
         paper = session.account.broker == PAPER
         try:
-            async with nullcontext() if paper else self.gate.turn(session.account.account_id, bucket):
+            async with nullcontext() if paper else self.gate.turn(session.account.account_id, bucket, calls):
                 answer = await self.noted(session, call)
         finally:
             call.close()  # where its turn never came

@@ -1,6 +1,7 @@
 """Gathers what the checks of `domain.pretrade` ask: from our record, and from the broker's market now."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -59,6 +60,7 @@ class MarketChecks:
     def __init__(self, database: Database, brokers: Brokers) -> None:
         self._database = database
         self._brokers = brokers
+        self._asking: defaultdict[tuple[str, str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def judge(self, command: SubmitOrder, session: Session, *, stands: bool = False) -> Verdict:
         """Raises what the broker's reads raise: Rejected, Unavailable, RateLimited.
@@ -76,8 +78,7 @@ class MarketChecks:
 
     async def _margin(self, terms: OrderTerms, session: Session) -> Reading[MarginAnswer]:
         """Two calls of the broker's: what the order needs, and what there is."""
-        await self._brokers.passed(session, Bucket.READ)
-        return await self._brokers.call(session, Bucket.READ, session.broker.margin(terms))
+        return await self._brokers.call(session, Bucket.READ, session.broker.margin(terms), calls=2)
 
     async def reserve(
         self, connection: Connection, command: SubmitOrder, verdict: Verdict, value: int | None = None
@@ -158,11 +159,17 @@ class MarketChecks:
     async def _quote(self, terms: OrderTerms, session: Session, facts: Facts) -> MarketQuote | None:
         if facts.quote is not None:
             return facts.quote
-        answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
-        if answer.value is not None:
+        name = session.account.broker
+        # Of orders that leave together one asks, and the others find what it was told.
+        async with self._asking[name, terms.exchange, terms.symbol]:
             async with self._database.reading() as connection:
-                name = session.account.broker
-                await trading_market.store_quote(connection, name, answer.value, answer.at)
+                known = await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol)
+            if known is not None:
+                return known
+            answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
+            if answer.value is not None:
+                async with self._database.reading() as connection:
+                    await trading_market.store_quote(connection, name, answer.value, answer.at)
         return answer.value
 
 

@@ -8,6 +8,7 @@ numbers: kite.trade/docs/connect/v3/exceptions, API rate limit.
 
 import asyncio
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -27,18 +28,24 @@ WINDOW_MS = 1100
 LONGEST_WAIT_SECONDS = 3.0
 WITHOUT_REDIS_SECONDS = 1.0
 
+POLL_SECONDS = 0.1
+"""How often a turn is looked at that somebody holds: when the answer comes nobody knows."""
+
+# Places in the window, also to come: who is given one waits for it and asks no more, in the order of asking.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local window = tonumber(ARGV[2])
+local most, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local longest, calls = tonumber(ARGV[3]), tonumber(ARGV[4])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
-if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
-    redis.call('ZADD', KEYS[1], now, ARGV[3])
-    redis.call('PEXPIRE', KEYS[1], 2 * window)
-    return 0
-end
-local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-return math.max(1, oldest[2] + window - now)
+local at = now
+local before = redis.call('ZRANGE', KEYS[1], calls - most - 1, calls - most - 1, 'WITHSCORES')
+if before[2] then at = math.max(now, before[2] + window) end
+local wait = at - now
+if wait > longest then return {0, wait} end
+for call = 1, calls do redis.call('ZADD', KEYS[1], at, ARGV[5] .. call) end
+redis.call('PEXPIRE', KEYS[1], wait + 2 * window)
+return {1, wait}
 """
 
 
@@ -66,13 +73,13 @@ class Gate:
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @asynccontextmanager
-    async def turn(self, account_id: str, bucket: Bucket) -> AsyncIterator[None]:
+    async def turn(self, account_id: str, bucket: Bucket, calls: int = 1) -> AsyncIterator[None]:
         """Entered when the call may go now; to be left once it is answered.
 
         Raises RateLimited as `passed` does. Without Postgres no quote and no history is asked for.
         """
         if bucket not in BY_TURNS:
-            await self.passed(account_id, bucket)
+            await self.passed(account_id, bucket, calls)
             yield
             return
         kind, most = bucket.value
@@ -87,15 +94,15 @@ class Gate:
         await self._over(account_id, kind, holder)
 
     async def _turn_comes(self, account_id: str, kind: str, most: int, holder: str) -> None:
-        waited = 0.0
+        until = time.monotonic() + LONGEST_WAIT_SECONDS
         while True:
             async with self._database.reading() as connection:
                 pause = await read_turns.take(connection, account_id, kind, most, holder)
             if not pause:
                 return
-            waited += pause
-            if waited > LONGEST_WAIT_SECONDS:
-                raise RateLimited(pause)
+            pause = min(pause, POLL_SECONDS)
+            if time.monotonic() + pause > until:
+                raise RateLimited(1.0)
             await asyncio.sleep(pause)
 
     async def _over(self, account_id: str, kind: str, holder: str) -> None:
@@ -103,27 +110,29 @@ class Gate:
             async with self._database.reading() as connection:
                 await read_turns.answered(connection, account_id, kind, holder)
 
-    async def passed(self, account_id: str, bucket: Bucket) -> None:
-        """Returns when the call may go now; not for quotes and history, which go by turns.
+    async def passed(self, account_id: str, bucket: Bucket, calls: int = 1) -> None:
+        """Returns when so many calls may go now; not for quotes and history, which go by turns.
 
         Raises:
             RateLimited: so many wait already that it would not go within `LONGEST_WAIT_SECONDS`.
         """
-        waited = 0.0
-        while pause := await self._try(account_id, bucket):
-            waited += pause
-            if waited > LONGEST_WAIT_SECONDS:
-                raise RateLimited(pause)
-            await asyncio.sleep(pause)
-
-    async def _try(self, account_id: str, bucket: Bucket) -> float:
         name, most = bucket.value
         key = f"pace:{name}:{account_id}"
+        wanted: list[str | int | float] = [
+            most,
+            WINDOW_MS,
+            LONGEST_WAIT_SECONDS * 1000,
+            calls,
+            secrets.token_hex(8),
+        ]
         try:
-            answer = await self._take(keys=[key], args=[most, WINDOW_MS, secrets.token_hex(8)])
+            given, wait = await self._take(keys=[key], args=wanted)
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             # Nobody counts now: one call a second from this process is within every limit.
             async with self._alone[key]:
-                await asyncio.sleep(WITHOUT_REDIS_SECONDS)
-            return 0.0
-        return int(answer) / 1000
+                await asyncio.sleep(WITHOUT_REDIS_SECONDS * calls)
+            return
+        if not given:
+            raise RateLimited(wait / 1000)
+        if wait:
+            await asyncio.sleep(wait / 1000)
