@@ -58,7 +58,8 @@ MATCHED = f"""
         WHERE b.about = CASE WHEN s.dispute_id IS NULL OR s.debit = 0 THEN s.entity_id ELSE s.dispute_id END
           AND b.kind = 'missing_line' AND b.ended = 'decided'
         ORDER BY b.date LIMIT 1) late ON true
-    -- The bank's side of a dispute: taken while it is open or when it is lost, given back where it was taken.
+    -- The bank's side of a dispute: taken while it is open or when it is lost, given back where it was taken;
+    -- each once, whatever the gateway calls its line.
     LEFT JOIN LATERAL (
         SELECT o.dispute_id,
                CASE WHEN s.debit > 0 THEN -CASE WHEN o.status = 'lost' THEN o.lost ELSE o.amount END
@@ -67,7 +68,16 @@ MATCHED = f"""
         WHERE s.kind = 'adjustment' AND o.dispute_id = s.dispute_id
           AND (s.debit > 0 OR o.status IN ('won', 'closed')
                AND (SELECT t.debit FROM finance.settlement_lines t
-                    WHERE t.dispute_id = s.dispute_id AND t.debit > 0 LIMIT 1) IS NOT NULL)) d ON true
+                    WHERE t.dispute_id = s.dispute_id AND t.debit > 0 LIMIT 1) IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT FROM finance.report_lines t
+              WHERE t.date = %(day)s AND t.reading = %(reading)s AND t.settled
+                AND t.dispute_id = s.dispute_id AND (t.debit > 0) = (s.debit > 0)
+                AND t.entity_id <> s.entity_id AND (t.settlement_id, t.number) < (s.settlement_id, s.number))
+          AND NOT EXISTS (
+              SELECT FROM finance.settlement_lines t
+              WHERE t.date <> %(day)s AND t.dispute_id = s.dispute_id AND (t.debit > 0) = (s.debit > 0)
+                AND t.entity_id <> s.entity_id AND t.verdict NOT IN ('gone', 'extra_line'))) d ON true
     LEFT JOIN LATERAL (
         SELECT b.break_id, b.booked FROM finance.breaks b
         WHERE s.kind = 'adjustment' AND s.dispute_id IS NULL AND b.claim IS NOT NULL

@@ -15,6 +15,7 @@ from models.contracts.identifiers import Prefix, mint
 from models.messages.reconciliation import Found
 from store import proof
 from tests.workflows.settlements import SettlementDay, decide, run_of, served
+from tests.workflows.settlements import activities as activities_of
 from tests.workflows.subscribers import Town, eventually, refusal, town
 
 
@@ -256,6 +257,32 @@ async def test_a_lost_dispute_is_deducted_as_the_book_expects(day: SettlementDay
     compared = await day.reconcile()
     assert (compared.status, compared.lines, compared.matched) == ("balanced", 3, 3)
     assert (await day.book())["bank"] == settled["amount"]
+
+
+@pytest.mark.parametrize("later", [0, 1])
+async def test_a_dispute_that_is_deducted_twice_is_an_extra_line(day: SettlementDay, later: int) -> None:
+    """Whatever the gateway calls the second line, and on whichever day it comes."""
+    one, _ = await day.paid(5_000_00), await day.paid(9_000_00)
+    await day.lost_dispute(one.id)
+    await day.town.control("/razorpay/dispute", payment_id=one.id, phase="lost", now=day.at(14).isoformat())
+    await day.settle()
+    [line] = [
+        each
+        for each in activities_of(day.town)._gateway.report(day.date, 0)
+        if each.dispute_id and each.debit
+    ]
+    taken = await day.plant("missing_line", payment_id=line.entity_id)
+    on = day.after(later)
+    for each, name in ((day, line.entity_id), (on, "adj_TwiceDeducted00")):
+        again = taken["before"] | {"entity_id": name}
+        await day.town.control("/razorpay/line", date=each.date.isoformat(), line=again)
+    if later:
+        assert (await day.reconcile()).status == "balanced"
+    found = {
+        each.reference.split(".")[0]: (each.kind, each.difference) for each in (await on.reconcile()).breaks
+    }
+    assert found["adj_TwiceDeducted00"] == ("extra_line", line.debit)
+    assert line.entity_id not in found
 
 
 async def test_refunds_and_those_that_the_bank_sends_back_agree(day: SettlementDay) -> None:

@@ -1,4 +1,5 @@
-"""What each payout was judged on: a settlement may be listed on one day and its lines on another."""
+"""What each payout was judged on: a settlement may be listed on one day and its lines on another. And the
+lines about one dispute, of which one is right."""
 
 from alembic import op
 
@@ -9,8 +10,12 @@ UP = """
 ALTER TABLE finance.settlements
     -- The payout less the lines of every day, as last judged here; null where another day judges it.
     ADD COLUMN gap bigint;
+-- A dispute is deducted once: whether another line of the report does is asked for each.
+CREATE INDEX report_lines_dispute ON finance.report_lines (date, reading, dispute_id)
+    WHERE dispute_id IS NOT NULL;
 """
 DOWN = """
+DROP INDEX finance.report_lines_dispute;
 ALTER TABLE finance.settlements DROP COLUMN gap;
 """
 
