@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from activities.brokers import Brokers, Session
-from activities.pacing import Bucket
+from activities.pacing import LONGEST_WAIT_SECONDS, Bucket
 from domain import pretrade
+from domain.errors import RateLimited
 from domain.market_calendar import INDIA, INDIA_2026, trading_date
 from domain.pretrade import Listing, Prices, Refusal, SignalBasis, Wish
 from models.messages.broker import Instrument, MarginAnswer, MarketQuote
@@ -159,17 +160,28 @@ class MarketChecks:
     async def _quote(self, terms: OrderTerms, session: Session, facts: Facts) -> MarketQuote | None:
         if facts.quote is not None:
             return facts.quote
-        name = session.account.broker
         # Of orders that leave together one asks, and the others find what it was told.
-        async with self._asking[name, terms.exchange, terms.symbol]:
+        asking = self._asking[session.account.broker, terms.exchange, terms.symbol]
+        try:
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                await asking.acquire()
+        except TimeoutError:
+            raise RateLimited(LONGEST_WAIT_SECONDS) from None
+        try:
+            return await self._asked_quote(terms, session)
+        finally:
+            asking.release()
+
+    async def _asked_quote(self, terms: OrderTerms, session: Session) -> MarketQuote | None:
+        name = session.account.broker
+        async with self._database.reading() as connection:
+            known = await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol)
+        if known is not None:
+            return known
+        answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
+        if answer.value is not None:
             async with self._database.reading() as connection:
-                known = await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol)
-            if known is not None:
-                return known
-            answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
-            if answer.value is not None:
-                async with self._database.reading() as connection:
-                    await trading_market.store_quote(connection, name, answer.value, answer.at)
+                await trading_market.store_quote(connection, name, answer.value, answer.at)
         return answer.value
 
 

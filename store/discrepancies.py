@@ -262,13 +262,13 @@ async def judge(connection: Connection, day: date, due: Due, reading: Reading, n
 async def judge_again(connection: Connection, day: date, due: Due, reading: Reading, now: datetime) -> None:
     """Judges a day of which nothing was read anew: another day's reading has changed what its payouts are
     measured by."""
-    # As a reading of its own would: nobody decides a break that is about to change.
-    await connection.execute(
-        "UPDATE finance.reconciliations SET status = %s WHERE date = %s", (DayStatus.RUNNING, day)
-    )
+    # Nobody decides a break that is about to change. Breaks first, then their day, as who decides one does.
     await connection.execute(
         "SELECT FROM finance.breaks WHERE date = %s AND status <> 'resolved' ORDER BY break_id FOR UPDATE",
         (day,),
+    )
+    await connection.execute(
+        "UPDATE finance.reconciliations SET status = %s WHERE date = %s", (DayStatus.RUNNING, day)
     )
     await judge(connection, day, due, reading, now)
     await reconciliation.settle_status(connection, day, DayStatus.RUNNING)
