@@ -200,10 +200,11 @@ async def till(engines: EmbeddedEngines, app: FastAPI, api: Api) -> AsyncIterato
 
 
 async def eventually(read: Any, holds: Any, seconds: float = 10.0) -> Any:
-    """Reads until `holds` is true of what was read; the last value after `seconds`."""
+    """Reads until `holds` is true of what was read; AssertionError where it is not within `seconds`."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         found = await read()
-        if holds(found) or asyncio.get_running_loop().time() > deadline:
+        if holds(found):
             return found
+        assert asyncio.get_running_loop().time() < deadline, f"waited in vain, at last for {found!r}"
         await asyncio.sleep(0.02)
