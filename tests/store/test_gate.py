@@ -13,50 +13,65 @@ from cli.embedded import EmbeddedEngines
 from domain.errors import RateLimited
 from store.database import Database
 
-WINDOW = WINDOW_MS / 1000
 MOST = Bucket.READ.value[1]
 
 
 @pytest.fixture
-async def gate(engines: EmbeddedEngines) -> AsyncIterator[Gate]:
+async def client(engines: EmbeddedEngines) -> AsyncIterator[Redis]:
     client = Redis.from_url(engines.settings.redis)
-    async with Database(engines.settings.postgres) as database:
-        yield Gate(client, database)
+    yield client
     await client.aclose()
 
 
-async def passing(gate: Gate, calls: list[int], apart: float = 0.01) -> list[float | None]:
-    """When each went, in seconds after the first was asked for; None: it was refused."""
+@pytest.fixture
+async def gate(engines: EmbeddedEngines, client: Redis) -> AsyncIterator[Gate]:
+    async with Database(engines.settings.postgres) as database:
+        yield Gate(client, database)
+
+
+async def passing(gate: Gate, client: Redis, calls: list[int]) -> list[float]:
+    """The places that were given to those who asked at once, in milliseconds after the first place. Nobody
+    went before the place that was given; who was refused has none."""
     account, began = f"acc_{secrets.token_hex(4)}", time.monotonic()
 
-    async def one(number: int, count: int) -> float | None:
-        await asyncio.sleep(number * apart)  # in this order
-        try:
-            await gate.passed(account, Bucket.READ, count)
-        except RateLimited:
-            return None
+    async def one(count: int) -> float:
+        await gate.passed(account, Bucket.READ, count)
         return time.monotonic() - began
 
-    return await asyncio.gather(*(one(number, count) for number, count in enumerate(calls)))
+    asking = asyncio.gather(*(one(count) for count in calls), return_exceptions=True)
+    await asyncio.sleep(0.5)  # all have asked by then, and none has been forgotten
+    given = await client.zrange(f"pace:{Bucket.READ.value[0]}:{account}", 0, -1, withscores=True)
+    places = [place - given[0][1] for _, place in given]
+    answers = await asking
+    refused = [each for each in answers if isinstance(each, BaseException)]
+    assert all(isinstance(each, RateLimited) for each in refused), refused
+    went = sorted(each for each in answers if not isinstance(each, BaseException))
+    firsts = places[:: calls[0]]
+    assert all(at * 1000 > place - 2 for at, place in zip(went, firsts, strict=True))
+    return places
 
 
-async def test_each_window_takes_so_many_and_the_first_to_ask_go_first(gate: Gate) -> None:
-    went = [at for at in await passing(gate, [1] * (2 * MOST + 5)) if at is not None]
-    assert len(went) == 2 * MOST + 5
-    assert max(went[:MOST]) < WINDOW <= min(went[MOST : 2 * MOST])
-    assert max(went[MOST : 2 * MOST]) < 2 * WINDOW <= min(went[2 * MOST :])
-    for first, beyond in zip(sorted(went), sorted(went)[MOST:], strict=False):
-        assert beyond - first > 1.0, "eleven within a second"
-    # Nobody waits longer than the windows before it last: a place is given once, not fought for.
-    assert max(went) < 2 * WINDOW + 0.5
+def apart(places: list[float]) -> float:
+    """The least time between a call and the one that is one too many for a window with it."""
+    return min(beyond - first for first, beyond in zip(places, places[MOST:], strict=False))
 
 
-async def test_two_calls_of_one_go_together(gate: Gate) -> None:
-    went = [at for at in await passing(gate, [2] * 8) if at is not None]
-    assert max(went[:5]) < WINDOW <= min(went[5:])
+async def test_each_window_takes_so_many_and_a_place_is_given_once(gate: Gate, client: Redis) -> None:
+    places = await passing(gate, client, [1] * (2 * MOST + 5))
+    assert len(places) == 2 * MOST + 5
+    assert apart(places) >= WINDOW_MS
+    # Nobody waits for more than the windows of those before.
+    assert places[-1] < 2 * WINDOW_MS + 500
 
 
-async def test_who_would_wait_too_long_is_refused_and_takes_no_place(gate: Gate) -> None:
-    places = MOST * (int(LONGEST_WAIT_SECONDS / WINDOW) + 1)
-    went = await passing(gate, [1] * (places + 5), apart=0)
-    assert went.count(None) == 5
+async def test_two_calls_of_one_have_two_places_at_once(gate: Gate, client: Redis) -> None:
+    places = await passing(gate, client, [2] * 8)
+    assert places[::2] == places[1::2]
+    assert (len(places), apart(places) >= WINDOW_MS) == (16, True)
+
+
+async def test_who_would_wait_too_long_is_refused_and_takes_no_place(gate: Gate, client: Redis) -> None:
+    most = MOST * (int(LONGEST_WAIT_SECONDS * 1000 / WINDOW_MS) + 1)
+    places = await passing(gate, client, [1] * (2 * most))
+    assert most <= len(places) < 2 * most
+    assert places[-1] < LONGEST_WAIT_SECONDS * 1000 + 500
