@@ -27,7 +27,6 @@ WINDOW_MS = 1100
 """A second, and what two calls' ways to the broker may differ by."""
 LONGEST_WAIT_SECONDS = 3.0
 WITHOUT_REDIS_SECONDS = 1.0
-
 POLL_SECONDS = 0.1
 """How often a turn is looked at that somebody holds: when the answer comes nobody knows."""
 
@@ -118,15 +117,9 @@ class Gate:
         """
         name, most = bucket.value
         key = f"pace:{name}:{account_id}"
-        wanted: list[str | int | float] = [
-            most,
-            WINDOW_MS,
-            LONGEST_WAIT_SECONDS * 1000,
-            calls,
-            secrets.token_hex(8),
-        ]
+        longest, name_of_call = LONGEST_WAIT_SECONDS * 1000, secrets.token_hex(8)
         try:
-            given, wait = await self._take(keys=[key], args=wanted)
+            given, wait = await self._take(keys=[key], args=[most, WINDOW_MS, longest, calls, name_of_call])
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
             # Nobody counts now: one call a second from this process is within every limit.
             async with self._alone[key]:
