@@ -8,9 +8,10 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
-from activities.brokers import PAPER, Brokers, beating
+from activities.brokers import Brokers, beating
 from activities.order_starting import start_order
 from activities.pacing import Bucket
+from activities.paper import PaperAccount
 from domain.errors import Rejected, Unavailable
 from domain.market_calendar import INDIA_2026
 from domain.trading import Exchange
@@ -58,9 +59,11 @@ class ForeignOrderActivities(ForeignOrdersPort):
                 order for order in book.value if order.broker_order_id not in ours and order.tag not in ours
             ]
             begun = [made for order in strangers if (made := await self._follow(command, order))]
-            if session.account.broker == PAPER:
-                # Nothing is made there but by us and by our triggers, which tell of what they fire.
-                return OrdersAdopted(order_ids=begun, pause_seconds=None)
+            if isinstance(session.broker, PaperAccount):
+                # Nothing is made there but by us, by our triggers, which tell of what they fire, and by the
+                # broker itself when it closes what is held for the day.
+                left = await session.broker.square_off_in()
+                return OrdersAdopted(order_ids=begun, pause_seconds=left.total_seconds() if left else None)
             opened = INDIA_2026.is_open(Exchange.MCX, book.at) or INDIA_2026.is_open(Exchange.NSE, book.at)
             pause = LOOK_EVERY if opened else LOOK_SELDOM
         return OrdersAdopted(order_ids=begun, pause_seconds=pause.total_seconds())

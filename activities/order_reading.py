@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from temporalio import activity
+
 from activities.brokers import Brokers, Session
+from activities.foreign_orders import look_for_foreign_orders
 from activities.pacing import Bucket
+from activities.paper import PaperAccount
 from domain.errors import Rejected, Unavailable
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.order_day import last_day
 from domain.slices import ENDED, Leg, LegStatus, together
-from domain.trading import BrokerStatus, OrderStatus, status_of
+from domain.trading import BrokerStatus, OrderStatus, Product, status_of
 from models.messages.broker import BrokerOrder, BrokerTrade
 from models.messages.trading import BookReading, ReadOrder
 from providers.broker import Reading
@@ -144,6 +148,12 @@ class OrderReading:
         trades = (await self._brokers.call(session, Bucket.READ, asked)).value
         if found.status in OVER and sum(trade.quantity for trade in trades) < found.filled_quantity:
             raise Unavailable("trades_behind")
+        if isinstance(session.broker, PaperAccount) and any(
+            each.product == Product.INTRADAY for each in trades
+        ):
+            # Who watches a real broker's book is there as long as the session; here while something is held.
+            account = session.account
+            await look_for_foreign_orders(activity.client(), account.account_id, account.user_id, hint=True)
         return trades
 
     async def _unread(self, command: ReadOrder) -> BookReading:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +11,12 @@ from psycopg_pool import PoolTimeout
 
 from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, trading_date
+from domain.paper_market import day_of, phase_of, squares_off
 from domain.trading import BrokerStatus, Exchange, Side
 from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer, MarketQuote
 from models.messages.trading import Modify, OrderTerms
 from providers.broker import Reading
-from store import paper_triggers, trading_paper
+from store import paper_matching, paper_triggers, trading_paper
 from store.database import Connection, Database
 
 OPENING_CASH = Decimal(1_000_000)
@@ -37,10 +38,9 @@ class PaperAccount:
     async def place(self, terms: OrderTerms, tag: str) -> Reading[str]:
         async with self._database.transaction() as connection:
             now = await trading_paper.now(connection)
+            day = day_of(INDIA_2026, terms.exchange, terms.variety, now)
             # A broker's id follows from the tag, so that a repeat is the same order.
-            placed = await trading_paper.place(
-                connection, self.account_id, f"PAPER{tag}", tag, terms, trading_date(now).isoformat()
-            )
+            placed = await trading_paper.place(connection, self.account_id, f"PAPER{tag}", tag, terms, day)
         return Reading(placed, now)
 
     async def modify(self, variety: str, broker_order_id: str, change: Modify) -> Reading[str]:
@@ -60,14 +60,14 @@ class PaperAccount:
     async def book(self) -> Reading[list[BrokerOrder]]:
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
-            rows = await trading_paper.book(connection, self.account_id, trading_date(now).isoformat())
+            rows = await trading_paper.book(connection, self.account_id, trading_date(now))
         return Reading([_order(row) for row in rows], now)
 
     async def rows_of_today(self) -> Reading[list[dict[str, Any]]]:
         """The present day's rows, matched."""
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
-            rows = await trading_paper.book(connection, self.account_id, trading_date(now).isoformat())
+            rows = await trading_paper.book(connection, self.account_id, trading_date(now))
         return Reading(rows, now)
 
     async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
@@ -100,13 +100,19 @@ class PaperAccount:
             rows = await trading_paper.instruments(connection)
             return Reading(rows, await trading_paper.now(connection))
 
-    async def _matched(self, connection: Connection) -> Any:
+    async def square_off_in(self) -> timedelta | None:
+        """How long until the broker closes what the account holds for the day; None where that is nothing."""
+        async with self._database.transaction() as connection:
+            now = await self._matched(connection)
+            held = await paper_matching.intraday(connection, self.account_id)
+        due = [squares_off(INDIA_2026, Exchange(each), trading_date(now)) - now for each in held]
+        return max(min(due), timedelta(seconds=1)) if due else None
+
+    async def _matched(self, connection: Connection) -> datetime:
         now = await trading_paper.now(connection)
-        today = trading_date(now)
-        await paper_triggers.fire(connection, self.account_id, exchanges_open(now))
-        await trading_paper.match(connection, self.account_id)
-        over = INDIA_2026.is_over(Exchange.MCX, today, now)
-        await trading_paper.lapse(connection, self.account_id, today.isoformat(), over)
+        phase = phase_of(INDIA_2026, now)
+        await paper_triggers.fire(connection, self.account_id, phase)
+        await paper_matching.step(connection, phase, account=self.account_id)
         return now
 
 
@@ -115,12 +121,7 @@ async def heard(database: Database, prices: Mapping[tuple[Any, str], Decimal], a
     is not held up by a note that could not be written: the next reading brings it."""
     with suppress(psycopg.Error, PoolTimeout):
         async with database.transaction() as connection:
-            await paper_triggers.note(connection, prices, at, exchanges_open(at))
-
-
-def exchanges_open(now: datetime) -> list[str]:
-    """Exchanges that trade at `now`: elsewhere a last price touches nothing."""
-    return [exchange.value for exchange in Exchange if INDIA_2026.is_open(exchange, now)]
+            await paper_triggers.note(connection, prices, at, phase_of(INDIA_2026, at))
 
 
 def _order(row: dict[str, Any]) -> BrokerOrder:
@@ -132,6 +133,7 @@ def _order(row: dict[str, Any]) -> BrokerOrder:
         quantity=row["quantity"],
         filled_quantity=row["filled_quantity"],
         average_price=row["fill_price"] if row["filled_quantity"] else Decimal(0),
+        reason_code=row["reason_code"],
         updated_at=row["updated_at"],
         terms=OrderTerms.model_validate({name: row[name] for name in TERMS}),
     )

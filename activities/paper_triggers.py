@@ -3,9 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
-from activities.paper import PaperAccount, exchanges_open
+from activities.paper import PaperAccount
 from domain.errors import Rejected
 from domain.exits import Leg, too_near
+from domain.market_calendar import INDIA_2026
+from domain.paper_market import phase_of
 from domain.trading import Side
 from models.contracts.killpoints import Stage, reached
 from models.messages.exits import BrokerTrigger
@@ -52,7 +54,7 @@ class PaperTriggers:
     async def book(self) -> Reading[list[BrokerTrigger]]:
         async with self._database.transaction() as connection:
             now = await trading_paper.now(connection)
-            await paper_triggers.fire(connection, self._account_id, exchanges_open(now))
+            await paper_triggers.fire(connection, self._account_id, phase_of(INDIA_2026, now))
             rows = await paper_triggers.book(connection, self._account_id)
         return Reading([_trigger(row) for row in rows], now)
 

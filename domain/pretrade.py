@@ -244,10 +244,16 @@ def program_refusal(wish: Wish, algo_id: str, local: datetime) -> Refusal | None
     (`local`, Asia/Kolkata)."""
     if not algo_id and local.date() >= ALGO_ID_FROM:
         return Refusal.ALGO_ID_REQUIRED
-    ends = _dated(INTRADAY_ENDS, local.date())
-    if wish.product is Product.INTRADAY and ends and local.time() >= ends[wish.exchange]:
+    ends = intraday_ends(wish.exchange, local.date())
+    if wish.product is Product.INTRADAY and ends and local.time() >= ends:
         return Refusal.INTRADAY_OVER
     return None
+
+
+def intraday_ends(exchange: Exchange, day: date) -> time | None:
+    """When the broker closes intraday positions, Asia/Kolkata; None for a day before the table."""
+    ends = _dated(INTRADAY_ENDS, day)
+    return ends[exchange] if ends else None
 
 
 def protection_refusal(wish: Wish, kind: str, last: Decimal, day: date) -> Refusal | None:

@@ -283,9 +283,11 @@ class PaperOrderRow(SQLModel, table=True):
     price: Decimal | None = Field(default=None, sa_type=Numeric)
     trigger_price: Decimal | None = Field(default=None, sa_type=Numeric)
     triggered: bool = False
+    rests: bool = False
     status: str = Field(sa_type=Text)
     filled_quantity: int = Field(default=0, sa_type=BigInteger)
     fill_price: Decimal | None = Field(default=None, sa_type=Numeric)
+    reason_code: str | None = Field(default=None, sa_type=Text)
     updated_at: datetime = Field(sa_column=instant())
 
 

@@ -1,10 +1,12 @@
-"""The paper broker's triggers, set off by the last price that anybody's session has read."""
+"""A price that anybody's session has read, at the paper broker: it sets off triggers and meets orders."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from domain.paper_market import Phase
+from store import paper_matching
 from store.database import Connection
 
 MAX_ACTIVE = 250
@@ -20,8 +22,10 @@ WITH touched AS MATERIALIZED (
     SELECT t.trigger_id, p.last_price
     FROM trading.paper_triggers t
     JOIN trading.last_prices p USING (exchange, symbol)
+    JOIN unnest(%(open)s::text[], %(since)s::timestamptz[]) AS floor (exchange, since)
+         ON floor.exchange = t.exchange AND p.quoted_at >= floor.since
     JOIN trading.accounts a USING (account_id)
-    WHERE t.status = 'active' AND a.status <> 'closed' AND t.exchange = ANY(%(open)s)
+    WHERE t.status = 'active' AND a.status <> 'closed'
       AND (p.last_price <= t.lower_level OR p.last_price >= t.upper_level)
       AND (t.account_id = %(account)s
            OR (t.exchange, t.symbol) IN (SELECT * FROM unnest(%(exchanges)s::text[], %(symbols)s::text[])))
@@ -58,10 +62,10 @@ async def note(
     connection: Connection,
     prices: Mapping[tuple[Any, str], Decimal],
     quoted_at: datetime,
-    trading: Sequence[str],
+    phase: Phase,
 ) -> int:
-    """Takes up what a session has read of the market, by exchange and symbol in rupees, and fires what it
-    touches at the exchanges that are `trading`. How many triggers were fired."""
+    """Takes up what a session has read of the market, by exchange and symbol in rupees, fires the triggers
+    that it touches and fills the orders that it meets. How many triggers were fired."""
     names = sorted(prices)
     exchanges, symbols = [str(exchange) for exchange, _ in names], [symbol for _, symbol in names]
     given = {
@@ -79,27 +83,30 @@ async def note(
                 AS given (exchange, symbol, price)
            ON CONFLICT (exchange, symbol) DO UPDATE SET last_price = excluded.last_price,
                quoted_at = excluded.quoted_at, read_at = excluded.read_at
-           WHERE (l.last_price <> excluded.last_price OR l.read_at < excluded.read_at - %(unchanged)s)
+           WHERE (l.last_price <> excluded.last_price OR l.read_at < excluded.read_at - %(unchanged)s
+                  OR l.quoted_at < excluded.quoted_at - %(unchanged)s)
              AND excluded.quoted_at NOT BETWEEN l.quoted_at - %(overtaken)s
                                         AND l.quoted_at - interval '1 microsecond'""",
         given,
     )
-    return await _fire(connection, trading, exchanges=exchanges, symbols=symbols)
+    fired = await _fire(connection, phase, exchanges=exchanges, symbols=symbols)
+    await paper_matching.step(connection, phase, exchanges=exchanges, symbols=symbols)
+    return fired
 
 
-async def fire(connection: Connection, account_id: str, trading: Sequence[str]) -> None:
+async def fire(connection: Connection, account_id: str, phase: Phase) -> None:
     """Ends the account's triggers that are a year old, and fires what the last prices have touched."""
     await connection.execute(
         """UPDATE trading.paper_triggers SET status = 'expired', updated_at = trading.paper_now()
            WHERE account_id = %s AND status = 'active' AND expires_at <= trading.paper_now()""",
         (account_id,),
     )
-    await _fire(connection, trading, account=account_id)
+    await _fire(connection, phase, account=account_id)
 
 
 async def _fire(
     connection: Connection,
-    trading: Sequence[str],
+    phase: Phase,
     account: str | None = None,
     exchanges: Iterable[str] = (),
     symbols: Iterable[str] = (),
@@ -107,7 +114,8 @@ async def _fire(
     cursor = await connection.execute(
         FIRE,
         {
-            "open": list(trading),
+            "open": list(phase.open),
+            "since": list(phase.open.values()),
             "account": account,
             "exchanges": list(exchanges),
             "symbols": list(symbols),

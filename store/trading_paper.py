@@ -1,6 +1,6 @@
 """The paper broker's own book, matched against the last prices that real sessions have read."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from models.messages.broker import Instrument, MarketQuote
@@ -45,7 +45,7 @@ async def instruments(connection: Connection) -> list[Instrument]:
 
 
 async def place(
-    connection: Connection, account_id: str, broker_order_id: str, tag: str, terms: OrderTerms, day: str
+    connection: Connection, account_id: str, broker_order_id: str, tag: str, terms: OrderTerms, day: date
 ) -> str:
     """Adds the order; the tag is unique, so that a repeat finds the first one. Answers its id."""
     cursor = await connection.execute(
@@ -61,41 +61,6 @@ async def place(
     return row["broker_order_id"] if row else broker_order_id
 
 
-async def match(connection: Connection, account_id: str) -> None:
-    """Fills what the last quotes fill, whole and at the quote; a stop order first has to be touched."""
-    await connection.execute(
-        """WITH market AS (
-               SELECT o.broker_order_id, o.triggered OR o.order_type IN ('MARKET', 'LIMIT')
-                      OR (o.side = 'BUY' AND q.last_price >= o.trigger_price)
-                      OR (o.side = 'SELL' AND q.last_price <= o.trigger_price) AS live, q.last_price
-               FROM trading.paper_orders o
-               JOIN trading.last_prices q USING (exchange, symbol)
-               WHERE o.account_id = %(account)s AND o.status = 'open')
-           UPDATE trading.paper_orders o SET triggered = m.live,
-               status = CASE WHEN m.live AND (o.order_type IN ('MARKET', 'SL-M')
-                                   OR (o.side = 'BUY' AND m.last_price <= o.price)
-                                   OR (o.side = 'SELL' AND m.last_price >= o.price)) THEN 'complete'
-                             WHEN m.live AND o.validity = 'IOC' THEN 'cancelled' ELSE 'open' END,
-               fill_price = m.last_price, updated_at = trading.paper_now()
-           FROM market m WHERE m.broker_order_id = o.broker_order_id AND o.status = 'open'""",
-        {"account": account_id},
-    )
-    await connection.execute(
-        """UPDATE trading.paper_orders SET filled_quantity = quantity
-           WHERE account_id = %s AND status = 'complete' AND filled_quantity < quantity""",
-        (account_id,),
-    )
-
-
-async def lapse(connection: Connection, account_id: str, today: str, over: bool) -> None:
-    """Cancels DAY orders of days that have ended."""
-    await connection.execute(
-        """UPDATE trading.paper_orders SET status = 'cancelled', updated_at = trading.paper_now()
-           WHERE account_id = %s AND status = 'open' AND (trading_day < %s OR %s)""",
-        (account_id, today, over),
-    )
-
-
 async def change(
     connection: Connection, broker_order_id: str, *, status: str | None = None, terms: dict[str, Any]
 ) -> bool:
@@ -105,7 +70,8 @@ async def change(
                quantity = coalesce(%(quantity)s, quantity), price = coalesce(%(price)s, price),
                trigger_price = coalesce(%(trigger_price)s, trigger_price),
                order_type = coalesce(%(order_type)s, order_type),
-               validity = coalesce(%(validity)s, validity), updated_at = trading.paper_now()
+               validity = coalesce(%(validity)s, validity), rests = false,
+               updated_at = trading.paper_now()
            WHERE broker_order_id = %(id)s AND status = 'open' RETURNING broker_order_id""",
         {
             **dict.fromkeys(("quantity", "price", "trigger_price", "order_type", "validity")),
@@ -117,7 +83,7 @@ async def change(
     return await cursor.fetchone() is not None
 
 
-async def book(connection: Connection, account_id: str, today: str) -> list[dict[str, Any]]:
+async def book(connection: Connection, account_id: str, today: date) -> list[dict[str, Any]]:
     cursor = await connection.execute(
         "SELECT * FROM trading.paper_orders WHERE account_id = %s AND trading_day >= %s", (account_id, today)
     )

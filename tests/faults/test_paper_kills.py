@@ -16,11 +16,15 @@ PLACING = ("exits.place:before", "exits.place:after_send", "exits.place:after")
 """Not begun; the trigger stands and our row says `sending`; recorded, and the server does not know."""
 FIRED = ("exits.look:before", "exits.look:after", "trading.adopt_orders:before", "trading.adopt_orders:after")
 
+CLOSED = ("trading.read_order:before", "trading.read_order:after", *FIRED[2:])
+"""Around the start of whoever waits for the closing of what is held for the day, and around its look."""
+
 
 @pytest.fixture
 async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
     async with paper_desk(floor) as desk:
         yield desk
+    await floor.clock()
 
 
 @pytest.mark.parametrize("point", PLACING)
@@ -42,6 +46,27 @@ async def test_what_was_fired_is_taken_up_whoever_dies(desk: PaperDesk, crew: Cr
     crew.arm(point)
     await sold_once(desk, order_id)
     await eventually(crew.died_after(deaths), f"the worker to die at {point}")
+
+
+@pytest.mark.parametrize("point", CLOSED)
+async def test_what_is_held_for_the_day_is_closed_once_whoever_dies(
+    desk: PaperDesk, crew: Crew, point: str
+) -> None:
+    deaths = crew.deaths
+    if point.startswith("trading.read_order"):
+        crew.arm(point)
+    await desk.held_for_the_day()
+    if point.startswith("trading.adopt_orders"):
+        crew.arm(point)
+    await eventually(desk.followed, "the closing to be waited for")
+    await desk.closing_time()
+    await desk.flat()
+    await eventually(crew.died_after(deaths), f"the worker to die at {point}")
+    closing = await desk.floor.rows(
+        "SELECT quantity FROM trading.paper_orders WHERE account_id = %s AND side = 'SELL'",
+        desk.trader.account_id,
+    )
+    assert [row["quantity"] for row in closing] == [3]
 
 
 async def test_a_killed_record_forgets_no_trigger(desk: PaperDesk, engines: EmbeddedEngines) -> None:

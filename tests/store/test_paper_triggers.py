@@ -1,89 +1,18 @@
 """The paper broker's triggers in the record: fired once whoever reads the market, and only by the market."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from activities.paper import PaperAccount, exchanges_open
-from activities.paper_triggers import PaperTriggers
 from domain.errors import Rejected
 from domain.exits import legs
-from domain.trading import OrderType, Product, Side
-from models.messages.trading import OrderTerms
-from store import paper_triggers, trading_paper
-from store.database import Database
+from domain.trading import Product, Side
+from store import trading_paper
+from tests.store.papers import MORNING, NIGHT, Paper, paper
 
-MORNING = datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
-"""10:00 of a trading day in Mumbai."""
-NIGHT = MORNING + timedelta(hours=14)
-PAIR = legs(Side.SELL, Decimal(3200), Decimal(3000), Decimal("0.05"))
-
-
-class Paper:
-    """A paper account that holds ten TCS, on a market that says what it is told."""
-
-    def __init__(self, database: Database, account_id: str) -> None:
-        self.database, self.account_id = database, account_id
-        self.broker = PaperAccount(database, account_id)
-        self.triggers = PaperTriggers(database, self.broker)
-
-    async def open(self) -> None:
-        async with self.database.transaction() as connection:
-            await connection.execute(
-                """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
-                   VALUES (%s, 'usr_paper', 'paper', 'connected', now())""",
-                (self.account_id,),
-            )
-        await self.market(3100)
-        await self.deal(Side.BUY, 10)
-
-    async def market(self, price: float, at: datetime = MORNING) -> int:
-        async with self.database.transaction() as connection:
-            prices = {("NSE", "TCS"): Decimal(str(price))}
-            return await paper_triggers.note(connection, prices, at, exchanges_open(at))
-
-    async def deal(self, side: Side, quantity: int, price: int | None = None) -> None:
-        terms = OrderTerms(
-            exchange="NSE",
-            symbol="TCS",
-            side=side,
-            quantity=quantity,
-            order_type=OrderType.LIMIT if price else OrderType.MARKET,
-            price=Decimal(price) if price else None,
-            product=Product.DELIVERY,
-        )
-        tag = f"T{len((await self.broker.book()).value)}{self.account_id[-12:]}"
-        await self.broker.place(terms, tag)
-        await self.broker.book()  # what the market fills is filled when somebody looks
-
-    async def guard(self, quantity: int = 10) -> str:
-        placed = await self.triggers.place(
-            "NSE", "TCS", Product.DELIVERY, Side.SELL, quantity, PAIR, Decimal(3100)
-        )
-        return placed.value
-
-    async def orders(self) -> list[dict[str, Any]]:
-        """What triggers have fired."""
-        async with self.database.reading() as connection:
-            cursor = await connection.execute(
-                "SELECT * FROM trading.paper_orders WHERE account_id = %s AND tag LIKE 'GTT%%' ORDER BY tag",
-                (self.account_id,),
-            )
-            return await cursor.fetchall()
-
-
-@pytest.fixture
-async def paper(database: str, request: pytest.FixtureRequest) -> AsyncIterator[Paper]:
-    async with Database(database, max_size=8) as opened:
-        made = Paper(opened, f"acc_{abs(hash(request.node.name)):020d}")
-        await made.open()
-        yield made
-        async with opened.transaction() as connection:
-            await connection.execute("UPDATE trading.accounts SET status = 'closed'")
+__all__ = ["paper"]
 
 
 @pytest.mark.parametrize(("price", "limit"), [(3200, "3200"), (3000, "2970"), (2500, "2970")])
@@ -107,10 +36,16 @@ async def test_a_level_that_was_touched_between_two_readings_of_the_account_has_
     await paper.market(3100)
     assert [each.status for each in (await paper.triggers.book()).value] == ["triggered"]
     fired = (await paper.orders())[0]["broker_order_id"]
-    # A limit order is what was fired: the market has gone back, and it waits.
-    assert (await paper.broker.order(fired)).value.filled_quantity == 0
-    await paper.market(3200)
-    assert (await paper.broker.order(fired)).value.filled_quantity == 10
+    assert (await paper.broker.order(fired)).value.average_price == 3201
+
+
+async def test_what_is_fired_below_its_limit_rests_until_the_market_comes_back(paper: Paper) -> None:
+    await paper.guard()
+    await paper.market(2900)
+    fired = (await paper.orders())[0]["broker_order_id"]
+    assert (await paper.order(fired)).filled_quantity == 0
+    await paper.market(2990)
+    assert (await paper.order(fired)).average_price == 2970
 
 
 async def test_a_price_of_a_market_that_is_shut_touches_nothing(paper: Paper) -> None:

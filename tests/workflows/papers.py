@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from redis.asyncio import Redis
+from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers
+from models.messages.trading import BrokerEvent
 from tests.workflows.traders import Floor, Trader, eventually, signalled
 
 SYMBOL = "SBIN"
@@ -45,6 +47,29 @@ class PaperDesk:
         )
         await self.floor.reaches(answer["order_id"], "filled")
         return str(answer["order_id"])
+
+    async def held_for_the_day(self) -> str:
+        """A filled intraday order at 880, a minute before the broker closes such positions."""
+        await self.floor.rows("DELETE FROM trading.last_prices RETURNING symbol")
+        await self.floor.clock("2026-11-23T15:19:00+05:30")
+        await self.market(880)
+        answer = await self.floor.place(
+            self.trader, symbol=SYMBOL, price=Decimal(880), quantity=3, product="MIS"
+        )
+        await self.floor.reaches(answer["order_id"], "filled")
+        return str(answer["order_id"])
+
+    async def followed(self) -> bool:
+        """Whether somebody waits for the closing."""
+        follower = self.floor.client.get_workflow_handle(f"foreign-orders:{self.trader.account_id}")
+        return (await follower.describe()).status is WorkflowExecutionStatus.RUNNING
+
+    async def closing_time(self) -> None:
+        """The market's clock is moved; in life who follows the account has a timer for it."""
+        await self.floor.clock("2026-11-23T15:20:30+05:30")
+        await self.market(881)
+        follower = self.floor.client.get_workflow_handle(f"foreign-orders:{self.trader.account_id}")
+        await follower.signal("broker_event", BrokerEvent(event_number=1))
 
     async def exit_is(self, order_id: str, *statuses: str) -> dict[str, Any]:
         async def there() -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
 async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
     async with paper_desk(floor) as desk:
         yield desk
+    await floor.clock()
 
 
 async def test_a_target_that_the_real_market_reaches_closes_the_paper_position(desk: PaperDesk) -> None:
@@ -87,3 +88,42 @@ async def test_a_kill_switch_leaves_no_trigger_that_could_fire(desk: PaperDesk) 
     await desk.market(905)
     await desk.flat()
     await desk.exit_is(order_id, "cancelled")
+
+
+async def test_what_is_held_for_the_day_is_closed_by_the_paper_broker_and_taken_up(desk: PaperDesk) -> None:
+    """As a real broker does at 15:20; the process that follows it waits for just that."""
+    floor = desk.floor
+    await desk.held_for_the_day()
+    resting = await floor.place(desk.trader, symbol=SYMBOL, price=Decimal(870), quantity=3, product="MIS")
+    await floor.reaches(resting["order_id"], "open")
+    await eventually(desk.followed, "the closing to be waited for")
+    await desk.closing_time()
+    await desk.flat()
+    ended = await floor.reaches(resting["order_id"], "cancelled")
+    assert ended["reason_code"] == "square_off"
+    adopted = await floor.rows(
+        "SELECT side, quantity, status, average_price FROM trading.orders WHERE account_id = %s AND adopted",
+        desk.trader.account_id,
+    )
+    assert [tuple(row.values()) for row in adopted] == [("SELL", 3, "filled", 881)]
+
+    async def over() -> bool:
+        return not await desk.followed()
+
+    await eventually(over, "nobody to wait for another closing: nothing is held any more")
+
+
+async def test_an_after_market_order_of_a_paper_account_waits_for_the_opening(desk: PaperDesk) -> None:
+    floor = desk.floor
+    await floor.clock("2026-11-23T18:00:00+05:30")
+    await desk.market(880)
+    placed = await floor.place(
+        desk.trader, symbol=SYMBOL, price=Decimal(890), quantity=2, variety="amo", product="CNC"
+    )
+    row = await floor.reaches(placed["order_id"], "open")
+    assert row["filled_quantity"] == 0
+    # 24 November is a holiday.
+    await floor.clock("2026-11-25T09:16:00+05:30")
+    desk.reader = await floor.trader()  # the session of before has ended
+    await desk.market(885)
+    assert (await floor.reaches(placed["order_id"], "filled"))["average_price"] == 885
