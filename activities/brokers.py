@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 from temporalio import activity
 
 from activities.pacing import Bucket, Gate
-from activities.paper import PaperAccount, heard
+from activities.paper import PaperAccount
+from activities.quote_desk import QuoteDesk
 from domain.errors import TreumError, Unavailable, Unknown
 from models.messages.broker import MarketQuote
 from models.settings import Settings
@@ -69,6 +70,7 @@ class Brokers:
         self._vault = vault
         self._clocks: dict[str, BrokerClock] = {}
         self._tokens: dict[str, tuple[bytes, str]] = {}
+        self._desk = QuoteDesk(self, database)
 
     async def session(self, account_id: str) -> Session | None:
         """The account's session, None where there is none any more.
@@ -146,12 +148,11 @@ class Brokers:
             await self.gate.passed(session.account.account_id, bucket)
 
     async def quote(self, session: Session, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
-        """A quote by `call`; what it shows of the real market is the paper broker's market too."""
-        answer = await self.call(session, Bucket.QUOTE, session.broker.quote(exchange, symbol))
-        if answer.value is not None and session.account.broker != PAPER:
-            last = {(exchange, symbol): answer.value.last_price}
-            await heard(self._database, last, answer.at)
-        return answer
+        """A quote by `call`, together with whoever waits for one of the same account; paper has no pace."""
+        if session.account.broker == PAPER:
+            told = await self.call(session, Bucket.QUOTE, session.broker.quotes([(exchange, symbol)]))
+            return Reading(told.value.get((exchange, symbol)), told.at)
+        return await self._desk.quote(session, (exchange, symbol))
 
     async def noted(self, session: Session, call: Coroutine[Any, Any, Reading[T]]) -> Reading[T]:
         """Makes a call that has passed its gate, and notes whether the broker answers at all."""

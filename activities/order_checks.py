@@ -178,11 +178,7 @@ class MarketChecks:
             known = await trading_market.fresh_quote(connection, name, terms.exchange, terms.symbol)
         if known is not None:
             return known
-        answer = await self._brokers.quote(session, terms.exchange, terms.symbol)
-        if answer.value is not None:
-            async with self._database.reading() as connection:
-                await trading_market.store_quote(connection, name, answer.value, answer.at)
-        return answer.value
+        return (await self._brokers.quote(session, terms.exchange, terms.symbol)).value
 
 
 def _weigh(

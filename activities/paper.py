@@ -1,6 +1,6 @@
 """A broker made of our own rows, for a customer who wants to try: the same protocol, no money."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,9 +13,9 @@ from domain.errors import Rejected
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.paper_market import day_of, phase_of, squares_off
 from domain.trading import BrokerStatus, Exchange, Side
-from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer, MarketQuote
+from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer
 from models.messages.trading import Modify, OrderTerms
-from providers.broker import Reading
+from providers.broker import Name, Quotes, Reading
 from store import paper_matching, paper_triggers, trading_paper
 from store.database import Connection, Database
 
@@ -84,14 +84,16 @@ class PaperAccount:
             row = await trading_paper.one(connection, broker_order_id)
         return Reading([trade_of(row)] if row and row["filled_quantity"] else [], now)
 
-    async def quote(self, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
+    async def quotes(self, names: Sequence[Name]) -> Reading[Quotes]:
         async with self._database.reading() as connection:
-            found = await trading_paper.quote(connection, exchange, symbol)
-            return Reading(found, await trading_paper.now(connection))
+            found = {name: await trading_paper.quote(connection, *name) for name in names}
+            known = {name: quote for name, quote in found.items() if quote is not None}
+            return Reading(known, await trading_paper.now(connection))
 
     async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]:
-        quoted = await self.quote(terms.exchange, terms.symbol)
-        last = quoted.value.last_price if quoted.value else Decimal(0)
+        name = terms.exchange.value, terms.symbol
+        quoted = await self.quotes([name])
+        last = quoted.value[name].last_price if name in quoted.value else Decimal(0)
         required = (terms.price or last) * terms.quantity if terms.side is Side.BUY else Decimal(0)
         return Reading(MarginAnswer(required=required, available=OPENING_CASH), quoted.at)
 

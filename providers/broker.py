@@ -1,5 +1,6 @@
 """What a broker does for one account, whichever broker it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -8,6 +9,9 @@ from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginA
 from models.messages.trading import Modify, OrderTerms
 
 T = TypeVar("T", covariant=True)
+Name = tuple[str, str]
+"""Exchange and symbol."""
+Quotes = dict[Name, MarketQuote]
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,9 @@ class Broker(Protocol):
 
     async def trades(self, broker_order_id: str) -> Reading[list[BrokerTrade]]: ...
 
-    async def quote(self, exchange: str, symbol: str) -> Reading[MarketQuote | None]: ...
+    async def quotes(self, names: Sequence[Name]) -> Reading[Quotes]:
+        """By exchange and symbol; what the broker does not know is left out."""
+        ...
 
     async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]: ...
 

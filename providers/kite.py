@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from domain.market_calendar import INDIA
 from domain.trading import CLIENT_DEADLINE, BrokerStatus, Side
 from models.messages.broker import BrokerOrder, BrokerTrade, Grant, Instrument, MarginAnswer, MarketQuote
 from models.messages.trading import Modify, OrderTerms
-from providers.broker import Reading
+from providers.broker import Name, Quotes, Reading
 from providers.transport import TracedSession
 
 T = TypeVar("T")
@@ -226,14 +226,16 @@ class KiteAccount:
         call = self._client.order_trades
         return await self._run(lambda: [trade_of(row) for row in call(broker_order_id)])
 
-    async def quote(self, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
-        key = f"{exchange}:{symbol}"
+    async def quotes(self, names: Sequence[Name]) -> Reading[Quotes]:
+        def asked() -> Quotes:
+            found = self._client.quote(*(f"{exchange}:{symbol}" for exchange, symbol in names))
+            return {
+                name: quote_of(*name, found[f"{name[0]}:{name[1]}"])
+                for name in names
+                if f"{name[0]}:{name[1]}" in found
+            }
 
-        def one() -> MarketQuote | None:
-            found = self._client.quote(key).get(key)
-            return quote_of(exchange, symbol, found) if found else None
-
-        return await self._run(one)
+        return await self._run(asked)
 
     async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]:
         """Kite's own calculation for the order (/margins/orders) and what is free (/user/margins)."""

@@ -1,5 +1,6 @@
 """Instruments and quotes as last read from a broker."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from models.messages.broker import Instrument, MarketQuote
@@ -60,8 +61,18 @@ async def fresh_quote(connection: Connection, broker: str, exchange: str, symbol
     return MarketQuote(**row) if row else None
 
 
-async def store_quote(connection: Connection, broker: str, quote: MarketQuote, quoted_at: datetime) -> None:
-    await connection.execute(
+async def store_quotes(
+    connection: Connection, broker: str, quotes: Sequence[MarketQuote], quoted_at: datetime
+) -> None:
+    """Takes up one reading of the market; an older one does not take a newer one's place."""
+    given = [
+        (
+            *(broker, quote.exchange, quote.symbol, quote.last_price, quote.close),
+            *(quote.lower_limit, quote.upper_limit, quoted_at),
+        )
+        for quote in quotes
+    ]
+    await connection.cursor().executemany(
         """INSERT INTO trading.quotes AS q (broker, exchange, symbol, last_price, close, lower_limit,
                upper_limit, quoted_at, read_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp())
@@ -70,8 +81,5 @@ async def store_quote(connection: Connection, broker: str, quote: MarketQuote, q
                upper_limit = excluded.upper_limit, quoted_at = excluded.quoted_at,
                read_at = excluded.read_at
            WHERE q.quoted_at <= excluded.quoted_at""",
-        (
-            *(broker, quote.exchange, quote.symbol, quote.last_price, quote.close),
-            *(quote.lower_limit, quote.upper_limit, quoted_at),
-        ),
+        given,
     )

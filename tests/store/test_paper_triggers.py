@@ -104,6 +104,5 @@ async def test_its_clock_is_the_markets(paper: Paper) -> None:
 async def test_a_late_reading_does_not_take_the_price_back(paper: Paper) -> None:
     await paper.market(3150, MORNING + timedelta(seconds=10))
     await paper.market(3120, MORNING + timedelta(seconds=8))
-    shown = (await paper.broker.quote("NSE", "TCS")).value
-    assert shown is not None
-    assert shown.last_price == 3150
+    shown = (await paper.broker.quotes([("NSE", "TCS"), ("NSE", "NOBODY")])).value
+    assert {name: quote.last_price for name, quote in shown.items()} == {("NSE", "TCS"): 3150}
