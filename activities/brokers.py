@@ -17,6 +17,7 @@ from activities.pacing import Bucket, Gate
 from activities.paper import PaperAccount
 from activities.quote_desk import QuoteDesk
 from domain.errors import TreumError, Unavailable, Unknown
+from domain.trading import Exchange
 from models.messages.broker import MarketQuote
 from models.settings import Settings
 from providers.broker import Broker, Reading
@@ -147,7 +148,7 @@ class Brokers:
         if session.account.broker != PAPER:
             await self.gate.passed(session.account.account_id, bucket)
 
-    async def quote(self, session: Session, exchange: str, symbol: str) -> Reading[MarketQuote | None]:
+    async def quote(self, session: Session, exchange: Exchange, symbol: str) -> Reading[MarketQuote | None]:
         """A quote by `call`, together with whoever waits for one of the same account; paper has no pace."""
         if session.account.broker == PAPER:
             told = await self.call(session, Bucket.QUOTE, session.broker.quotes([(exchange, symbol)]))

@@ -14,8 +14,8 @@ from activities.pacing import Bucket, Gate
 from activities.paper import heard
 from domain.errors import Rejected
 from models.settings import Settings
-from providers.broker import Reading
-from providers.candles import HouseMarket, Name
+from providers.broker import Name, Reading
+from providers.candles import HouseMarket
 from providers.kite import Kite
 from store import signals_market
 from store.database import Database

@@ -91,7 +91,7 @@ class PaperAccount:
             return Reading(known, await trading_paper.now(connection))
 
     async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]:
-        name = terms.exchange.value, terms.symbol
+        name = terms.exchange, terms.symbol
         quoted = await self.quotes([name])
         last = quoted.value[name].last_price if name in quoted.value else Decimal(0)
         required = (terms.price or last) * terms.quantity if terms.side is Side.BUY else Decimal(0)

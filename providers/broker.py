@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from domain.trading import Exchange
 from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer, MarketQuote
 from models.messages.trading import Modify, OrderTerms
 
 T = TypeVar("T", covariant=True)
-Name = tuple[str, str]
-"""Exchange and symbol."""
+Name = tuple[Exchange, str]
+"""Exchange and symbol of an instrument."""
 Quotes = dict[Name, MarketQuote]
 
 

@@ -11,14 +11,10 @@ import requests
 
 from domain.market_calendar import INDIA
 from domain.signals import Timeframe
-from domain.trading import Exchange
 from models.messages.broker import Instrument
 from models.messages.signals import Candle, CandleSource
-from providers.broker import Reading
+from providers.broker import Name, Reading
 from providers.kite import Kite, listed, number
-
-Name = tuple[Exchange, str]
-"""An instrument by exchange and symbol."""
 
 INTERVALS: dict[Timeframe, tuple[str, timedelta]] = {
     Timeframe.M1: ("minute", timedelta(days=60)),
