@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from redis.asyncio import Redis
 from temporalio import activity
 
+from activities.market_data import House, QuoteBoard
 from activities.pacing import Bucket, Gate
 from activities.paper import PaperAccount
 from activities.quote_desk import QuoteDesk
@@ -72,6 +73,7 @@ class Brokers:
         self._clocks: dict[str, BrokerClock] = {}
         self._tokens: dict[str, tuple[bytes, str]] = {}
         self._desk = QuoteDesk(self, database)
+        self._board = QuoteBoard(House(settings, database, vault, client))
 
     async def session(self, account_id: str) -> Session | None:
         """The account's session, None where there is none any more.
@@ -84,7 +86,7 @@ class Brokers:
             if account is None or account.status != "connected":
                 return None
             if account.broker == PAPER:
-                return Session(account, PaperAccount(self._database, account_id))
+                return Session(account, PaperAccount(self._database, account_id, self._board))
             token = await self._token(connection, account)
             health = await broker_health.ask(connection, account.broker) if token else None
         if token is None or health is None:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from activities.pacing import Bucket, Gate
 from activities.paper import heard
 from domain.errors import Rejected
+from models.messages.broker import Instrument
 from models.settings import Settings
 from providers.broker import Name, Reading
 from providers.candles import HouseMarket
@@ -67,6 +68,14 @@ class House:
         await heard(self._database, reading.value, reading.at)
         return reading
 
+    async def is_open(self) -> bool:
+        """Whether somebody of the house is signed in."""
+        return await self._newest() is not None
+
+    async def instruments(self) -> Reading[list[Instrument]]:
+        """The broker's list of the day."""
+        return await self.call(Bucket.READ, lambda market: market.instruments())
+
     async def _newest(self) -> tuple[str, str] | None:
         async with self._database.reading() as connection:
             return await signals_market.newest_token(connection, self._vault)
@@ -85,7 +94,7 @@ class QuoteBoard:
     """Last prices of what this process watches: at most one call at a time, whoever waits for it."""
 
     def __init__(self, house: House) -> None:
-        self._house = house
+        self.house = house
         self._watched: Counter[Name] = Counter()
         self._looking: asyncio.Task[Look] | None = None
 
@@ -113,5 +122,5 @@ class QuoteBoard:
         # A moment for the watchers who come together, so that they share one call.
         await asyncio.sleep(0.02)
         asked = list(self._watched)[:MOST_PRICES]
-        reading = await self._house.prices(asked)
+        reading = await self.house.prices(asked)
         return Look(frozenset(asked), reading.value, reading.at)

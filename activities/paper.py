@@ -1,15 +1,16 @@
 """A broker made of our own rows, for a customer who wants to try: the same protocol, no money."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from domain.errors import Rejected
+from domain.errors import Rejected, TreumError
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.paper_market import day_of, phase_of, squares_off
 from domain.trading import BrokerStatus, Exchange, Side
@@ -19,6 +20,11 @@ from providers.broker import Name, Quotes, Reading
 from store import paper_matching, paper_triggers, trading_paper
 from store.database import Connection, Database
 
+if TYPE_CHECKING:
+    from activities.market_data import QuoteBoard
+
+LOOK_SECONDS = 2.5
+"""How long an order waits for the house's look at the market."""
 OPENING_CASH = Decimal(1_000_000)
 """Rupees that a paper account may order for at a time."""
 TERMS = (
@@ -29,11 +35,12 @@ TERMS = (
 
 class PaperAccount:
     """`providers.broker.Broker` on Postgres. Its prices are the last that anybody's real session has read,
-    and its clock is that of their market."""
+    and its clock is that of their market. With a `board` it has the house look where nobody has lately."""
 
-    def __init__(self, database: Database, account_id: str) -> None:
+    def __init__(self, database: Database, account_id: str, board: "QuoteBoard | None" = None) -> None:
         self._database = database
         self.account_id = account_id
+        self._board = board
 
     async def place(self, terms: OrderTerms, tag: str) -> Reading[str]:
         async with self._database.transaction() as connection:
@@ -58,19 +65,19 @@ class PaperAccount:
             return Reading(broker_order_id, await trading_paper.now(connection))
 
     async def book(self) -> Reading[list[BrokerOrder]]:
-        async with self._database.transaction() as connection:
-            now = await self._matched(connection)
-            rows = await trading_paper.book(connection, self.account_id, trading_date(now))
-        return Reading([_order(row) for row in rows], now)
+        read = await self.rows_of_today()
+        return Reading([_order(row) for row in read.value], read.at)
 
     async def rows_of_today(self) -> Reading[list[dict[str, Any]]]:
         """The present day's rows, matched."""
+        await self._watch()
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
             rows = await trading_paper.book(connection, self.account_id, trading_date(now))
         return Reading(rows, now)
 
     async def order(self, broker_order_id: str) -> Reading[BrokerOrder]:
+        await self._watch()
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
             row = await trading_paper.one(connection, broker_order_id)
@@ -85,10 +92,31 @@ class PaperAccount:
         return Reading([trade_of(row)] if row and row["filled_quantity"] else [], now)
 
     async def quotes(self, names: Sequence[Name]) -> Reading[Quotes]:
+        await self._look(names)
         async with self._database.reading() as connection:
             found = {name: await trading_paper.quote(connection, *name) for name in names}
             known = {name: quote for name, quote in found.items() if quote is not None}
             return Reading(known, await trading_paper.now(connection))
+
+    async def _watch(self) -> None:
+        """Of what its open orders wait for: somebody has to read that market."""
+        if self._board is not None:
+            async with self._database.reading() as connection:
+                waiting = await trading_paper.waiting(connection, self.account_id)
+            await self._look(waiting)
+
+    async def _look(self, names: Sequence[Name]) -> None:
+        """Has the house read what nobody has lately. While nobody of the house is signed in, or others have
+        its pace, the last prices are those that are known."""
+        if self._board is None or not names:
+            return
+        async with self._database.reading() as connection:
+            stale = await trading_paper.stale(connection, names)
+        if not stale or not await self._board.house.is_open():
+            return
+        with suppress(TreumError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await asyncio.gather(*(self._board.price(name) for name in stale))
 
     async def margin(self, terms: OrderTerms) -> Reading[MarginAnswer]:
         name = terms.exchange, terms.symbol
@@ -100,7 +128,13 @@ class PaperAccount:
     async def instruments(self) -> Reading[list[Instrument]]:
         async with self._database.reading() as connection:
             rows = await trading_paper.instruments(connection)
-            return Reading(rows, await trading_paper.now(connection))
+            now = await trading_paper.now(connection)
+        if rows or self._board is None:
+            return Reading(rows, now)
+        # Nobody has traded yet: the house has the list.
+        with suppress(Rejected):
+            return await self._board.house.instruments()
+        return Reading([], now)
 
     async def square_off_in(self) -> timedelta | None:
         """How long until the broker closes what the account holds for the day; None where that is nothing."""

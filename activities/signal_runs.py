@@ -99,7 +99,7 @@ class RunActivities:
             listed = await trading_market.last_listed(connection, BROKER, run.exchange, run.symbol)
         found = listed[0] if listed else None
         if found is None:
-            rows = await self._house.call(Bucket.READ, lambda market: market.instruments())
+            rows = await self._house.instruments()
             async with self._database.transaction() as connection:
                 await trading_market.store_list(connection, BROKER, trading_date(rows.at), rows.value)
             wanted = (run.exchange, run.symbol)

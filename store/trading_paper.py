@@ -1,11 +1,14 @@
 """The paper broker's own book, matched against the last prices that real sessions have read."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+from domain.trading import Exchange
 from models.messages.broker import Instrument, MarketQuote
 from models.messages.trading import OrderTerms
 from store.database import Connection
+from store.trading_market import QUOTE_FRESH
 
 SOURCE = "kite"
 """Whose market the paper broker trades on."""
@@ -33,6 +36,28 @@ async def quote(connection: Connection, exchange: str, symbol: str) -> MarketQuo
     )
     row = await cursor.fetchone()
     return MarketQuote(**row) if row else None
+
+
+async def waiting(connection: Connection, account_id: str) -> list[tuple[Exchange, str]]:
+    """Exchange and symbol of what the account's open orders are for."""
+    cursor = await connection.execute(
+        """SELECT DISTINCT exchange, symbol FROM trading.paper_orders
+           WHERE account_id = %s AND status = 'open'""",
+        (account_id,),
+    )
+    return [(Exchange(row["exchange"]), row["symbol"]) for row in await cursor.fetchall()]
+
+
+async def stale(connection: Connection, names: Sequence[tuple[str, str]]) -> list[tuple[Exchange, str]]:
+    """Of instruments by exchange and symbol those whose price nobody has read lately."""
+    cursor = await connection.execute(
+        """SELECT exchange, symbol FROM unnest(%s::text[], %s::text[]) AS asked (exchange, symbol)
+           WHERE NOT EXISTS (SELECT FROM trading.last_prices p
+                             WHERE (p.exchange, p.symbol) = (asked.exchange, asked.symbol)
+                               AND p.read_at > clock_timestamp() - %s)""",
+        ([str(exchange) for exchange, _ in names], [symbol for _, symbol in names], QUOTE_FRESH),
+    )
+    return [(Exchange(row["exchange"]), row["symbol"]) for row in await cursor.fetchall()]
 
 
 async def instruments(connection: Connection) -> list[Instrument]:
