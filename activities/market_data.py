@@ -108,6 +108,8 @@ class QuoteBoard:
             while True:
                 if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._look())
+                    # Where everybody who waited has given up, nobody asks what became of it.
+                    self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())
                 # Shielded: one watcher that gives up must not take the reading from the others.
                 look = await asyncio.shield(self._looking)
                 if name in look.asked:

@@ -99,7 +99,7 @@ class PaperAccount:
             return Reading(known, await trading_paper.now(connection))
 
     async def _watch(self) -> None:
-        """Of what its open orders wait for: somebody has to read that market."""
+        """What its open orders wait for, and what the closing of the day will price: somebody has to read."""
         if self._board is not None:
             async with self._database.reading() as connection:
                 waiting = await trading_paper.waiting(connection, self.account_id)

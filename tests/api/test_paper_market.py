@@ -8,10 +8,10 @@ import pytest
 
 from activities.brokers import Brokers, Session
 from cli.embedded import EmbeddedEngines
-from domain.trading import Exchange, OrderType, Product, Side
+from domain.trading import BrokerStatus, Exchange, OrderType, Product, Side
 from models.messages.trading import OrderTerms
 from tests.api.conftest import Api
-from tests.api.newsroom import Newsroom, newsroom, paper_account
+from tests.api.newsroom import TRADING_MORNING, Newsroom, newsroom, paper_account
 
 NSE = Exchange.NSE
 
@@ -63,6 +63,30 @@ async def test_the_house_watches_what_an_order_waits_for(room: Newsroom, session
     await room.control("/kite/market", symbol="RELIANCE", price=1385, manual=False)
     await room.rows("UPDATE trading.last_prices SET read_at = read_at - interval '6 s' RETURNING symbol")
     assert (await session.broker.order(placed)).value.average_price == 1390
+    await room.control("/kite/market", symbol="RELIANCE", price=1400, manual=False)
+
+
+async def test_what_is_held_for_the_day_is_closed_at_a_price_of_that_moment(
+    room: Newsroom, session: Session
+) -> None:
+    await room.control("/clock", now="2026-11-23T15:18:30+05:30", run=True)
+    assert (await room.sign_in_house()).status_code == 201
+    await room.control("/kite/market", symbol="RELIANCE", price=1400, manual=False)
+    await session.broker.quotes([(NSE, "RELIANCE")])
+    terms = OrderTerms(
+        exchange=NSE, symbol="RELIANCE", side=Side.BUY, quantity=2, order_type=OrderType.MARKET,
+        product=Product.INTRADAY,
+    )  # fmt: skip
+    await session.broker.place(terms, f"T{secrets.token_hex(8)}")
+    assert [each.status for each in (await session.broker.book()).value] == [BrokerStatus.COMPLETE]
+    await room.control("/kite/market", symbol="RELIANCE", price=1407, manual=False)
+    await room.control("/clock", now="2026-11-23T15:22:00+05:30", run=True)
+    await room.rows("UPDATE trading.last_prices SET read_at = read_at - interval '6 s' RETURNING symbol")
+    traded = {
+        each.terms.side: each.average_price for each in (await session.broker.book()).value if each.terms
+    }
+    assert traded == {Side.BUY: 1400, Side.SELL: 1407}
+    await room.control("/clock", now=TRADING_MORNING, run=True)
     await room.control("/kite/market", symbol="RELIANCE", price=1400, manual=False)
 
 
