@@ -13,7 +13,7 @@ from psycopg_pool import PoolTimeout
 from domain.errors import Rejected, TreumError
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.paper_market import day_of, phase_of, squares_off
-from domain.trading import BrokerStatus, Exchange, Side
+from domain.trading import BrokerStatus, Side
 from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer
 from models.messages.trading import Modify, OrderTerms
 from providers.broker import Name, Quotes, Reading
@@ -103,7 +103,8 @@ class PaperAccount:
         if self._board is not None:
             async with self._database.reading() as connection:
                 waiting = await trading_paper.waiting(connection, self.account_id)
-            await self._look(waiting)
+                held = await paper_matching.intraday(connection, self.account_id)
+            await self._look([*waiting, *held])
 
     async def _look(self, names: Sequence[Name]) -> None:
         """Has the house read what nobody has lately. While nobody of the house is signed in, or others have
@@ -141,14 +142,14 @@ class PaperAccount:
         async with self._database.transaction() as connection:
             now = await self._matched(connection)
             held = await paper_matching.intraday(connection, self.account_id)
-        due = [squares_off(INDIA_2026, Exchange(each), trading_date(now)) - now for each in held]
+        due = [squares_off(INDIA_2026, exchange, trading_date(now)) - now for exchange, _ in held]
         return max(min(due), timedelta(seconds=1)) if due else None
 
     async def _matched(self, connection: Connection) -> datetime:
         now = await trading_paper.now(connection)
         phase = phase_of(INDIA_2026, now)
         await paper_triggers.fire(connection, self.account_id, phase)
-        await paper_matching.step(connection, phase, account=self.account_id)
+        await paper_matching.step(connection, paper_matching.scope(phase, self.account_id))
         return now
 
 

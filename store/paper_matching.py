@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from domain.paper_market import Phase
+from domain.trading import Exchange
 from store.database import Connection
 
 STEP = """
@@ -13,7 +14,8 @@ WITH standing AS (
            OR (o.side = 'BUY' AND q.last_price >= o.trigger_price)
            OR (o.side = 'SELL' AND q.last_price <= o.trigger_price) AS live,
            o.order_type IN ('MARKET', 'SL-M') OR (o.side = 'BUY' AND q.last_price <= o.price)
-           OR (o.side = 'SELL' AND q.last_price >= o.price) AS meets
+           OR (o.side = 'SELL' AND q.last_price >= o.price) AS meets,
+           (o.trading_day + 1)::timestamp AT TIME ZONE 'Asia/Kolkata' - interval '1 second' AS day_end
     FROM trading.paper_orders o
     LEFT JOIN (SELECT p.* FROM trading.last_prices p
                JOIN unnest(%(open)s::text[], %(since)s::timestamptz[]) AS floor (exchange, since)
@@ -40,15 +42,14 @@ UPDATE trading.paper_orders o SET
     rests = o.rests OR fate = 'rests',
     filled_quantity = CASE fate WHEN 'fills' THEN o.quantity ELSE 0 END,
     fill_price = CASE WHEN fate = 'fills' THEN CASE WHEN o.rests THEN o.price ELSE j.last_price END END,
-    updated_at = trading.paper_now()
+    updated_at = least(trading.paper_now(), CASE fate WHEN 'day_ended' THEN day_end END)
 FROM judged j
 WHERE o.broker_order_id = j.broker_order_id AND fate <> 'waits' AND NOT (fate = 'rests' AND o.rests)
 """
 """An order is filled whole: at the price that it finds, or at its own where it waited for the market to come.
-A price of before the opening fills nothing."""
+A price of before the opening fills nothing. A day's order ends on its day, whenever somebody looks."""
 
-SQUARE_OFF = """
-WITH held AS (
+HELD = """
     SELECT account_id, exchange, symbol,
            sum(CASE side WHEN 'BUY' THEN filled_quantity ELSE -filled_quantity END) AS quantity,
            max(trading_day) AS last_day, count(*) AS orders,
@@ -56,7 +57,12 @@ WITH held AS (
     FROM trading.paper_orders
     WHERE account_id = %(account)s AND product = 'MIS' AND filled_quantity > 0
     GROUP BY account_id, exchange, symbol
-)
+    HAVING sum(CASE side WHEN 'BUY' THEN filled_quantity ELSE -filled_quantity END) <> 0
+"""
+"""Intraday positions of an account."""
+
+SQUARE_OFF = f"""
+WITH held AS ({HELD})
 INSERT INTO trading.paper_orders (broker_order_id, account_id, tag, trading_day, exchange, symbol, side,
     product, order_type, validity, quantity, triggered, status, filled_quantity, fill_price, updated_at)
 SELECT 'PAPER' || tag, account_id, tag, %(day)s, exchange, symbol, CASE WHEN quantity > 0 THEN 'SELL'
@@ -66,39 +72,37 @@ FROM held
 LEFT JOIN trading.last_prices q USING (exchange, symbol)
 CROSS JOIN LATERAL (SELECT 'SQ' || left(upper(encode(sha256(
     concat_ws('/', account_id, exchange, symbol, orders)::bytea), 'hex')), 18) AS tag) t
-WHERE quantity <> 0 AND (last_day < %(day)s OR exchange = ANY(%(squared)s))
-ON CONFLICT DO NOTHING
-"""
-"""One closing order a position: its tag counts the orders that made it, so that of two readings at once the
-second finds the first one's."""
+WHERE last_day < %(day)s OR exchange = ANY(%(squared)s)
+"""  # noqa: S608
+"""One closing order a position. Its tag counts the orders that made the position: what is opened after it is
+closed by another."""
 
 
-async def step(
-    connection: Connection,
-    phase: Phase,
-    *,
-    account: str | None = None,
-    exchanges: Iterable[str] = (),
-    symbols: Iterable[str] = (),
-) -> None:
-    """Takes the open orders of the account, or of the symbols, as far as the last prices take them."""
-    given: dict[str, Any] = {
+def scope(
+    phase: Phase, account: str | None = None, exchanges: Iterable[str] = (), symbols: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Whose orders and triggers are looked at, and what may happen to them: an account's, or of symbols."""
+    return {
         **{"day": phase.day, "open": list(phase.open), "since": list(phase.open.values())},
         **{"squared": phase.squared, "over": phase.over},
         **{"account": account, "exchanges": list(exchanges), "symbols": list(symbols)},
     }
+
+
+async def step(connection: Connection, given: dict[str, Any]) -> None:
+    """Takes the open orders of a `scope` as far as the last prices take them; closes what an account holds
+    beyond its day."""
+    if given["account"] is not None:
+        # One look after another: of two at once the later one knows what the first has closed.
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"paper:{given['account']}",)
+        )
     await connection.execute(STEP, given)
-    if account is not None:
+    if given["account"] is not None:
         await connection.execute(SQUARE_OFF, given)
 
 
-async def intraday(connection: Connection, account_id: str) -> list[str]:
-    """Exchanges at which the account holds intraday positions."""
-    cursor = await connection.execute(
-        """SELECT exchange FROM trading.paper_orders
-           WHERE account_id = %s AND product = 'MIS' AND filled_quantity > 0
-           GROUP BY exchange, symbol
-           HAVING sum(CASE side WHEN 'BUY' THEN filled_quantity ELSE -filled_quantity END) <> 0""",
-        (account_id,),
-    )
-    return sorted({row["exchange"] for row in await cursor.fetchall()})
+async def intraday(connection: Connection, account_id: str) -> list[tuple[Exchange, str]]:
+    """Exchange and symbol of what the account holds for the day."""
+    cursor = await connection.execute(HELD, {"account": account_id})
+    return [(Exchange(row["exchange"]), row["symbol"]) for row in await cursor.fetchall()]

@@ -1,6 +1,6 @@
 """A price that anybody's session has read, at the paper broker: it sets off triggers and meets orders."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -89,8 +89,9 @@ async def note(
                                         AND l.quoted_at - interval '1 microsecond'""",
         given,
     )
-    fired = await _fire(connection, phase, exchanges=exchanges, symbols=symbols)
-    await paper_matching.step(connection, phase, exchanges=exchanges, symbols=symbols)
+    touched = paper_matching.scope(phase, exchanges=exchanges, symbols=symbols)
+    fired = await _fire(connection, touched)
+    await paper_matching.step(connection, touched)
     return fired
 
 
@@ -101,26 +102,11 @@ async def fire(connection: Connection, account_id: str, phase: Phase) -> None:
            WHERE account_id = %s AND status = 'active' AND expires_at <= trading.paper_now()""",
         (account_id,),
     )
-    await _fire(connection, phase, account=account_id)
+    await _fire(connection, paper_matching.scope(phase, account_id))
 
 
-async def _fire(
-    connection: Connection,
-    phase: Phase,
-    account: str | None = None,
-    exchanges: Iterable[str] = (),
-    symbols: Iterable[str] = (),
-) -> int:
-    cursor = await connection.execute(
-        FIRE,
-        {
-            "open": list(phase.open),
-            "since": list(phase.open.values()),
-            "account": account,
-            "exchanges": list(exchanges),
-            "symbols": list(symbols),
-        },
-    )
+async def _fire(connection: Connection, touched: dict[str, Any]) -> int:
+    cursor = await connection.execute(FIRE, touched)
     return len(await cursor.fetchall())
 
 

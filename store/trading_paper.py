@@ -39,16 +39,11 @@ async def quote(connection: Connection, exchange: str, symbol: str) -> MarketQuo
 
 
 async def waiting(connection: Connection, account_id: str) -> list[tuple[Exchange, str]]:
-    """Exchange and symbol of what the account's open orders are for, and of what it holds for the day."""
+    """Exchange and symbol of what the account's open orders are for."""
     cursor = await connection.execute(
-        """SELECT exchange, symbol FROM trading.paper_orders
-           WHERE account_id = %(account)s AND status = 'open'
-           UNION
-           SELECT exchange, symbol FROM trading.paper_orders
-           WHERE account_id = %(account)s AND product = 'MIS' AND filled_quantity > 0
-           GROUP BY exchange, symbol
-           HAVING sum(CASE side WHEN 'BUY' THEN filled_quantity ELSE -filled_quantity END) <> 0""",
-        {"account": account_id},
+        """SELECT DISTINCT exchange, symbol FROM trading.paper_orders
+           WHERE account_id = %s AND status = 'open'""",
+        (account_id,),
     )
     return [(Exchange(row["exchange"]), row["symbol"]) for row in await cursor.fetchall()]
 

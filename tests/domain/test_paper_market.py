@@ -41,7 +41,7 @@ def test_what_is_left_on_a_day_without_trading_is_due_at_once() -> None:
     assert squares_off(INDIA_2026, Exchange.NSE, saturday) == at("00:00", saturday)
 
 
-def test_a_special_session_squares_off_before_its_own_end() -> None:
+def test_a_special_session_squares_off_by_the_same_table() -> None:
     budget = date(2026, 2, 1)
     assert squares_off(INDIA_2026, Exchange.NSE, budget) == at("15:20", budget)
 

@@ -34,6 +34,8 @@ class Paper:
 
     async def open(self) -> None:
         async with self.database.transaction() as connection:
+            # What another test heard, at another hour.
+            await connection.execute("DELETE FROM trading.last_prices")
             await connection.execute(
                 """INSERT INTO trading.accounts (account_id, user_id, broker, status, made_at)
                    VALUES (%s, 'usr_paper', 'paper', 'connected', now())""",

@@ -6,9 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 from activities.paper_day import PaperDay
+from domain.market_calendar import INDIA_2026, trading_date
+from domain.paper_market import phase_of
 from domain.trading import BrokerStatus, OrderType, Product, Side, Variety
 from models.messages.trading import Modify
 from store import paper_matching
+from store.database import Connection
 from tests.store.papers import MORNING, Paper, paper
 
 __all__ = ["paper"]
@@ -115,18 +118,40 @@ async def test_a_position_that_outlived_its_day_is_closed_at_the_next_look(paper
     assert [(row["side"], row["filled_quantity"], row["fill_price"]) for row in closing] == [("BUY", 3, 3050)]
 
 
+async def test_a_fill_that_comes_while_a_position_is_being_closed_is_not_closed_twice(paper: Paper) -> None:
+    """One look has closed it and not committed; a fill comes; the next look knows of both."""
+    await paper.market(3100, BEFORE_SQUARE_OFF)
+    await paper.deal(Side.BUY, 5, product=Product.INTRADAY)
+    await paper.market(3100, SQUARED)
+    phase = phase_of(INDIA_2026, SQUARED)
+    async with paper.database.transaction() as connection:
+        await paper_matching.step(connection, paper_matching.scope(phase, paper.account_id))
+        async with paper.database.transaction() as other:
+            await filled(other, paper, 3)
+        looking = asyncio.create_task(paper.broker.book())
+        await asyncio.sleep(0.2)
+        assert not looking.done()
+    await looking
+    assert sorted(row[:2] for row in await rows(paper)) == [
+        *[("BUY", 3), ("BUY", 5)],
+        *[("SELL", 3), ("SELL", 5)],
+    ]
+
+
+async def test_a_days_order_that_nobody_looked_at_has_ended_on_its_day(paper: Paper) -> None:
+    order = await paper.deal(Side.BUY, 4, price=3000)
+    await paper.market(3100, MORNING + timedelta(days=1))
+    seen = await paper.order(order)
+    assert (seen.status, seen.reason_code) == (BrokerStatus.CANCELLED, "day_ended")
+    assert seen.updated_at is not None
+    assert trading_date(seen.updated_at) == trading_date(MORNING)
+
+
 async def test_a_position_that_is_opened_again_is_closed_again(paper: Paper) -> None:
     """As where a fill commits while the closing of what was there is under way."""
     await paper.market(3100, SQUARED)
     async with paper.database.transaction() as connection:
-        await connection.execute(
-            """INSERT INTO trading.paper_orders (broker_order_id, account_id, tag, trading_day, exchange,
-                   symbol, side, product, order_type, validity, quantity, status, filled_quantity, fill_price,
-                   updated_at)
-               VALUES (%(account)s, %(account)s, %(account)s, %(day)s, 'NSE', 'TCS', 'BUY', 'MIS', 'MARKET',
-                   'DAY', 2, 'complete', 2, 3100, %(at)s)""",
-            {"account": paper.account_id, "at": SQUARED, "day": SQUARED.date()},
-        )
+        await filled(connection, paper, 2)
     await paper.broker.book()
     async with paper.database.transaction() as connection:
         await connection.execute(
@@ -138,6 +163,17 @@ async def test_a_position_that_is_opened_again_is_closed_again(paper: Paper) -> 
     async with paper.database.reading() as connection:
         assert await paper_matching.intraday(connection, paper.account_id) == []
     assert sorted(row[:2] for row in await rows(paper)) == [("BUY", 4), ("SELL", 2), ("SELL", 2)]
+
+
+async def filled(connection: Connection, paper: Paper, quantity: int) -> None:
+    """An intraday purchase that was filled as the day closed."""
+    await connection.execute(
+        """INSERT INTO trading.paper_orders (broker_order_id, account_id, tag, trading_day, exchange, symbol,
+               side, product, order_type, validity, quantity, status, filled_quantity, fill_price, updated_at)
+           VALUES (%(account)s, %(account)s, %(account)s, %(day)s, 'NSE', 'TCS', 'BUY', 'MIS', 'MARKET',
+               'DAY', %(quantity)s, 'complete', %(quantity)s, 3100, %(at)s)""",
+        {"account": paper.account_id, "at": SQUARED, "day": SQUARED.date(), "quantity": quantity},
+    )
 
 
 def day_of(paper: Paper) -> PaperDay:
