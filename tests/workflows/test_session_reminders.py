@@ -46,7 +46,10 @@ async def remind(floor: Floor, day: date = DAY) -> str:
 
 
 async def test_who_has_waiting_orders_or_asked_for_it_is_reminded_once(floor: Floor) -> None:
+    # A session lasts to the next 06:00 of the broker's clock; whether it has, the platform's own clock says.
+    await floor.clock(datetime.now(UTC).isoformat())
     waits, asked, silent, signed_in = [await floor.trader() for _ in range(4)]
+    await floor.clock()
     for trader in (waits, asked, silent):
         await lose_session(floor, trader)
     placed = await floor.place(waits)
