@@ -127,6 +127,7 @@ class SessionActivities(SessionPort):
                     user_id=command.user_id,
                     broker_user_id=grant.value.broker_user_id,
                     access_token=grant.value.access_token,
+                    began_at=grant.at,
                     expires_at=expires_at,
                     now=command.as_of,
                 )
@@ -140,11 +141,12 @@ class SessionActivities(SessionPort):
     async def find_session(self, command: ExchangeToken) -> SessionGranted | None:
         """The session that this exchange has stored, if it has and it stands."""
         async with self._database.reading() as connection:
-            expires_at = await trading_accounts.connected_by(connection, command.account_id, command.as_of)
-        if expires_at is None:
+            found = await trading_accounts.connected_by(connection, command.account_id, command.as_of)
+        if found is None:
             return None
-        now = self._brokers.clock("kite").now() or datetime.now(UTC)
-        return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - now).total_seconds())
+        # By the broker's clock, which this process may not have heard: the seconds since are not counted.
+        began_at, expires_at = found
+        return SessionGranted(expires_at=expires_at, lives_seconds=(expires_at - began_at).total_seconds())
 
     @activity.defn(name="trading.end_session")
     async def end_session(self, command: EndSession) -> Recorded:

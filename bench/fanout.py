@@ -52,6 +52,7 @@ async def traders(floor: Floor, count: int) -> list[Trader]:
                     user_id=user_id,
                     broker_user_id=broker_user,
                     access_token=grant.value.access_token,
+                    began_at=grant.at,
                     expires_at=now + timedelta(hours=8),
                     now=now,
                 )

@@ -34,6 +34,7 @@ class AccountRow(SQLModel, table=True):
     broker_user_index: bytes | None = Field(default=None, sa_type=LargeBinary)
     broker_user: bytes | None = Field(default=None, sa_type=LargeBinary)
     access_token: bytes | None = Field(default=None, sa_type=LargeBinary)
+    session_began_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     session_expires_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     connected_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     mode: str = Field(default="confirm", sa_type=Text)

@@ -170,10 +170,11 @@ async def connect(
     user_id: str,
     broker_user_id: str,
     access_token: str,
+    began_at: datetime,
     expires_at: datetime,
     now: datetime,
 ) -> None:
-    """Stores a session.
+    """Stores a session, from `began_at` to `expires_at` of the broker's clock; `now` by the platform's.
 
     Raises Rejected `account_taken`: another account of ours is this broker account; `account_closed`: the
     customer took the connection back while the login was under way.
@@ -182,8 +183,8 @@ async def connect(
     try:
         cursor = await connection.execute(
             """UPDATE trading.accounts SET status = 'connected', broker_user_index = %(index)s,
-                   broker_user = %(sealed)s, access_token = %(token)s, session_expires_at = %(expires)s,
-                   connected_at = %(now)s, version = version + 1
+                   broker_user = %(sealed)s, access_token = %(token)s, session_began_at = %(began)s,
+                   session_expires_at = %(expires)s, connected_at = %(now)s, version = version + 1
                WHERE account_id = %(account)s AND status = ANY(%(before)s)""",
             {
                 # A customer may sign in again while a session lives: the new one replaces it.
@@ -191,6 +192,7 @@ async def connect(
                 "index": vault.index("broker-user", broker_user_id),
                 "sealed": ring.seal(broker_user_id.encode(), f"broker-user:{account_id}"),
                 "token": ring.seal(access_token.encode(), f"access-token:{account_id}"),
+                "began": began_at,
                 "expires": expires_at,
                 "now": now,
                 "account": account_id,
@@ -203,15 +205,18 @@ async def connect(
     await touch(connection, account_id)
 
 
-async def connected_by(connection: Connection, account_id: str, as_of: datetime) -> datetime | None:
-    """When the session ends that `connect` stored at that moment; None where another one stands, or none."""
+async def connected_by(
+    connection: Connection, account_id: str, as_of: datetime
+) -> tuple[datetime, datetime] | None:
+    """Beginning and end, by the broker's clock, of the session that `connect` stored at that moment; None
+    where another one stands, or none."""
     cursor = await connection.execute(
-        """SELECT session_expires_at FROM trading.accounts
+        """SELECT session_began_at, session_expires_at FROM trading.accounts
            WHERE account_id = %s AND status = 'connected' AND connected_at = %s""",
         (account_id, as_of),
     )
     row = await cursor.fetchone()
-    return row["session_expires_at"] if row else None
+    return (row["session_began_at"], row["session_expires_at"]) if row else None
 
 
 async def end_session(
@@ -227,8 +232,8 @@ async def end_session(
     to = AccountStatus.CLOSED if close else AccountStatus.EXPIRED
     before = sources(ACCOUNT_NEXT, to)
     cursor = await connection.execute(
-        """UPDATE trading.accounts SET status = %(status)s, access_token = NULL, session_expires_at = NULL,
-               version = version + 1
+        """UPDATE trading.accounts SET status = %(status)s, access_token = NULL, session_began_at = NULL,
+               session_expires_at = NULL, version = version + 1
            WHERE account_id = %(account)s AND broker <> 'paper' AND status = ANY(%(before)s)
              AND (%(expires)s::timestamptz IS NULL OR session_expires_at = %(expires)s)
              AND (%(token)s::bytea IS NULL OR access_token = %(token)s)
