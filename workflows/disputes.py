@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
+    from workflows.hearing import heard
     from workflows.ports.billing import BillingPort
     from workflows.ports.disputes import DisputeGatewayPort, DisputePort
     from workflows.uncertainty import SURELY_OVER
@@ -81,7 +82,8 @@ class DisputeWorkflow:
     @workflow.update
     async def accept(self, asked: AcceptDispute) -> DisputeState:
         """Finance gives in. Irreversible once as many people have said so as are due."""
-        who = self._signed(asked).subject
+        await heard(lambda: self._taken is not None)
+        who = self._giver(asked)
         counted = ApproveAcceptance(
             dispute_id=self._given.dispute_id, subject=who, note_id=asked.note_id, at=workflow.now()
         )
@@ -101,11 +103,16 @@ class DisputeWorkflow:
 
     @accept.validator
     def _may_accept(self, asked: AcceptDispute) -> None:
+        self._giver(asked)
+
+    def _giver(self, asked: AcceptDispute) -> str:
+        """Who gives in, or the refusal."""
         who = self._signed(asked).subject
-        if self._taken is None or self._status is not DisputeStatus.OPEN:
+        if self._status is not DisputeStatus.OPEN:
             raise refuse("dispute_not_open")
         if who in self._givers:
             raise refuse("second_person_required")
+        return who
 
     # The story
 

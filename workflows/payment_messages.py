@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from domain.payments import PaymentStatus
+    from domain.payments import OPEN, PaymentStatus
     from models.contracts.assertions import Assertion, SignedAssertion
     from models.contracts.policies import BOOK
     from models.messages.billing import (
@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.capturing import Capturing
     from workflows.deciding import decider
     from workflows.failures import refuse
+    from workflows.hearing import heard
     from workflows.ports.billing import BillingPort
     from workflows.reviewing import Decided
     from workflows.visible import working
@@ -103,7 +104,7 @@ class PaymentMessages:
     @release.validator
     def _may_release(self, decision: StaffDecision) -> None:
         self._signed(decision.assertion, "release", "compliance")
-        self._must_be_reviewed()
+        self._may_be_reviewed()
 
     @workflow.update
     async def block(self, decision: StaffDecision) -> PaymentState:
@@ -114,7 +115,7 @@ class PaymentMessages:
     @block.validator
     def _may_block(self, decision: StaffDecision) -> None:
         self._signed(decision.assertion, "block", "compliance")
-        self._must_be_reviewed()
+        self._may_be_reviewed()
 
     @workflow.update
     async def settle(self, decision: SettlePayment) -> PaymentState:
@@ -137,6 +138,8 @@ class PaymentMessages:
             raise refuse("evidence_required")
 
     async def _decide(self, decision: StaffDecision, *, released: bool) -> None:
+        await heard(lambda: self._status is PaymentStatus.REVIEW)
+        self._must_be_reviewed()
         who = self._signed(decision.assertion, "release" if released else "block", "compliance")
         self._decided = Decided(released, who.subject, decision.note_id)
         self._hint = "staff"
@@ -148,6 +151,10 @@ class PaymentMessages:
                 )
             except TimeoutError:
                 working("released; the gateway has not answered the capture yet")
+
+    def _may_be_reviewed(self) -> None:
+        if self._status not in OPEN or self._decided is not None:
+            raise refuse("not_in_review")
 
     def _must_be_reviewed(self) -> None:
         if self._status is not PaymentStatus.REVIEW or self._decided is not None:

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.disputes import Dispute, PaymentDisputed
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
+    from workflows.hearing import heard
     from workflows.ports.billing import RefundPort
     from workflows.visible import show, waiting, working
 
@@ -54,7 +55,8 @@ class BankPayout:
     @workflow.update
     async def paid_out(self, decision: StaffDecision) -> RefundState:
         """Finance has paid by bank transfer; `utr` proves it."""
-        self._paid_by = self._signed(decision, "paid_out").subject
+        await heard(lambda: self._status is RefundStatus.MANUAL_PAYOUT)
+        self._paid_by = self._payer(decision)
         self._utr, self._paid_note = decision.utr, decision.note_id
         await workflow.wait_condition(
             lambda: self._status is RefundStatus.PROCESSED or self._utr is not decision.utr
@@ -66,10 +68,17 @@ class BankPayout:
     @paid_out.validator
     def _may_pay_out(self, decision: StaffDecision) -> None:
         self._signed(decision, "paid_out")
-        if self._status is not RefundStatus.MANUAL_PAYOUT:
-            raise refuse("no_payout_due")
         if not decision.utr or self._utr is not None:
             raise refuse("utr_required" if not decision.utr else "already_paid_out")
+
+    def _payer(self, decision: StaffDecision) -> str:
+        """Who has paid, or the refusal."""
+        who = self._signed(decision, "paid_out").subject
+        if self._status is not RefundStatus.MANUAL_PAYOUT:
+            raise refuse("no_payout_due")
+        if self._utr is not None:
+            raise refuse("already_paid_out")
+        return who
 
     async def _await_transfer(self) -> None:
         """Until finance has paid, or a lost dispute has; the amount stays in refunds payable."""

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from models.messages.disputes import Dispute, PaymentDisputed
     from workflows.answering import caller_told
     from workflows.failures import refuse
+    from workflows.hearing import heard
     from workflows.payouts import BankPayout
     from workflows.ports.billing import RefundPort
     from workflows.returning import Returning
@@ -84,7 +85,8 @@ class RefundWorkflow(BankPayout):
 
     @workflow.update
     async def approve(self, decision: StaffDecision) -> RefundState:
-        self._approvers[self._signed(decision, "approve").subject] = decision.note_id
+        await heard(lambda: self._opened is not None)
+        self._approvers[self._approver(decision)] = decision.note_id
         await workflow.wait_condition(
             lambda: len(self._approvers) < self._due or self._status is not RefundStatus.REQUESTED
         )
@@ -92,13 +94,20 @@ class RefundWorkflow(BankPayout):
 
     @approve.validator
     def _may_approve(self, decision: StaffDecision) -> None:
+        self._approver(decision)
+
+    def _approver(self, decision: StaffDecision) -> str:
+        """Who agrees, or the refusal."""
         who = self._signed(decision, "approve").subject
         self._must_be_open()
         if who == self._given.requested_by or who in self._approvers:
             raise refuse("second_person_required")
+        return who
 
     @workflow.update
     async def reject(self, decision: StaffDecision) -> RefundState:
+        await heard(lambda: self._opened is not None)
+        self._must_be_open()
         self._rejected = self._signed(decision, "reject").subject, decision.note_id
         await workflow.wait_condition(lambda: self._status is not RefundStatus.REQUESTED)
         return self._answer()
@@ -258,7 +267,8 @@ class RefundWorkflow(BankPayout):
             working("the reference's process has ended; its access is governed by its own state")
 
     def _must_be_open(self) -> None:
-        if self._opened is None or self._status is not RefundStatus.REQUESTED or self._rejected:
+        refused = self._opened is not None and self._opened.refused is not None
+        if refused or self._rejected or self._status is not RefundStatus.REQUESTED:
             raise refuse("not_awaiting_approval")
 
     @property
