@@ -72,7 +72,7 @@ class Brokers:
         self._vault = vault
         self._clocks: dict[str, BrokerClock] = {}
         self._tokens: dict[str, tuple[bytes, str]] = {}
-        self._desk = QuoteDesk(self, database)
+        self._desk = QuoteDesk(self, database, vault)
         self._board = QuoteBoard(House(settings, database, vault, client))
 
     async def session(self, account_id: str) -> Session | None:

@@ -65,7 +65,7 @@ class House:
     async def prices(self, names: Sequence[Name]) -> Reading[dict[Name, Decimal]]:
         """Last prices by one call; they are the paper broker's market too."""
         reading = await self.call(Bucket.QUOTE, lambda market: market.prices(names))
-        await heard(self._database, reading.value, reading.at)
+        await heard(self._database, self._vault, reading.value, reading.at)
         return reading
 
     async def is_open(self) -> bool:

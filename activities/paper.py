@@ -3,22 +3,25 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
+from pydantic_core import to_json
 
 from domain.errors import Rejected, TreumError
 from domain.market_calendar import INDIA_2026, trading_date
 from domain.paper_market import day_of, phase_of, squares_off
 from domain.trading import BrokerStatus, Side
+from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer
 from models.messages.trading import Modify, OrderTerms
 from providers.broker import Name, Quotes, Reading
-from store import paper_matching, paper_triggers, trading_paper
+from store import events, paper_matching, paper_triggers, trading, trading_paper
 from store.database import Connection, Database
+from store.vault import Vault
 
 if TYPE_CHECKING:
     from activities.market_data import QuoteBoard
@@ -153,12 +156,34 @@ class PaperAccount:
         return now
 
 
-async def heard(database: Database, prices: Mapping[tuple[Any, str], Decimal], at: datetime) -> None:
+async def heard(
+    database: Database, vault: Vault, prices: Mapping[tuple[Any, str], Decimal], at: datetime
+) -> None:
     """The real market's prices, as anybody's session has read them, are the paper broker's too. Who read them
     is not held up by a note that could not be written: the next reading brings it."""
     with suppress(psycopg.Error, PoolTimeout):
         async with database.transaction() as connection:
-            await paper_triggers.note(connection, prices, at, phase_of(INDIA_2026, at))
+            for moved in await paper_triggers.note(connection, prices, at, phase_of(INDIA_2026, at)):
+                await _post_back(connection, vault, moved)
+
+
+async def _post_back(connection: Connection, vault: Vault, moved: dict[str, Any]) -> None:
+    """As a broker does: the relay tells its order to look. What triggers fire is found by their exits."""
+    order_id = await trading.by_tag(connection, moved["account_id"], moved["tag"])
+    if order_id is None:
+        return
+    await events.receive(
+        connection,
+        vault,
+        source="paper",
+        event_id=f"{moved['broker_order_id']}|{moved['status']}",
+        raw=to_json(moved),
+        workflow_id=workflow_id(Kind.ORDER, order_id),
+        signal="broker_event",
+        argument={"event_number": 0},
+        now=datetime.now(UTC),
+        grace=timedelta(0),
+    )
 
 
 def _order(row: dict[str, Any]) -> BrokerOrder:

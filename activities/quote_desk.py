@@ -14,6 +14,7 @@ from models.messages.broker import MarketQuote
 from providers.broker import Name, Quotes, Reading
 from store import trading_market
 from store.database import Database
+from store.vault import Vault
 
 if TYPE_CHECKING:
     from activities.brokers import Brokers, Session
@@ -33,9 +34,10 @@ class Together:
 class QuoteDesk:
     """Of one process: a turn is the account's, whichever process has it (`activities.pacing`)."""
 
-    def __init__(self, brokers: "Brokers", database: Database) -> None:
+    def __init__(self, brokers: "Brokers", database: Database, vault: Vault) -> None:
         self._brokers = brokers
         self._database = database
+        self._vault = vault
         self._waiting: dict[str, Together] = {}
 
     async def quote(self, session: "Session", name: Name) -> Reading[MarketQuote | None]:
@@ -74,7 +76,7 @@ class QuoteDesk:
             async with self._database.reading() as connection:
                 await trading_market.store_quotes(connection, broker, list(answer.value.values()), answer.at)
         prices = {name: quote.last_price for name, quote in answer.value.items()}
-        await heard(self._database, prices, answer.at)
+        await heard(self._database, self._vault, prices, answer.at)
 
     def _leave(self, session: "Session", together: Together) -> None:
         if self._waiting.get(session.account.account_id) is together:

@@ -38,8 +38,11 @@ async def receive(
     argument: dict[str, Any],
     now: datetime,
     start: Drive | None = None,
+    grace: timedelta = GRACE,
 ) -> int | None:
     """Stores an event; its number, or None where (source, event_id) is stored already.
+
+    `grace`: how long the sweeper leaves it to the caller to deliver it.
 
     An event that no workflow of ours awaits (`workflow_id` None) is kept as received and done.
     """
@@ -59,7 +62,7 @@ async def receive(
             "argument": vault.firm.seal(to_json(argument), f"event:{source}"),
             "start": Jsonb(start.model_dump(mode="json")) if start else None,
             "now": now,
-            "due": now + GRACE,
+            "due": now + grace,
         },
     )
     row = await cursor.fetchone()

@@ -45,6 +45,7 @@ UPDATE trading.paper_orders o SET
     updated_at = least(trading.paper_now(), CASE fate WHEN 'day_ended' THEN day_end END)
 FROM judged j
 WHERE o.broker_order_id = j.broker_order_id AND fate <> 'waits' AND NOT (fate = 'rests' AND o.rests)
+RETURNING o.broker_order_id, o.account_id, o.tag, o.status
 """
 """An order is filled whole: at the price that it finds, or at its own where it waited for the market to come.
 A price of before the opening fills nothing. A day's order ends on its day, whenever somebody looks."""
@@ -89,17 +90,18 @@ def scope(
     }
 
 
-async def step(connection: Connection, given: dict[str, Any]) -> None:
+async def step(connection: Connection, given: dict[str, Any]) -> list[dict[str, Any]]:
     """Takes the open orders of a `scope` as far as the last prices take them; closes what an account holds
-    beyond its day."""
+    beyond its day. The orders that this has filled or cancelled: id at the broker, account, tag, status."""
     if given["account"] is not None:
         # One look after another: of two at once the later one knows what the first has closed.
         await connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"paper:{given['account']}",)
         )
-    await connection.execute(STEP, given)
+    moved = await (await connection.execute(STEP, given)).fetchall()
     if given["account"] is not None:
         await connection.execute(SQUARE_OFF, given)
+    return [row for row in moved if row["status"] != "open"]
 
 
 async def intraday(connection: Connection, account_id: str) -> list[tuple[Exchange, str]]:

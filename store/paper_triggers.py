@@ -52,7 +52,6 @@ UPDATE trading.paper_triggers t SET status = 'triggered', fired_price = touched.
                           WHERE f.broker_order_id = 'PAPERGTT' || t.trigger_id),
        updated_at = trading.paper_now()
 FROM touched WHERE t.trigger_id = touched.trigger_id
-RETURNING t.trigger_id
 """
 """Trigger and order in one statement, the trigger's row locked: whoever comes second finds it triggered. As
 a broker does, it refuses to sell shares for delivery that are not held; that trigger has fired no order."""
@@ -63,9 +62,9 @@ async def note(
     prices: Mapping[tuple[Any, str], Decimal],
     quoted_at: datetime,
     phase: Phase,
-) -> int:
+) -> list[dict[str, Any]]:
     """Takes up what a session has read of the market, by exchange and symbol in rupees, fires the triggers
-    that it touches and fills the orders that it meets. How many triggers were fired."""
+    that it touches and fills the orders that it meets: those, as `paper_matching.step` tells them."""
     names = sorted(prices)
     exchanges, symbols = [str(exchange) for exchange, _ in names], [symbol for _, symbol in names]
     given = {
@@ -90,9 +89,8 @@ async def note(
         given,
     )
     touched = paper_matching.scope(phase, exchanges=exchanges, symbols=symbols)
-    fired = await _fire(connection, touched)
-    await paper_matching.step(connection, touched)
-    return fired
+    await connection.execute(FIRE, touched)
+    return await paper_matching.step(connection, touched)
 
 
 async def fire(connection: Connection, account_id: str, phase: Phase) -> None:
@@ -102,12 +100,7 @@ async def fire(connection: Connection, account_id: str, phase: Phase) -> None:
            WHERE account_id = %s AND status = 'active' AND expires_at <= trading.paper_now()""",
         (account_id,),
     )
-    await _fire(connection, paper_matching.scope(phase, account_id))
-
-
-async def _fire(connection: Connection, touched: dict[str, Any]) -> int:
-    cursor = await connection.execute(FIRE, touched)
-    return len(await cursor.fetchall())
+    await connection.execute(FIRE, paper_matching.scope(phase, account_id))
 
 
 async def place(connection: Connection, account_id: str, trigger: dict[str, Any]) -> str | None:

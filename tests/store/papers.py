@@ -44,7 +44,7 @@ class Paper:
         await self.market(3100)
         await self.deal(Side.BUY, 10)
 
-    async def market(self, price: float, at: datetime = MORNING) -> int:
+    async def market(self, price: float, at: datetime = MORNING) -> list[dict[str, Any]]:
         async with self.database.transaction() as connection:
             prices = {("NSE", "TCS"): Decimal(str(price))}
             return await paper_triggers.note(connection, prices, at, phase_of(INDIA_2026, at))

@@ -38,7 +38,8 @@ async def test_a_limit_that_was_met_between_two_looks_at_the_account_is_filled_a
 ) -> None:
     order = await paper.deal(Side.BUY, 4, price=3050)
     assert (await paper.order(order)).status is BrokerStatus.OPEN
-    await asyncio.gather(*[paper.market(3040) for _ in range(4)])
+    told = await asyncio.gather(*[paper.market(3040) for _ in range(4)])
+    assert [(row["broker_order_id"], row["status"]) for each in told for row in each] == [(order, "complete")]
     await paper.market(3100)
     seen = await paper.order(order)
     assert (seen.status, seen.filled_quantity, seen.average_price) == (BrokerStatus.COMPLETE, 4, 3050)
