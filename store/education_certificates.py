@@ -16,6 +16,7 @@ from store.vault import PersonForgotten, Vault
 
 COLUMNS = """certificate_id, enrollment_id, user_id, course_id, syllabus, course_title, holder, credential,
     issued_at, revoked_at, version"""
+PLACE = """to_char(issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || certificate_id"""
 
 
 async def issue(
@@ -87,11 +88,11 @@ async def find(connection: Connection, certificate_id: str) -> dict[str, Any] | 
 async def listing(
     connection: Connection, user_id: str, *, after: str | None, limit: int
 ) -> list[dict[str, Any]]:
-    """The person's certificates, newest first."""
+    """The person's certificates, newest first; `after` is the `place` of the last one shown."""
     cursor = await connection.execute(
-        f"""SELECT {COLUMNS} FROM education.certificates
-            WHERE user_id = %(user)s AND (%(after)s::text IS NULL OR certificate_id < %(after)s)
-            ORDER BY certificate_id DESC LIMIT %(limit)s""",  # noqa: S608
+        f"""SELECT {COLUMNS}, {PLACE} AS place FROM education.certificates
+            WHERE user_id = %(user)s AND (%(after)s::text IS NULL OR {PLACE} < %(after)s)
+            ORDER BY issued_at DESC, certificate_id DESC LIMIT %(limit)s""",  # noqa: S608
         {"user": user_id, "after": after, "limit": limit},
     )
     return await cursor.fetchall()

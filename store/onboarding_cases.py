@@ -13,6 +13,7 @@ from store.vault import Vault
 OPEN = (CaseStatus.OPEN, CaseStatus.AWAITING_SECOND, CaseStatus.ESCALATED)
 COLUMNS = """case_id, user_id, reason, status, risk_score, opened_at, due_at, escalated_at, decided_at,
     decided_by, first_by, version"""
+PLACE = """to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || case_id"""
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,16 @@ async def reviews(
     end: datetime | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Cases by id, newest first, but the viewer's own; without a status the undecided ones."""
+    """Cases, newest first, but the viewer's own; without a status the undecided ones. `after` is the `place`
+    of the last one shown."""
     cursor = await connection.execute(
-        f"""SELECT {COLUMNS} FROM user_management.kyc_cases
+        f"""SELECT {COLUMNS}, {PLACE} AS place FROM user_management.kyc_cases
             WHERE CASE WHEN %(status)s::text IS NULL THEN decided_at IS NULL ELSE status = %(status)s END
               AND user_id <> %(viewer)s
-              AND (%(after)s::text IS NULL OR case_id < %(after)s)
+              AND (%(after)s::text IS NULL OR {PLACE} < %(after)s)
               AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
               AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)
-            ORDER BY case_id DESC LIMIT %(limit)s""",  # noqa: S608
+            ORDER BY opened_at DESC, case_id DESC LIMIT %(limit)s""",  # noqa: S608
         {"viewer": viewer, "status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()

@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
         attempts_left,
         may_follow,
     )
-    from models.contracts.identifiers import Prefix, mint
+    from models.contracts.identifiers import Prefix
     from models.contracts.policies import BOOK
     from models.messages.billing import PaymentCaptured, PaymentEnded, PaymentRefunded
     from models.messages.disputes import Dispute, PaymentDisputed
@@ -45,6 +45,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.enrollment_page import tell_staff
     from workflows.enrollment_rules import may_begin, may_grant, may_record, may_submit
     from workflows.failures import outcome, refuse
+    from workflows.naming import named
     from workflows.ports.education import EducationPort
     from workflows.visible import working
 
@@ -338,7 +339,7 @@ class CourseEnrollment:
         state = self._state
         if state.status is Status.ACTIVE and state.percent() == 100:
             state.status, state.completed_at = Status.COMPLETED, now
-            state.certificate_id = mint(Prefix.CERTIFICATE, workflow.uuid7())
+            state.certificate_id = named(Prefix.CERTIFICATE, state.enrollment_id)
 
     async def _move(self, status: Status) -> None:
         async with self._writing:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 
-HEARD_WITHIN = timedelta(seconds=5)
-"""The step is done again as soon as a worker has the run, and answers from the record."""
+HEARD_WITHIN = timedelta(seconds=2)
+"""Within the time of an answer: the step is done again as soon as a worker has the run."""
 
 
 async def heard(known: Callable[[], bool]) -> None:

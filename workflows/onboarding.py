@@ -39,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.deciding import decider
     from workflows.failures import outcome, refuse
+    from workflows.hearing import heard
     from workflows.onboarding_book import CONSENT_WITHDRAWN, KycBook
     from workflows.onboarding_checks import judge, search, why
     from workflows.ports.onboarding import OnboardingPort
@@ -269,6 +270,7 @@ class CustomerOnboarding:
 
     @workflow.update
     async def decide(self, decision: Decide) -> CaseView:
+        await heard(lambda: self._state.case is not None and self._state.case.case_id == decision.case_id)
         async with self._writing:
             case, officer = self._judging(decision)
             match decision.decision:
@@ -286,7 +288,7 @@ class CustomerOnboarding:
 
     @decide.validator
     def _may_decide(self, decision: Decide) -> None:
-        self._judging(decision)
+        self._officer(decision)
 
     @workflow.signal
     def list_changed(self, changed: ListChanged) -> None:
@@ -318,15 +320,17 @@ class CustomerOnboarding:
 
     def _judging(self, decision: Decide) -> tuple[Case, str]:
         """The open case and the officer, or the refusal."""
-        case = self._state.case
-        action = decision_action(decision.case_id, decision.decision)
-        key, customer = self._given.assertion_public_key, self._given.user_id
-        signed = decider(decision.signed, key, action, ("compliance",), about=customer)
+        case, officer = self._state.case, self._officer(decision)
         if case is None or case.case_id != decision.case_id:
             raise refuse("case_closed")
-        if signed.subject in (case.first_by, case.not_by):
+        if officer in (case.first_by, case.not_by):
             raise refuse("same_officer")
-        return case, signed.subject
+        return case, officer
+
+    def _officer(self, decision: Decide) -> str:
+        action = decision_action(decision.case_id, decision.decision)
+        key, customer = self._given.assertion_public_key, self._given.user_id
+        return decider(decision.signed, key, action, ("compliance",), about=customer).subject
 
     def _allow_submission(self, given: Submit) -> None:
         state = self._state

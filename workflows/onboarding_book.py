@@ -6,7 +6,7 @@ with workflow.unsafe.imports_passed_through():
     from domain import kyc
     from domain.kyc import Status
     from domain.moves import moved
-    from models.contracts.identifiers import Prefix, mint
+    from models.contracts.identifiers import Prefix
     from models.contracts.policies import BOOK
     from models.messages.onboarding import (
         Alert,
@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
         OnboardingState,
         Reason,
     )
+    from workflows.naming import named
     from workflows.ports.onboarding import OnboardingPort
     from workflows.visible import show
 
@@ -67,7 +68,7 @@ class KycBook:
     async def open_case(self, reason: Reason, open_hits: int, sanction_hits: int) -> None:
         state, now = self.state, workflow.now()
         state.case = Case(
-            case_id=mint(Prefix.CASE, workflow.uuid7()),
+            case_id=named(Prefix.CASE, self._user_id, str(state.moves + 1)),
             reason=reason,
             opened_at=now,
             due_at=now + kyc.REVIEW_WITHIN,

@@ -40,7 +40,7 @@ async def listing(query: Page, platform: PlatformDep, principal: CurrentUser) ->
         rows = await education_certificates.listing(
             connection, principal.user_id, after=query.after, limit=query.limit + 1
         )
-    shown, cursor = cut(rows, query, "certificate_id")
+    shown, cursor = cut(rows, query, "place")
     return CertificatePage(items=[await _answer(platform, row) for row in shown], next_cursor=cursor)
 
 

@@ -39,7 +39,7 @@ async def reviews(officer: Compliance, query: Page, platform: PlatformDep) -> di
             end=query.end,
             limit=query.limit + 1,
         )
-    shown, cursor = cut(rows, query, "case_id")
+    shown, cursor = cut(rows, query, "place")
     return page([shapes.Case.model_validate(row) for row in shown], cursor)
 
 

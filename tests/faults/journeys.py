@@ -21,7 +21,7 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from cli.demo import learning, markets, people
 from cli.demo.run import IST
-from cli.demo.stage import BrokenPromise, Person, Stage
+from cli.demo.stage import BrokenPromise, Person, Stage, promise
 from temporal.schedules import RECONCILIATION
 
 T = TypeVar("T")
@@ -89,10 +89,11 @@ def onboarding(stage: Stage) -> None:
     verified(stage)
 
 
-def review(stage: Stage) -> None:
-    """A name like a listed one, decided by compliance."""
+def review(stage: Stage, judging: Callable[[], None] = lambda: None) -> None:
+    """A name like a listed one, decided by compliance. `judging` is called while the checks run."""
     person = newcomer(stage, people.LISTED)
     people.submit_kyc(stage, person)
+    judging()
     path = f"/users/{person.user_id}/kyc"
     stage.until(path, person, lambda k: k["status"] == "manual_review", "a resembling name is reviewed")
     officer = stage.staff("compliance")
@@ -178,7 +179,8 @@ def failed_debit(stage: Stage, subscription: str) -> str:
     raise BrokenPromise("a debit that the bank refuses is marked as failed")
 
 
-def course(stage: Stage) -> None:
+def course(stage: Stage, submitting: Callable[[], None] = lambda: None) -> None:
+    """A course to its certificate. `submitting` is called before a quiz is handed in."""
     person = verified(stage)
     enrolled = _enrolled(stage, person)
     enrollment, progress = enrolled["enrollment_id"], f"/users/{person.user_id}/progress"
@@ -196,8 +198,12 @@ def course(stage: Stage) -> None:
         )
         given = {q["question_id"]: answers[quiz][q["question_id"]] for q in attempt["questions"]}
         body = {"attempt_id": attempt["attempt_id"], "answers": given}
+        submitting()
         stage.call("POST", f"/assessments/{quiz}/submit", person, json=body)
-    stage.until(progress, person, lambda p: mine(p)["certificate_id"], "a passed course gives a certificate")
+    wanted = "a passed course gives a certificate"
+    done = stage.until(progress, person, lambda p: mine(p)["certificate_id"], wanted)
+    shown = stage.call("GET", f"/certificates/{mine(done)['certificate_id']}/verify")
+    promise(shown["valid"], "the certificate that a course names verifies")
 
 
 def edits(stage: Stage) -> None:

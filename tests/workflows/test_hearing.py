@@ -92,9 +92,9 @@ async def test_a_payment_is_released_before_its_run_has_heard_of_the_review(plac
     await tier(place, one, "intermediate")
     await scored(place, one, "location", 90)
     handle = await place.open(one)
-    early = asyncio.create_task(handle.execute_update("release", decision(place, one, "release")))
-    await asyncio.sleep(0.5)
     brought = await place.pay(one)
+    early = asyncio.create_task(handle.execute_update("release", decision(place, one, "release")))
+    await asyncio.sleep(0.1)
     await place.hint(handle)
     await early
     await place.status(one, "captured")
