@@ -501,3 +501,20 @@ async def _now(value: bool) -> bool:
 
 def _decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+async def test_certificates_are_paged_from_the_newest_on(school: School, teacher: Person) -> None:
+    person, earned = await school.api.signed_in(), []
+    lesson = {"title": "A", "type": "text", "content": "a"}
+    for _ in range(3):
+        course = await school.course(teacher, syllabus={"modules": [{"title": "One", "lessons": [lesson]}]})
+        place = (await school.post(f"/courses/{course['course_id']}/enroll", person)).json()
+        items = (await school.get(f"/users/{person.user_id}/progress", person)).json()["items"]
+        mine = next(item for item in items if item["enrollment_id"] == place["enrollment_id"])
+        done = f"/enrollments/{place['enrollment_id']}/lessons/{mine['lessons'][0]['lesson_id']}/progress"
+        assert (await school.post(done, person, {"completed": True})).status_code == 200
+        earned.append(course["course_id"])
+    pages = [(await school.get("/certificates", person, limit=2)).json()]
+    pages.append((await school.get("/certificates", person, limit=2, cursor=pages[0]["next_cursor"])).json())
+    assert [each["course_id"] for page in pages for each in page["items"]] == earned[::-1]
+    assert pages[1]["next_cursor"] is None

@@ -100,6 +100,18 @@ async def test_an_officer_asks_for_information(api: Api, outside: Outside) -> No
     assert (await case_of(api, officer, who))["case_id"] != case["case_id"]
 
 
+async def test_cases_are_paged_from_the_newest_on(api: Api, outside: Outside) -> None:
+    officer = await api.staff("compliance")
+    whose = [(await reviewed(api, outside)).user_id for _ in range(2)]
+    seen: list[str] = []
+    asked: dict[str, Any] = {"limit": 1}
+    while len(seen) < 2:
+        page = (await api.get("/v1/kyc/reviews", params=asked, headers=officer.headers)).json()
+        seen += [case["user_id"] for case in page["items"]]
+        asked["cursor"] = page["next_cursor"]
+    assert seen == whose[::-1]
+
+
 async def test_nobody_decides_their_own_case(api: Api, outside: Outside) -> None:
     officer = await api.staff("compliance")
     who = Customer(officer, LISTED, "ABCPM1234Z")
