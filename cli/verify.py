@@ -178,6 +178,13 @@ def positions(evidence: Evidence) -> Finding:
             yield f"position {where}: {held[key]} traded, {row['quantity']} held"
 
 
+def certificates(evidence: Evidence) -> Finding:
+    """A completed course names the certificate that is on record, and nothing else names one."""
+    for row in evidence.book["enrollments"]:
+        if row["named"] != row["issued"]:
+            yield f"{row['enrollment_id']} names the certificate {row['named']}, on record is {row['issued']}"
+
+
 def messages(evidence: Evidence) -> Finding:
     """Each message reached its provider once."""
     for message, times in Counter(e["message_id"] for e in evidence.did("outbox", "message_id")).items():
@@ -206,6 +213,7 @@ CHECKS: tuple[Callable[[Evidence], Finding], ...] = (
     disputes,
     orders,
     positions,
+    certificates,
     messages,
     promises,
 )

@@ -26,6 +26,9 @@ BOOKS = {
         SELECT order_id, broker_order_id, account_id, exchange, symbol, product, side, quantity, price
         FROM trading.trades""",
     "positions": "SELECT account_id, exchange, symbol, product, quantity FROM trading.positions",
+    "enrollments": """
+        SELECT enrollment_id, e.certificate_id AS named, c.certificate_id AS issued
+        FROM education.enrollments e LEFT JOIN education.certificates c USING (enrollment_id)""",
     "unanswered": "SELECT command_id FROM platform.commands WHERE answer IS NULL AND attempts > 1",
     "undelivered": "SELECT number FROM platform.events WHERE done_at IS NULL",
     "unsent": "SELECT message_id FROM platform.messages WHERE sent_at IS NULL",
