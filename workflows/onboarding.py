@@ -236,6 +236,8 @@ class CustomerOnboarding:
     @workflow.update
     async def submit(self, given: Submit) -> OnboardingView:
         await workflow.wait_condition(lambda: self._opened)
+        if given.submission_id != self._state.submission_id:
+            await heard(lambda: self._state.status is not Status.IN_PROGRESS)
         async with self._writing:
             state = self._state
             if given.submission_id == state.submission_id:
@@ -250,6 +252,7 @@ class CustomerOnboarding:
 
     @workflow.update
     async def appeal(self, _: Appeal) -> OnboardingView:
+        await heard(lambda: self._state.status is Status.REJECTED)
         async with self._writing:
             if self._state.status is not Status.REJECTED:
                 raise refuse("nothing_to_appeal", self._state.status)
