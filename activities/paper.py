@@ -19,7 +19,7 @@ from models.contracts.workflow_ids import Kind, workflow_id
 from models.messages.broker import BrokerOrder, BrokerTrade, Instrument, MarginAnswer
 from models.messages.trading import Modify, OrderTerms
 from providers.broker import Name, Quotes, Reading
-from store import events, paper_matching, paper_triggers, trading, trading_paper
+from store import events, paper_matching, paper_triggers, trading_paper
 from store.database import Connection, Database
 from store.vault import Vault
 
@@ -164,21 +164,19 @@ async def heard(
     with suppress(psycopg.Error, PoolTimeout):
         async with database.transaction() as connection:
             for moved in await paper_triggers.note(connection, prices, at, phase_of(INDIA_2026, at)):
-                await _post_back(connection, vault, moved)
+                if moved["order_id"] is not None:
+                    await _post_back(connection, vault, moved)
 
 
 async def _post_back(connection: Connection, vault: Vault, moved: dict[str, Any]) -> None:
     """As a broker does: the relay tells its order to look. What triggers fire is found by their exits."""
-    order_id = await trading.by_tag(connection, moved["account_id"], moved["tag"])
-    if order_id is None:
-        return
     await events.receive(
         connection,
         vault,
         source="paper",
         event_id=f"{moved['broker_order_id']}|{moved['status']}",
         raw=to_json(moved),
-        workflow_id=workflow_id(Kind.ORDER, order_id),
+        workflow_id=workflow_id(Kind.ORDER, moved["order_id"]),
         signal="broker_event",
         argument={"event_number": 0},
         now=datetime.now(UTC),

@@ -21,6 +21,7 @@ from store import ledger, reconciliation
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
+from store.places import place
 
 
 async def find(connection: Connection, break_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -35,6 +36,7 @@ async def find(connection: Connection, break_id: str, *, lock: bool = False) -> 
     return await cursor.fetchone()
 
 
+PLACE = place("opened_at", "break_id")
 FACTS = """
     SELECT b.*, p.captured_at, p.gateway_order_id, p.user_id, l.kind AS line_kind, l.amount AS line_amount,
            l.credit - l.debit AS line_net, l.fee AS line_fee, l.tax AS line_tax, p.fee AS agreed_fee,
@@ -94,17 +96,14 @@ async def listing(
     """Breaks of every day with what is known of each, newest first; `after` is the `place` of the last one
     shown."""
     cursor = await connection.execute(
-        f"""SELECT b.*, to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || break_id
-                   AS place
+        f"""SELECT b.*, {PLACE} AS place
            FROM ({FACTS}) b
            WHERE (%(status)s::text IS NULL OR status = %(status)s)
              AND (%(day)s::date IS NULL OR date = %(day)s)
              AND (%(claim)s::text IS NULL OR claim = %(claim)s)
              AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
              AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)
-             AND (%(after)s::text IS NULL OR
-                  to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || break_id
-                      < %(after)s)
+             AND (%(after)s::text IS NULL OR {PLACE} < %(after)s)
            ORDER BY opened_at DESC, break_id DESC LIMIT %(limit)s""",  # noqa: S608
         {
             "status": status,

@@ -23,6 +23,7 @@ from store import broker_days, trading_positions
 from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
+from store.places import place
 from store.trading import TOPIC
 
 
@@ -56,15 +57,14 @@ async def listing(
 ) -> list[dict[str, Any]]:
     """Breaks of every account, newest first; `place` is the sort key."""
     cursor = await connection.execute(
-        """SELECT * FROM (
-               SELECT *, to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
-                          || '/' || break_id AS place
+        f"""SELECT * FROM (
+               SELECT *, {place("opened_at", "break_id")} AS place
                FROM trading.broker_breaks
                WHERE (%(status)s::text IS NULL OR status = %(status)s)
                  AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
                  AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)) listed
            WHERE %(after)s::text IS NULL OR place < %(after)s
-           ORDER BY opened_at DESC, break_id DESC LIMIT %(limit)s""",
+           ORDER BY opened_at DESC, break_id DESC LIMIT %(limit)s""",  # noqa: S608
         {"status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()

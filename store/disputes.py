@@ -10,8 +10,10 @@ from store.changes import touch
 from store.database import Connection
 from store.outbox import emit
 from store.payments import TOPIC
+from store.places import place
 
 LIVE = [status.value for status in DISPUTE_LIVE]
+PLACE = place("opened_at", "dispute_id")
 
 
 async def find(connection: Connection, dispute_id: str, *, lock: bool = False) -> dict[str, Any] | None:
@@ -166,16 +168,13 @@ async def listing(
 ) -> list[dict[str, Any]]:
     """The firm's disputes, newest first; `after` is the `place` of the last one shown."""
     cursor = await connection.execute(
-        """SELECT *, to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || dispute_id
-                   AS place
+        f"""SELECT *, {PLACE} AS place
            FROM finance.disputes
            WHERE (%(status)s::text IS NULL OR status = %(status)s)
              AND (%(start)s::timestamptz IS NULL OR opened_at >= %(start)s)
              AND (%(end)s::timestamptz IS NULL OR opened_at < %(end)s)
-             AND (%(after)s::text IS NULL OR
-                  to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || dispute_id
-                      < %(after)s)
-           ORDER BY opened_at DESC, dispute_id DESC LIMIT %(limit)s""",
+             AND (%(after)s::text IS NULL OR {PLACE} < %(after)s)
+           ORDER BY opened_at DESC, dispute_id DESC LIMIT %(limit)s""",  # noqa: S608
         {"status": status, "after": after, "start": start, "end": end, "limit": limit},
     )
     return await cursor.fetchall()

@@ -12,11 +12,12 @@ from store.changes import touch
 from store.database import Connection
 from store.identity_profiles import profile
 from store.outbox import emit
+from store.places import place
 from store.vault import PersonForgotten, Vault
 
 COLUMNS = """certificate_id, enrollment_id, user_id, course_id, syllabus, course_title, holder, credential,
     issued_at, revoked_at, version"""
-PLACE = """to_char(issued_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || certificate_id"""
+PLACE = place("issued_at", "certificate_id")
 
 
 async def issue(

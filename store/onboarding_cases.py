@@ -8,12 +8,13 @@ from typing import Any
 from models.messages.onboarding import CaseMove, CaseStatus
 from store.changes import touch
 from store.database import Connection
+from store.places import place
 from store.vault import Vault
 
 OPEN = (CaseStatus.OPEN, CaseStatus.AWAITING_SECOND, CaseStatus.ESCALATED)
 COLUMNS = """case_id, user_id, reason, status, risk_score, opened_at, due_at, escalated_at, decided_at,
     decided_by, first_by, version"""
-PLACE = """to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') || '/' || case_id"""
+PLACE = place("opened_at", "case_id")
 
 
 @dataclass(frozen=True)

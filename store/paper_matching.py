@@ -45,7 +45,9 @@ UPDATE trading.paper_orders o SET
     updated_at = least(trading.paper_now(), CASE fate WHEN 'day_ended' THEN day_end END)
 FROM judged j
 WHERE o.broker_order_id = j.broker_order_id AND fate <> 'waits' AND NOT (fate = 'rests' AND o.rests)
-RETURNING o.broker_order_id, o.account_id, o.tag, o.status
+RETURNING o.broker_order_id, o.status, (
+    SELECT order_id FROM trading.order_attempts a JOIN trading.orders t USING (order_id)
+    WHERE a.tag = o.tag AND t.account_id = o.account_id) AS order_id
 """
 """An order is filled whole: at the price that it finds, or at its own where it waited for the market to come.
 A price of before the opening fills nothing. A day's order ends on its day, whenever somebody looks."""
@@ -92,7 +94,8 @@ def scope(
 
 async def step(connection: Connection, given: dict[str, Any]) -> list[dict[str, Any]]:
     """Takes the open orders of a `scope` as far as the last prices take them; closes what an account holds
-    beyond its day. The orders that this has filled or cancelled: id at the broker, account, tag, status."""
+    beyond its day. The orders that this has filled or cancelled: id at the broker, status, and
+    our id where it is one of ours."""
     if given["account"] is not None:
         # One look after another: of two at once the later one knows what the first has closed.
         await connection.execute(

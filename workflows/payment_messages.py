@@ -1,5 +1,6 @@
 """What a payment is told and asked: by the browser, by the gateway, by staff."""
 
+from collections.abc import Container
 from datetime import timedelta
 
 from temporalio import workflow
@@ -104,7 +105,7 @@ class PaymentMessages:
     @release.validator
     def _may_release(self, decision: StaffDecision) -> None:
         self._signed(decision.assertion, "release", "compliance")
-        self._may_be_reviewed()
+        self._must_be(OPEN)
 
     @workflow.update
     async def block(self, decision: StaffDecision) -> PaymentState:
@@ -115,7 +116,7 @@ class PaymentMessages:
     @block.validator
     def _may_block(self, decision: StaffDecision) -> None:
         self._signed(decision.assertion, "block", "compliance")
-        self._may_be_reviewed()
+        self._must_be(OPEN)
 
     @workflow.update
     async def settle(self, decision: SettlePayment) -> PaymentState:
@@ -139,7 +140,7 @@ class PaymentMessages:
 
     async def _decide(self, decision: StaffDecision, *, released: bool) -> None:
         await heard(lambda: self._status is PaymentStatus.REVIEW)
-        self._must_be_reviewed()
+        self._must_be((PaymentStatus.REVIEW,))
         who = self._signed(decision.assertion, "release" if released else "block", "compliance")
         self._decided = Decided(released, who.subject, decision.note_id)
         self._hint = "staff"
@@ -152,12 +153,9 @@ class PaymentMessages:
             except TimeoutError:
                 working("released; the gateway has not answered the capture yet")
 
-    def _may_be_reviewed(self) -> None:
-        if self._status not in OPEN or self._decided is not None:
-            raise refuse("not_in_review")
-
-    def _must_be_reviewed(self) -> None:
-        if self._status is not PaymentStatus.REVIEW or self._decided is not None:
+    def _must_be(self, among: Container[PaymentStatus | None]) -> None:
+        """Refuses a decision on a payment of another state, or on one that is decided."""
+        if self._status not in among or self._decided is not None:
             raise refuse("not_in_review")
 
     def _signed(self, assertion: SignedAssertion, action: str, role: str) -> Assertion:

@@ -1,6 +1,5 @@
 """SIGKILL of the trading worker, and of Postgres, around a paper trigger: placed once, fired once."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 
 import psycopg
@@ -8,8 +7,10 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from cli.embedded import EmbeddedEngines
-from tests.workflows.papers import PaperDesk, paper_desk
-from tests.workflows.traders import Crew, Floor, eventually
+from tests.workflows.papers import PaperDesk, desk
+from tests.workflows.traders import Crew, eventually
+
+__all__ = ["desk"]
 
 pytestmark = pytest.mark.campaign
 
@@ -19,13 +20,6 @@ FIRED = ("exits.look:before", "exits.look:after", "trading.adopt_orders:before",
 
 CLOSED = ("trading.read_order:before", "trading.read_order:after", *FIRED[2:])
 """Around the start of whoever waits for the closing of what is held for the day, and around its look."""
-
-
-@pytest.fixture
-async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
-    async with paper_desk(floor) as desk:
-        yield desk
-    await floor.clock()
 
 
 @pytest.mark.parametrize("point", PLACING)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.brokers import Brokers
+from cli.embedded import EmbeddedEngines
 from models.messages.trading import BrokerEvent
-from tests.workflows.traders import Floor, Trader, eventually, signalled
+from tests.workflows.traders import Floor, Trader, eventually, floor_of, signalled, working
 
 SYMBOL = "SBIN"
 """A share that no other test's signal orders hold."""
@@ -123,3 +125,16 @@ async def paper_desk(floor: Floor) -> AsyncIterator[PaperDesk]:
         ):
             with suppress(RPCError):  # it has just ended by itself
                 await floor.client.get_workflow_handle(f"exit:{row['order_id']}").terminate()
+
+
+@pytest.fixture(scope="module")
+async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
+    async with floor_of(engines) as floor, working(engines):
+        yield floor
+
+
+@pytest.fixture
+async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
+    async with paper_desk(floor) as desk:
+        yield desk
+    await floor.clock()

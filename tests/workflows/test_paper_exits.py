@@ -1,28 +1,13 @@
 """Target and stop of a paper order: the process of a real one, on triggers that the real market sets off."""
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
-from cli.embedded import EmbeddedEngines
-from tests.workflows.papers import SYMBOL, PaperDesk, paper_desk
+from tests.workflows.papers import SYMBOL, PaperDesk, desk, floor
 from tests.workflows.stopping import engage, reported
-from tests.workflows.traders import Floor, eventually, floor_of, working
+from tests.workflows.traders import eventually
 
-
-@pytest.fixture(scope="module")
-async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
-    async with floor_of(engines) as floor, working(engines):
-        yield floor
-
-
-@pytest.fixture
-async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
-    async with paper_desk(floor) as desk:
-        yield desk
-    await floor.clock()
+__all__ = ["desk", "floor"]
 
 
 async def test_a_target_that_the_real_market_reaches_closes_the_paper_position(desk: PaperDesk) -> None:

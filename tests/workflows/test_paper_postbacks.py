@@ -1,33 +1,19 @@
 """The paper broker tells an order what the market has done to it, as a real one posts back."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
-
-from cli.embedded import EmbeddedEngines
 from relay.sweepers import Sweepers
 from store.commands import Commands
 from temporal.commands import Envelope
-from tests.workflows.papers import SYMBOL, PaperDesk, paper_desk
-from tests.workflows.traders import Floor, floor_of, working
+from tests.workflows.papers import SYMBOL, PaperDesk, desk, floor
+from tests.workflows.traders import Floor
+
+__all__ = ["desk", "floor"]
 
 QUIET_SECONDS = 4.0
 """After it an order that nobody tells anything looks by itself only seconds later."""
-
-
-@pytest.fixture(scope="module")
-async def floor(engines: EmbeddedEngines) -> AsyncIterator[Floor]:
-    async with floor_of(engines) as floor, working(engines):
-        yield floor
-
-
-@pytest.fixture
-async def desk(floor: Floor) -> AsyncIterator[PaperDesk]:
-    async with paper_desk(floor) as desk:
-        yield desk
 
 
 def sweepers(floor: Floor) -> Sweepers:
